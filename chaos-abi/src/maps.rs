@@ -1,0 +1,60 @@
+//! Names and sizes of maps and programs, and the constants of the time bounds.
+
+/// Targets by number: `Array<Target>`.
+pub const TARGETS: &str = "TARGETS";
+/// Rules by slot: `Array<Rule>`. A rule does not change while a target refers to it.
+pub const RULES: &str = "RULES";
+/// When rules act, by slot: `Array<Window>`.
+pub const WINDOWS: &str = "WINDOWS";
+/// What rules remember, by slot: `Array<Memory>`.
+pub const MEMORIES: &str = "MEMORIES";
+/// Distributions of delays, by the number that rules name: `Array<Quantiles>`.
+pub const TABLES: &str = "TABLES";
+/// Counters by rule slot: `PerCpuArray<Counters>`.
+pub const COUNTERS: &str = "COUNTERS";
+/// Peers of all rules: `LpmTrie<PeerKey, u32>`.
+pub const PEERS: &str = "PEERS";
+/// What rules remember of connections: `LruHashMap<FlowKey, FlowMemory>`.
+pub const CONNECTIONS: &str = "CONNECTIONS";
+/// Latest departure of each flow that has jitter: `LruHashMap<u64, u64>`.
+pub const FLOWS: &str = "FLOWS";
+/// One entry: when the agent was last alive, in `CLOCK_MONOTONIC` nanoseconds: `Array<u64>`.
+pub const LIVENESS: &str = "LIVENESS";
+/// One entry: the line engine: `Array<u32>`.
+pub const LINE_ENGINE: &str = "LINE_ENGINE";
+
+/// Most targets at a time.
+pub const MAX_TARGETS: u32 = 1024;
+/// Most rules at a time, over all targets.
+pub const MAX_RULES: u32 = 4096;
+/// Most peers at a time, over all rules.
+pub const MAX_PEERS: u32 = 1 << 17;
+/// Most flows whose order is kept at a time.
+pub const MAX_FLOWS: u32 = 1 << 15;
+/// Most connections of which something is remembered at a time, over all rules.
+pub const MAX_CONNECTIONS: u32 = 1 << 15;
+/// Most distributions at a time.
+pub const MAX_TABLES: u32 = 64;
+
+/// Classifier for packets that leave a target.
+pub const PROGRAM_EGRESS: &str = "chaos_egress";
+/// Classifier for packets that arrive at a target.
+pub const PROGRAM_INGRESS: &str = "chaos_ingress";
+/// Far end of a line for leaving packets.
+pub const PROGRAM_OUT: &str = "chaos_out";
+/// Far end of a line for arriving packets.
+pub const PROGRAM_IN: &str = "chaos_in";
+/// Constant of the line's object: number of the target's interface.
+pub const LINE_IFINDEX: &str = "IFINDEX";
+/// Constant of the line's object: the target's number.
+pub const LINE_TARGET: &str = "TARGET";
+/// What is attached: writes the target's number into the packet's control block and calls one of the above.
+pub const PROGRAM_ENTRY: &str = "chaos_entry";
+
+/// Map of the entry object with one element, the program to call: `ProgramArray`.
+pub const ENTRY_CALLS: &str = "CALLS";
+/// Constant of the entry object: the target's number.
+pub const ENTRY_TARGET: &str = "TARGET";
+
+/// The programs pass everything when [`LIVENESS`] is older than this.
+pub const LIVENESS_LIMIT_NS: u64 = 3_000_000_000;

@@ -1,0 +1,188 @@
+//! Filters: which packets of a target.
+
+#![expect(
+    clippy::doc_markdown,
+    reason = "doc comments of options are help texts, printed as they stand"
+)]
+
+use chaos_proto::v1::{Connections, Direction, Filter, LengthRange, PortRange, Protocol};
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use super::text;
+use crate::quantity::{Share, dscp, exception, length, peer, percent, read_ports};
+
+/// Which packets of the target; all that is given must match. In a file, the keys of `filter`.
+#[derive(Debug, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[command(next_help_heading = "Filters: which packets (all that is given must match)")]
+pub struct FilterArgs {
+    /// Direction of the packets, seen from the target [default: egress; of a partition: both]
+    ///
+    /// With egress, what the target sends is affected: the answers of a server, the questions of a client. One
+    /// direction is enough to make each round trip slower or lossy; with both, it is hit twice.
+    #[arg(long, value_enum)]
+    pub direction: Option<DirectionArg>,
+
+    /// Transport protocol [default: any]
+    ///
+    /// icmp means ICMP and ICMPv6, without neighbour discovery.
+    #[arg(long, value_enum)]
+    pub proto: Option<ProtocolArg>,
+
+    /// Ports and ranges: a packet matches when its source OR its destination port is one of them [default: any]
+    ///
+    /// From 1 to 65535, such as 80, 80,443 or 8000-8100; at most 8 over all three options for ports; TCP and UDP only.
+    /// It is the port that the target itself uses or talks to.
+    #[arg(
+        long = "port",
+        value_name = "P[,P|A-B]",
+        value_delimiter = ',',
+        value_parser = read_ports
+    )]
+    #[serde(deserialize_with = "text::ports")]
+    pub ports: Vec<PortRange>,
+
+    /// Ports on the target's own side: of a server, the one that it listens on [default: any]
+    #[arg(
+        long = "target-port",
+        value_name = "P[,P|A-B]",
+        value_delimiter = ',',
+        value_parser = read_ports
+    )]
+    #[serde(deserialize_with = "text::ports")]
+    pub target_ports: Vec<PortRange>,
+
+    /// Ports on the other side: of a client, the one that it talks to [default: any]
+    #[arg(
+        long = "peer-port",
+        value_name = "P[,P|A-B]",
+        value_delimiter = ',',
+        value_parser = read_ports
+    )]
+    #[serde(deserialize_with = "text::ports")]
+    pub peer_ports: Vec<PortRange>,
+
+    /// Addresses and CIDRs of the other side: where egress packets go to and ingress packets come from [default: any]
+    ///
+    /// Such as 10.0.0.7, 10.0.0.0/8 or fd00::/64; at most 16384, together with those of --except.
+    #[arg(
+        long = "peer",
+        value_name = "CIDR[,CIDR]",
+        value_delimiter = ',',
+        value_parser = peer
+    )]
+    #[serde(deserialize_with = "text::peers")]
+    pub peers: Vec<String>,
+
+    /// Addresses and CIDRs of the other side that do not match, although --peer has them, or is not given
+    ///
+    /// Where both have an address, the longer prefix decides: `--peer 10.0.0.0/8 --except 10.1.0.0/16 --peer 10.1.2.3`
+    /// takes 10.1.2.3, and nothing else of 10.1.0.0/16.
+    #[arg(
+        long = "except",
+        value_name = "CIDR[,CIDR]",
+        value_delimiter = ',',
+        value_parser = exception
+    )]
+    #[serde(deserialize_with = "text::exceptions")]
+    pub except: Vec<String>,
+
+    /// Share of the connections, all packets of each or none [default: 100%]
+    ///
+    /// In percent, above 0. It is drawn from addresses and ports, so it is the same connections all the time; of UDP,
+    /// pairs of address and port.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    #[serde(deserialize_with = "text::percent")]
+    pub percent_flows: Option<Share>,
+
+    /// TCP connections by when they were opened [default: all]
+    ///
+    /// new: those whose first packet passed while the fault acted; established: all others.
+    #[arg(long, value_enum)]
+    pub connections: Option<ConnectionsArg>,
+
+    /// Differentiated services code point: 0 to 63, ef, cs0 to cs7, or af11 to af43 [default: any]
+    #[arg(long, value_name = "DSCP", value_parser = dscp)]
+    #[serde(deserialize_with = "text::dscp")]
+    pub dscp: Option<u32>,
+
+    /// Length of the Ethernet frame in bytes, both ends included: A-B, A- or -B [default: any]
+    ///
+    /// Such as 1000-1514, 1000- or -128; at most 65535. Of a packet that the network card has yet to cut into segments,
+    /// the length of one segment.
+    #[arg(long, value_name = "A-B", value_parser = length, allow_negative_numbers = true)]
+    #[serde(deserialize_with = "text::length")]
+    pub length: Option<LengthRange>,
+}
+
+/// TCP connections by when they were opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectionsArg {
+    /// Opened while the fault acts
+    New,
+    /// All others
+    Established,
+}
+
+/// Direction of a packet, seen from the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DirectionArg {
+    /// Packets that leave the target
+    Egress,
+    /// Packets that arrive at the target
+    Ingress,
+    /// All of them
+    Both,
+}
+
+/// Transport protocol of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProtocolArg {
+    /// TCP
+    Tcp,
+    /// UDP
+    Udp,
+    /// ICMP and ICMPv6
+    Icmp,
+}
+
+impl FilterArgs {
+    /// As the wire has it; the direction unspecified unless it was given.
+    pub fn to_wire(&self) -> Filter {
+        let direction = match self.direction {
+            None => Direction::Unspecified,
+            Some(DirectionArg::Egress) => Direction::Egress,
+            Some(DirectionArg::Ingress) => Direction::Ingress,
+            Some(DirectionArg::Both) => Direction::Both,
+        };
+        let protocol = match self.proto {
+            None => Protocol::Unspecified,
+            Some(ProtocolArg::Tcp) => Protocol::Tcp,
+            Some(ProtocolArg::Udp) => Protocol::Udp,
+            Some(ProtocolArg::Icmp) => Protocol::Icmp,
+        };
+        let connections = match self.connections {
+            None => Connections::Unspecified,
+            Some(ConnectionsArg::New) => Connections::New,
+            Some(ConnectionsArg::Established) => Connections::Established,
+        };
+        Filter {
+            direction: direction.into(),
+            protocol: protocol.into(),
+            ports: self.ports.clone(),
+            target_ports: self.target_ports.clone(),
+            peer_ports: self.peer_ports.clone(),
+            peers: self.peers.clone(),
+            except_peers: self.except.clone(),
+            flows_ppm: self.percent_flows.map(Share::ppm),
+            connections: connections.into(),
+            syn_only: false,
+            dscp: self.dscp,
+            length: self.length,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Options that several verbs share, and how they become messages of the wire.
+//!
+//! Reads files and makes paths absolute, because only the client knows its own directory; asks nothing of the agent.
+
+mod distribution;
+mod fault;
+mod filter;
+mod selector;
+mod shape;
+pub(crate) mod text;
+mod timing;
+
+use std::path::Path;
+
+use chaos_proto::v1::{PrepareRequest, Rule, Selector};
+use clap::Args;
+
+pub use distribution::{Distribution, DistributionError, distribution, quantiles};
+pub use fault::{FaultArgs, FaultError, rule};
+pub use filter::FilterArgs;
+pub use selector::{PointArgs, SelectorArgs, SelectorError};
+pub use shape::ShapeArgs;
+pub use timing::{FileTiming, TimingArgs};
+
+use crate::error::CommandError;
+
+/// Where, which packets, and for how long: what every fault takes.
+#[derive(Debug, Args)]
+pub struct ExperimentArgs {
+    /// Where.
+    #[command(flatten)]
+    pub selector: SelectorArgs,
+    /// Which packets.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// How it changes.
+    #[command(flatten)]
+    pub shape: ShapeArgs,
+    /// For how long, and whose it is.
+    #[command(flatten)]
+    pub timing: TimingArgs,
+}
+
+impl ExperimentArgs {
+    /// The request that asks for this fault. Reads the inventory file, if one was given.
+    pub fn request(&self, fault: &dyn FaultArgs) -> Result<PrepareRequest, CommandError> {
+        let rule = rule(fault, &self.filter, self.shape.pulse, Path::new(""))?;
+        let selector = self.selector.to_wire()?;
+        Ok(request(
+            selector,
+            vec![rule],
+            &self.timing,
+            &FileTiming::default(),
+        ))
+    }
+}
+
+/// A request. What the options say about time wins over what a file says.
+pub fn request(
+    selector: Selector,
+    rules: Vec<Rule>,
+    options: &TimingArgs,
+    file: &FileTiming,
+) -> PrepareRequest {
+    PrepareRequest {
+        selector: Some(selector),
+        rules,
+        duration: to_wire(
+            options
+                .duration
+                .or(file.duration)
+                .unwrap_or(timing::DEFAULT_DURATION),
+        ),
+        detached: options.detach,
+        // A detached experiment has no client whose absence could be waited for.
+        grace: options
+            .grace
+            .or(file.grace.filter(|_| !options.detach))
+            .and_then(to_wire),
+        seed: options.seed.or(file.seed),
+        dry_run: options.dry_run,
+    }
+}
+
+/// As the wire has it. Nothing is lost: what flags accept is far below what the message can hold.
+pub fn to_wire(time: std::time::Duration) -> Option<prost_types::Duration> {
+    time.try_into().ok()
+}

@@ -1,0 +1,120 @@
+//! How values of an experiment file are read: as the option of the same name would read them.
+
+use std::fmt;
+
+use chaos_proto::v1::{FourStates, GilbertElliott, LengthRange, PortRange};
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+use std::time::Duration;
+
+use super::Distribution;
+use crate::quantity::{self, Pulse, Ramp, Share};
+
+/// A value as it would stand on the command line: a list has its parts joined by commas.
+struct Text(String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AsText)
+    }
+}
+
+struct AsText;
+
+impl<'de> Visitor<'de> for AsText {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value or a list of values")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+        Ok(Text(text.to_owned()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Text, A::Error> {
+        let mut parts = Vec::new();
+        while let Some(Text(part)) = list.next_element()? {
+            parts.push(part);
+        }
+        Ok(Text(parts.join(",")))
+    }
+}
+
+fn one<'de, D: Deserializer<'de>, T, E: fmt::Display>(
+    value: D,
+    read: fn(&str) -> Result<T, E>,
+) -> Result<Option<T>, D::Error> {
+    let text = Option::<Text>::deserialize(value)?;
+    text.map(|Text(text)| read(&text))
+        .transpose()
+        .map_err(de::Error::custom)
+}
+
+fn several<'de, D: Deserializer<'de>, T, E: fmt::Display>(
+    value: D,
+    read: fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, D::Error> {
+    match Option::<Text>::deserialize(value)? {
+        None => Ok(Vec::new()),
+        Some(Text(text)) if text.is_empty() => Ok(Vec::new()),
+        Some(Text(text)) => text
+            .split(',')
+            .map(|part| read(part.trim()))
+            .collect::<Result<_, _>>()
+            .map_err(de::Error::custom),
+    }
+}
+
+macro_rules! one {
+    ($($name:ident: $type:ty = $read:path;)*) => {$(
+        pub(crate) fn $name<'de, D: Deserializer<'de>>(value: D) -> Result<Option<$type>, D::Error> {
+            one(value, $read)
+        }
+    )*};
+}
+
+one! {
+    burst: GilbertElliott = quantity::burst;
+    by: Duration = quantity::by;
+    correlation: Share = quantity::correlation;
+    distribution: Distribution = super::distribution;
+    dscp: u32 = quantity::dscp;
+    duration: Duration = quantity::duration;
+    every: u32 = quantity::every;
+    first: u32 = quantity::first;
+    four_state: FourStates = quantity::four_state;
+    gap: u32 = quantity::gap;
+    grace: Duration = quantity::grace;
+    jitter: Duration = quantity::jitter;
+    latency: Duration = quantity::latency;
+    length: LengthRange = quantity::length;
+    percent: Share = quantity::percent;
+    pulse: Pulse = quantity::pulse;
+    ramp: Ramp = quantity::ramp;
+    rate: u64 = quantity::rate;
+    size: u64 = quantity::size;
+}
+
+pub(crate) fn ports<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<PortRange>, D::Error> {
+    several(value, quantity::read_ports)
+}
+
+pub(crate) fn peers<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    several(value, quantity::peer)
+}
+
+pub(crate) fn exceptions<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    several(value, quantity::exception)
+}

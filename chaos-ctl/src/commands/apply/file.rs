@@ -1,0 +1,290 @@
+//! The schema of an experiment file: documented in docs/experiment.md. Its values are read as the options of the same
+//! name are; knows nothing about how the experiment is run.
+
+use std::io;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chaos_proto::v1::Rule;
+use serde::{Deserialize, Deserializer};
+use serde_saphyr::{Error as YamlError, SnippetMode, render_options};
+
+use crate::arguments::{
+    FaultArgs, FaultError, FileTiming, FilterArgs, PointArgs, SelectorArgs, rule, text,
+};
+use crate::commands::corrupt::CorruptFault;
+use crate::commands::delay::DelayFault;
+use crate::commands::duplicate::DuplicateFault;
+use crate::commands::loss::LossFault;
+use crate::commands::partition::PartitionFault;
+use crate::commands::rate::RateFault;
+use crate::commands::reorder::ReorderFault;
+use crate::error::{CommandError, ErrorKind};
+use crate::quantity::Pulse;
+
+/// One experiment.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ExperimentFile {
+    service: Option<String>,
+    netns: Option<PathBuf>,
+    pid: Option<NonZeroU32>,
+    cgroup: Option<PathBuf>,
+    namespace: Option<String>,
+    inventory: Option<PathBuf>,
+    interface: Option<String>,
+    #[serde(deserialize_with = "text::duration")]
+    duration: Option<Duration>,
+    #[serde(deserialize_with = "text::grace")]
+    grace: Option<Duration>,
+    seed: Option<u64>,
+    rules: Vec<RuleText>,
+}
+
+/// One fault, and which packets it is for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct RuleText {
+    delay: Option<DelayFault>,
+    loss: Option<LossFault>,
+    duplicate: Option<DuplicateFault>,
+    reorder: Option<ReorderFault>,
+    corrupt: Option<CorruptFault>,
+    rate: Option<RateFault>,
+    #[serde(deserialize_with = "present")]
+    partition: Option<PartitionFault>,
+    filter: FilterArgs,
+    #[serde(deserialize_with = "text::pulse")]
+    pulse: Option<Pulse>,
+}
+
+/// A partition has nothing to say but that it is one, so `partition:` alone will do.
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<PartitionFault>, D::Error> {
+    Ok(Some(
+        Option::<PartitionFault>::deserialize(value)?.unwrap_or_default(),
+    ))
+}
+
+/// An experiment file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be read.
+    #[error("cannot read the experiment {file}: {source}")]
+    Read {
+        /// Its name.
+        file: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is no experiment.
+    #[error("the experiment {file} is not valid: {}", in_words(error))]
+    Parse {
+        /// Its name.
+        file: String,
+        /// Where and why.
+        error: Box<YamlError>,
+    },
+    /// It points at nothing, or at several things.
+    #[error(
+        "the experiment {file} does not say where: give exactly one of service, netns, pid and cgroup"
+    )]
+    Where {
+        /// Its name.
+        file: String,
+    },
+    /// It looks a service up, and points at something else.
+    #[error("the experiment {file} has {key}, which goes with service only: leave it out")]
+    WithoutService {
+        /// Its name.
+        file: String,
+        /// The key.
+        key: &'static str,
+    },
+    /// It does nothing.
+    #[error("the experiment {file} does not say what to do: give at least one rule")]
+    NoRules {
+        /// Its name.
+        file: String,
+    },
+    /// A rule without a fault, or with several.
+    #[error(
+        "the experiment {file}, rule {number}: give exactly one of delay, loss, duplicate, reorder, corrupt, rate and partition; each fault is a rule of its own"
+    )]
+    Fault {
+        /// Its name.
+        file: String,
+        /// Its place among the rules, from 1.
+        number: usize,
+    },
+    /// A fault whose options do not go together.
+    #[error("the experiment {file}, rule {number}: {source}")]
+    Options {
+        /// Its name.
+        file: String,
+        /// Its place among the rules, from 1.
+        number: usize,
+        /// What is wrong.
+        source: Box<FaultError>,
+    },
+}
+
+impl From<FileError> for CommandError {
+    fn from(error: FileError) -> Self {
+        Self::new(ErrorKind::Usage, error)
+    }
+}
+
+impl ExperimentFile {
+    /// Reads text; `file` is what errors call it.
+    pub(super) fn parse(file: &str, text: &str) -> Result<Self, FileError> {
+        let file = file.to_owned();
+        // Without anything but comments there is no document.
+        let parsed: Option<Self> = match serde_saphyr::from_str(text) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                return Err(FileError::Parse {
+                    file,
+                    error: Box::new(error),
+                });
+            }
+        };
+        let parsed = parsed.unwrap_or_default();
+        let points = [
+            parsed.service.is_some(),
+            parsed.netns.is_some(),
+            parsed.pid.is_some(),
+            parsed.cgroup.is_some(),
+        ];
+        if points.iter().filter(|&&given| given).count() != 1 {
+            return Err(FileError::Where { file });
+        }
+        let lookups = [
+            (parsed.namespace.is_some(), "namespace"),
+            (parsed.inventory.is_some(), "inventory"),
+        ];
+        if let (None, Some((_, key))) = (
+            &parsed.service,
+            lookups.into_iter().find(|(given, _)| *given),
+        ) {
+            return Err(FileError::WithoutService { file, key });
+        }
+        if parsed.rules.is_empty() {
+            return Err(FileError::NoRules { file });
+        }
+        Ok(parsed)
+    }
+
+    /// All rules, in their order. Files that they name are looked for from `base`.
+    pub(super) fn rules(&self, file: &str, base: &Path) -> Result<Vec<Rule>, FileError> {
+        let rules = self.rules.iter().enumerate().map(|(index, text)| {
+            let number = index + 1;
+            let [fault] = text.faults()[..] else {
+                return Err(FileError::Fault {
+                    file: file.to_owned(),
+                    number,
+                });
+            };
+            rule(fault, &text.filter, text.pulse, base).map_err(|source| FileError::Options {
+                file: file.to_owned(),
+                number,
+                source: Box::new(source),
+            })
+        });
+        rules.collect()
+    }
+
+    /// Where. Paths are looked for from `base`.
+    pub(super) fn selector(&self, base: &Path) -> SelectorArgs {
+        let path = |path: &PathBuf| base.join(path);
+        // A name below /run/netns is no path.
+        let netns = self.netns.as_ref().map(|netns| {
+            let is_path = netns.as_os_str().as_encoded_bytes().contains(&b'/');
+            if is_path { path(netns) } else { netns.clone() }
+        });
+        SelectorArgs {
+            point: PointArgs {
+                svc: self.service.clone(),
+                netns,
+                pid: self.pid,
+                cgroup: self.cgroup.as_ref().map(path),
+            },
+            namespace: self.namespace.clone(),
+            inventory: self.inventory.as_ref().map(path),
+            interface: self.interface.clone(),
+        }
+    }
+
+    /// For how long, and from which seed.
+    pub(super) fn timing(&self) -> FileTiming {
+        FileTiming {
+            duration: self.duration,
+            grace: self.grace,
+            seed: self.seed,
+        }
+    }
+}
+
+impl RuleText {
+    fn faults(&self) -> Vec<&dyn FaultArgs> {
+        fn given<F: FaultArgs>(fault: Option<&F>) -> Option<&dyn FaultArgs> {
+            fault.map(|fault| fault as &dyn FaultArgs)
+        }
+        let all = [
+            given(self.delay.as_ref()),
+            given(self.loss.as_ref()),
+            given(self.duplicate.as_ref()),
+            given(self.reorder.as_ref()),
+            given(self.corrupt.as_ref()),
+            given(self.rate.as_ref()),
+            given(self.partition.as_ref()),
+        ];
+        all.into_iter().flatten().collect()
+    }
+}
+
+/// The parser's error in one line, with its place; of a word that it does not know, the nearest that it does.
+fn in_words(error: &YamlError) -> String {
+    let (kind, word, known, location) = if let YamlError::SerdeUnknownField {
+        field,
+        expected,
+        location,
+    } = error.without_snippet()
+    {
+        ("key", field, expected, location)
+    } else if let YamlError::SerdeUnknownVariant {
+        variant,
+        expected,
+        location,
+    } = error.without_snippet()
+    {
+        ("value", variant, expected, location)
+    } else {
+        let options = render_options! { snippets: SnippetMode::Off };
+        let text = error.render_with_options(options);
+        return text.split_whitespace().collect::<Vec<_>>().join(" ");
+    };
+    let near = known
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(known, word), known))
+        .min()
+        .filter(|(distance, _)| is_near(*distance, word));
+    let hint = match near {
+        Some((_, near)) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "there is none here".to_owned(),
+        None => format!("there are {}", known.join(", ")),
+    };
+    format!(
+        "unknown {kind} `{word}` at line {}, column {}: {hint}",
+        location.line(),
+        location.column()
+    )
+}
+
+/// Whether a word at this distance may have been meant: at most one letter in three is wrong, or one altogether.
+fn is_near(distance: usize, word: &str) -> bool {
+    distance <= (word.chars().count() / 3).max(1)
+}
+
+#[cfg(test)]
+mod tests;

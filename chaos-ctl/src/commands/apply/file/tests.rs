@@ -1,0 +1,181 @@
+//! Every key of the schema, and each way to write a value.
+
+use chaos_proto::v1::loss::Model;
+use chaos_proto::v1::rule::Fault;
+use chaos_proto::v1::{
+    Connections, Delay, Direction, Distribution, Filter, GilbertElliott, Loss, Protocol, Rate,
+};
+
+use super::*;
+
+fn rules(text: &str) -> Result<Vec<Rule>, String> {
+    let parsed = ExperimentFile::parse("x.yaml", text).map_err(|error| error.to_string())?;
+    parsed
+        .rules("x.yaml", Path::new(""))
+        .map_err(|error| error.to_string())
+}
+
+fn one(rule: &str) -> Rule {
+    rules(&format!("netns: web\nrules:\n  - {rule}\n"))
+        .unwrap()
+        .remove(0)
+}
+
+fn ms(ms: u64) -> Option<prost_types::Duration> {
+    Duration::from_millis(ms).try_into().ok()
+}
+
+#[test]
+fn every_fault_is_read() {
+    let fault = |text: &str| one(text).fault.unwrap();
+    assert_eq!(
+        fault(
+            "delay: { latency: 100ms, jitter: 20ms, distribution: normal, correlation: 25%, reorder: true }"
+        ),
+        Fault::Delay(Delay {
+            latency: ms(100),
+            jitter: ms(20),
+            distribution: Distribution::Normal.into(),
+            correlation_ppm: 250_000,
+            reorder: true,
+            ..Delay::default()
+        })
+    );
+    assert_eq!(
+        fault("delay: { ramp: 0..200ms/30s }"),
+        Fault::Delay(Delay {
+            latency: ms(200),
+            ramp: Some(chaos_proto::v1::Ramp {
+                from: ms(0),
+                over: ms(30_000),
+            }),
+            ..Delay::default()
+        })
+    );
+    assert_eq!(
+        fault("loss: { percent: 0.5, correlation: 10 }"),
+        Fault::Loss(Loss {
+            share_ppm: 5_000,
+            correlation_ppm: 100_000,
+            model: None,
+        })
+    );
+    let bursts = Fault::Loss(Loss {
+        model: Some(Model::GilbertElliott(GilbertElliott {
+            to_bad_ppm: 10_000,
+            to_good_ppm: 100_000,
+            lost_in_bad_ppm: 700_000,
+            lost_in_good_ppm: 0,
+        })),
+        ..Loss::default()
+    });
+    for burst in ["[1, 10, 70]", "'1,10,70'", "'1%, 10%, 70%'"] {
+        assert_eq!(fault(&format!("loss: {{ burst: {burst} }}")), bursts);
+    }
+    assert_eq!(fault("loss:\n      burst: 1,10,70"), bursts);
+    for text in [
+        "loss: { four-state: [1, 10] }",
+        "loss: { every: 100 }",
+        "loss: { first: 3 }",
+        "duplicate: { percent: 5, correlation: 1 }",
+        "reorder: { percent: 5, gap: 9, by: 10ms, correlation: 1 }",
+        "corrupt: { percent: 1%, drop-corrupt: true }",
+        "partition: {}",
+        "partition:",
+    ] {
+        fault(text);
+    }
+    assert_eq!(
+        fault("rate: { rate: 10mbit, burst: 64kB, queue: 1MiB, per-flow: true }"),
+        Fault::Rate(Rate {
+            bytes_per_second: 1_250_000,
+            burst_bytes: 64_000,
+            queue_bytes: 1 << 20,
+            per_flow: true,
+        })
+    );
+}
+
+#[test]
+fn every_filter_is_read() {
+    let rule = one(
+        "{ partition: {}, filter: { direction: both, proto: tcp, ports: 80, target-ports: [1-2, 5], \
+         peer-ports: '443, 8443', peers: [10.0.0.0/8, fd00::/8], except: 10.1.0.0/16, percent-flows: 12.5%, \
+         connections: new, dscp: ef, length: -128 } }",
+    );
+    let port = |(first, last)| chaos_proto::v1::PortRange { first, last };
+    assert_eq!(
+        rule.filter.unwrap(),
+        Filter {
+            direction: Direction::Both.into(),
+            protocol: Protocol::Tcp.into(),
+            ports: vec![port((80, 80))],
+            target_ports: [(1, 2), (5, 5)].map(port).into(),
+            peer_ports: [(443, 443), (8443, 8443)].map(port).into(),
+            peers: vec!["10.0.0.0/8".to_owned(), "fd00::/8".to_owned()],
+            except_peers: vec!["10.1.0.0/16".to_owned()],
+            flows_ppm: Some(125_000),
+            connections: Connections::New.into(),
+            syn_only: false,
+            dscp: Some(46),
+            length: Some(chaos_proto::v1::LengthRange {
+                least: 0,
+                most: 128,
+            }),
+        }
+    );
+    let syn = one("loss: { percent: 5, syn-only: true }").filter.unwrap();
+    assert!(syn.syn_only && syn.protocol() == Protocol::Tcp);
+}
+
+#[test]
+fn a_wrong_value_is_said_in_the_words_of_the_option() {
+    for (rule, sentence) in [
+        (
+            "delay: { latency: 5 }",
+            "latency `5` has no unit: give a number above 0",
+        ),
+        ("loss: { percent: 101 }", "percentage `101` is too large: "),
+        ("loss: { every: 0 }", "number of packets `0` is zero: "),
+        (
+            "rate: { rate: 10mbps }",
+            "rate `10mbps` has the unknown unit `mbps`: ",
+        ),
+        ("{ partition: {}, pulse: 2s }", "pulse `2s` is not one: "),
+        (
+            "{ partition: {}, filter: { ports: [80, x] } }",
+            "port `x` is not one: ",
+        ),
+        (
+            "{ partition: {}, filter: { dscp: 64 } }",
+            "DSCP `64` is too large: ",
+        ),
+        (
+            "partition: { peers: [] }",
+            "unknown key `peers` at line 3, column 18: there is none here",
+        ),
+        (
+            "delay: { latency: 5ms, bandwidth: 1 }",
+            "unknown key `bandwidth` at line 3, column 28: there are latency, jitter",
+        ),
+    ] {
+        let error = rules(&format!("netns: web\nrules:\n  - {rule}\n")).unwrap_err();
+        assert!(error.contains(sentence), "{rule}\n{error}");
+    }
+}
+
+#[test]
+fn paths_start_where_the_file_is_and_names_stay() {
+    let selector = |text: &str| {
+        let text = format!("{text}\nrules: [{{ partition: }}]\n");
+        ExperimentFile::parse("x.yaml", &text)
+            .unwrap()
+            .selector(Path::new("/etc/chaos"))
+    };
+    let netns = |text: &str| selector(text).point.netns.unwrap();
+    assert_eq!(netns("netns: web"), Path::new("web"));
+    assert_eq!(netns("netns: ./web"), Path::new("/etc/chaos/./web"));
+    assert_eq!(netns("netns: /run/netns/web"), Path::new("/run/netns/web"));
+    let inventory = selector("service: web\ninventory: services.yaml").inventory;
+    assert_eq!(inventory.unwrap(), Path::new("/etc/chaos/services.yaml"));
+}

@@ -1,0 +1,82 @@
+//! `chaosctl apply`: runs the experiment that a file describes.
+
+mod file;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::arguments::{TimingArgs, request};
+use crate::client::{Address, Agent};
+use crate::error::{CommandError, ErrorKind};
+use crate::experiment;
+use crate::output::Output;
+
+use file::ExperimentFile;
+pub use file::FileError;
+
+/// Run an experiment from a file: several faults together on one selector
+///
+/// The file is YAML; its words and units are those of the options, and docs/experiment.md has all of them. All rules
+/// begin and end together. --duration, --grace and --seed win over what the file says.
+#[derive(Debug, Args)]
+#[command(
+    after_help = EXAMPLES,
+    mut_arg("duration", |arg| arg.help(DURATION).long_help(DURATION))
+)]
+pub struct ApplyArgs {
+    /// The file; `-` reads standard input
+    #[arg(short, long, value_name = "FILE")]
+    file: PathBuf,
+
+    #[command(flatten)]
+    timing: TimingArgs,
+}
+
+const DURATION: &str = "How long the faults act [default: what the file says, or 30s]";
+
+const EXAMPLES: &str = "\
+Example of a file:
+  service: provider-chaos-service     # or netns, pid or cgroup
+  duration: 30s
+  rules:
+    - delay: { latency: 100ms, jitter: 20ms }
+      filter: { proto: tcp, ports: [3000], peers: [10.0.0.0/8] }
+      pulse: 2s/8s
+    - loss: { percent: 5 }
+
+Examples:
+  chaosctl apply -f experiment.yaml --dry-run
+  chaosctl apply -f - --duration 1m < experiment.yaml";
+
+impl ApplyArgs {
+    pub(super) async fn run(&self, address: &Address, output: Output) -> Result<(), CommandError> {
+        let (name, base) = if self.file == Path::new("-") {
+            ("standard input".to_owned(), Path::new(""))
+        } else {
+            let base = self.file.parent().unwrap_or(Path::new(""));
+            (self.file.display().to_string(), base)
+        };
+        let text = self.read().map_err(|source| {
+            let error = FileError::Read {
+                file: name.clone(),
+                source,
+            };
+            CommandError::new(ErrorKind::Failed, error)
+        })?;
+        let file = ExperimentFile::parse(&name, &text)?;
+        let rules = file.rules(&name, base)?;
+        let selector = file.selector(base).to_wire()?;
+        let request = request(selector, rules, &self.timing, &file.timing());
+        let agent = Agent::connect(address).await?;
+        experiment::run(&agent, request, output).await
+    }
+
+    fn read(&self) -> std::io::Result<String> {
+        if self.file == Path::new("-") {
+            std::io::read_to_string(std::io::stdin())
+        } else {
+            std::fs::read_to_string(&self.file)
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! `chaosctl corrupt`: flips bits of matching packets.
+
+use std::path::Path;
+
+use chaos_proto::v1::Corrupt;
+use chaos_proto::v1::rule::Fault;
+use clap::Args;
+use serde::Deserialize;
+
+use crate::arguments::{ExperimentArgs, FaultArgs, FaultError, text};
+use crate::client::Address;
+use crate::error::CommandError;
+use crate::output::Output;
+use crate::quantity::{Share, correlation, percent};
+
+/// Flip one bit behind the headers of some matching packets
+///
+/// The checksum stays as it was, so a receiver that checks it drops the packet: TCP then sends again, UDP loses it.
+///
+/// But with checksum offload the checksum is written or checked elsewhere. On the way out, a packet whose checksum the
+/// network card (or the other end of a virtual link, such as a pod's) has yet to compute gets one that fits the flipped
+/// bit; on the way in, a packet that the card has already checked is not checked again. Either way the application
+/// receives WRONG DATA THAT LOOKS VALID. Use --drop-corrupt for what a receiver that checks would make of it. The fault
+/// ends by itself.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct CorruptArgs {
+    #[command(flatten)]
+    fault: CorruptFault,
+
+    #[command(flatten)]
+    experiment: ExperimentArgs,
+}
+
+/// Which packets are corrupted. In a file, the keys of `corrupt`.
+#[derive(Debug, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CorruptFault {
+    /// Share of the matching packets to corrupt
+    ///
+    /// In percent, with or without the sign, such as 5, 5% or 0.5%; above 0, at most 100, in steps of 0.0001.
+    #[arg(value_name = "PERCENT", value_parser = percent)]
+    #[serde(deserialize_with = "text::percent")]
+    percent: Option<Share>,
+
+    /// How much one such packet follows another: 0 for not at all, close to 100 for long series [default: 0]
+    ///
+    /// In percent. With share p and correlation c, a packet is corrupted with probability p + c(1 - p) when the one before was, and
+    /// with p(1 - c) when it was not; over time the share stays p.
+    #[arg(long, value_name = "PERCENT", value_parser = correlation)]
+    #[serde(deserialize_with = "text::correlation")]
+    correlation: Option<Share>,
+
+    /// Drop the packets instead, as a receiver does that finds the checksum wrong
+    #[arg(long)]
+    drop_corrupt: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  chaosctl corrupt 1% --netns web --proto udp
+  chaosctl corrupt 0.1% --drop-corrupt --svc provider-chaos-service --direction both";
+
+impl FaultArgs for CorruptFault {
+    fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
+        let share = self.percent.ok_or(FaultError::Incomplete {
+            fault: "corrupt",
+            what: "how many packets to corrupt",
+            give: "a percentage, such as 5%",
+        })?;
+        Ok(Fault::Corrupt(Corrupt {
+            share_ppm: share.ppm(),
+            correlation_ppm: self.correlation.map_or(0, Share::ppm),
+            drop: self.drop_corrupt,
+        }))
+    }
+}
+
+impl CorruptArgs {
+    pub(super) async fn run(&self, address: &Address, output: Output) -> Result<(), CommandError> {
+        super::apply_fault(&self.fault, &self.experiment, address, output).await
+    }
+}

@@ -1,0 +1,73 @@
+//! `chaosctl duplicate`: sends matching packets twice.
+
+use std::path::Path;
+
+use chaos_proto::v1::Duplicate;
+use chaos_proto::v1::rule::Fault;
+use clap::Args;
+use serde::Deserialize;
+
+use crate::arguments::{ExperimentArgs, FaultArgs, FaultError, text};
+use crate::client::Address;
+use crate::error::CommandError;
+use crate::output::Output;
+use crate::quantity::{Share, correlation, percent};
+
+/// Send some matching packets twice
+///
+/// The copy follows at once. TCP discards it and may slow down a little; of UDP the application gets both. The copy is not
+/// duplicated again by the same fault. The fault ends by itself.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct DuplicateArgs {
+    #[command(flatten)]
+    fault: DuplicateFault,
+
+    #[command(flatten)]
+    experiment: ExperimentArgs,
+}
+
+/// Which packets are sent twice. In a file, the keys of `duplicate`.
+#[derive(Debug, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DuplicateFault {
+    /// Share of the matching packets to send twice
+    ///
+    /// In percent, with or without the sign, such as 5, 5% or 0.5%; above 0, at most 100, in steps of 0.0001.
+    #[arg(value_name = "PERCENT", value_parser = percent)]
+    #[serde(deserialize_with = "text::percent")]
+    percent: Option<Share>,
+
+    /// How much one such packet follows another: 0 for not at all, close to 100 for long series [default: 0]
+    ///
+    /// In percent. With share p and correlation c, a packet is sent twice with probability p + c(1 - p) when the one before was, and
+    /// with p(1 - c) when it was not; over time the share stays p.
+    #[arg(long, value_name = "PERCENT", value_parser = correlation)]
+    #[serde(deserialize_with = "text::correlation")]
+    correlation: Option<Share>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  chaosctl duplicate 5% --netns web --proto udp
+  chaosctl duplicate 100% --svc provider-chaos-service --peer-port 5432 --duration 10s";
+
+impl FaultArgs for DuplicateFault {
+    fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
+        let share = self.percent.ok_or(FaultError::Incomplete {
+            fault: "duplicate",
+            what: "how many packets to send twice",
+            give: "a percentage, such as 5%",
+        })?;
+        Ok(Fault::Duplicate(Duplicate {
+            share_ppm: share.ppm(),
+            correlation_ppm: self.correlation.map_or(0, Share::ppm),
+        }))
+    }
+}
+
+impl DuplicateArgs {
+    pub(super) async fn run(&self, address: &Address, output: Output) -> Result<(), CommandError> {
+        super::apply_fault(&self.fault, &self.experiment, address, output).await
+    }
+}

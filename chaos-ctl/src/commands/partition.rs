@@ -1,0 +1,54 @@
+//! `chaosctl partition`: cuts a target off.
+
+use std::path::Path;
+
+use chaos_proto::v1::rule::Fault;
+use chaos_proto::v1::{Direction, Filter, Partition};
+use clap::Args;
+use serde::Deserialize;
+
+use crate::arguments::{ExperimentArgs, FaultArgs, FaultError};
+use crate::client::Address;
+use crate::error::CommandError;
+use crate::output::Output;
+
+/// Cut the target off from its peers: nothing that matches passes
+///
+/// In both directions, unless --direction says otherwise, and silently: nobody is told, as when a cable is cut. Open
+/// connections stall, and new ones fail by timeout. Without --peer it is everybody that --except does not name.
+/// Packets are dropped at the target's interface, so that the target still talks to itself. The fault ends by itself.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct PartitionArgs {
+    #[command(flatten)]
+    experiment: ExperimentArgs,
+}
+
+/// In a file, `partition: {}`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartitionFault {}
+
+const EXAMPLES: &str = "\
+Examples:
+  chaosctl partition --peer 10.0.0.0/8 --svc provider-chaos-service --duration 30s
+  chaosctl partition --netns web --except 10.0.0.7,10.0.0.8
+  chaosctl partition --netns web --peer 10.0.0.7 --peer-port 5432 --direction egress";
+
+impl FaultArgs for PartitionFault {
+    fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
+        Ok(Fault::Partition(Partition {}))
+    }
+
+    fn narrow(&self, filter: &mut Filter) {
+        if filter.direction() == Direction::Unspecified {
+            filter.direction = Direction::Both.into();
+        }
+    }
+}
+
+impl PartitionArgs {
+    pub(super) async fn run(&self, address: &Address, output: Output) -> Result<(), CommandError> {
+        super::apply_fault(&PartitionFault {}, &self.experiment, address, output).await
+    }
+}

@@ -1,0 +1,50 @@
+//! Control: reads what the user points at, asks the agent for it, and says what came of it.
+//!
+//! The binary `chaosctl` is one call of [`run`]. Modules, from the user inwards: `cli` and `arguments` (syntax),
+//! `commands` (verbs), `experiment` (the order of calls), `client` (the wire), `output` (everything that is printed),
+//! `quantity` (numbers with units). Nothing here decides what a request means: that is for the agent.
+
+pub mod arguments;
+pub mod cli;
+pub mod client;
+pub mod commands;
+pub mod error;
+pub mod experiment;
+pub mod output;
+pub mod quantity;
+mod usage;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use cli::Cli;
+use error::{CommandError, ErrorKind};
+use output::Output;
+
+/// Runs one command line, the program's name first, and returns what to exit with.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match usage::parse(&arguments.into_iter().collect::<Vec<_>>()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    let output = Output::new(&cli.global);
+    match execute(&cli, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            error.kind.into()
+        }
+    }
+}
+
+fn execute(cli: &Cli, output: Output) -> Result<(), CommandError> {
+    let address = cli
+        .global
+        .address(|name| std::env::var_os(name))
+        .map_err(|error| CommandError::new(ErrorKind::Usage, error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::new(ErrorKind::Failed, error))?;
+    runtime.block_on(cli.command.run(&address, output))
+}

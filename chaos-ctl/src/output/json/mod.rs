@@ -1,0 +1,269 @@
+//! The schema of `-o json`: documented in docs/json.md, and stable. Fields are added, never renamed or removed.
+
+mod rule;
+
+use chaos_proto::v1 as wire;
+use chaos_proto::v1::selector::Where;
+use serde::Serialize;
+
+use rule::Rule;
+
+use super::{effect, tally, words};
+use crate::quantity::from_wire;
+
+/// Result of the verbs that run an experiment.
+#[derive(Debug, Serialize)]
+pub struct Run {
+    /// How it went.
+    pub outcome: Outcome,
+    /// The experiment at its end, or with `--detach` at its start.
+    pub experiment: Experiment,
+    /// With `--dry-run`, one sentence for each rule; otherwise empty.
+    pub expected_effects: Vec<String>,
+}
+
+/// How an experiment went, as far as the client knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It ran for its duration and hit packets.
+    Completed,
+    /// It was stopped before its time, and had hit packets.
+    Stopped,
+    /// It ran or was stopped, and no packet had matched.
+    NothingMatched,
+    /// It ran or was stopped, and every packet that it should have delayed passed at once.
+    NothingDelayed,
+    /// It ended before its time for another reason.
+    EndedEarly,
+    /// The agent died; the counters are the last that were seen.
+    AgentLost,
+    /// It runs without a client.
+    Detached,
+    /// Nothing was applied.
+    DryRun,
+}
+
+/// Result of `status`.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// The one asked for.
+    pub experiment: Experiment,
+}
+
+/// Result of `list` and `stop`.
+#[derive(Debug, Serialize)]
+pub struct Experiments {
+    /// Newest first, or in the order in which they were stopped.
+    pub experiments: Vec<Experiment>,
+}
+
+/// Result of `doctor`.
+#[derive(Debug, Serialize)]
+pub struct Doctor {
+    /// The agent that answered.
+    pub agent: Agent,
+}
+
+/// One agent and what it can do.
+#[derive(Debug, Serialize)]
+pub struct Agent {
+    address: String,
+    version: String,
+    node_name: String,
+    kernel_release: String,
+    attach_mode: Option<&'static str>,
+    line_engine: Option<&'static str>,
+    features: Vec<Feature>,
+}
+
+#[derive(Debug, Serialize)]
+struct Feature {
+    name: String,
+    available: bool,
+    used: bool,
+    detail: String,
+}
+
+/// One experiment.
+#[derive(Debug, Serialize)]
+pub struct Experiment {
+    id: Option<String>,
+    state: &'static str,
+    end_reason: Option<String>,
+    end_detail: Option<String>,
+    selector: Option<Selector>,
+    rules: Vec<Rule>,
+    duration_ns: u64,
+    remaining_ns: u64,
+    detached: bool,
+    /// A string: JSON readers that keep numbers as doubles would change a large one.
+    seed: String,
+    line_engine: Option<&'static str>,
+    targets: Vec<Target>,
+    totals: Counters,
+}
+
+#[derive(Debug, Serialize)]
+struct Selector {
+    #[serde(flatten)]
+    point: Option<Point>,
+    interface: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Point {
+    Service { name: String, namespace: String },
+    Netns { netns: String },
+    Pid { pid: u32 },
+    Cgroup { cgroup: String },
+}
+
+#[derive(Debug, Serialize)]
+struct Target {
+    name: String,
+    netns: String,
+    interface: String,
+    ifindex: u32,
+    gone: bool,
+    counters: Vec<Counters>,
+}
+
+#[derive(Debug, Serialize)]
+struct Counters {
+    matched_packets: u64,
+    matched_bytes: u64,
+    delayed_packets: u64,
+    delayed_bytes: u64,
+    dropped_packets: u64,
+    dropped_bytes: u64,
+    undelayed_packets: u64,
+    duplicated_packets: u64,
+    corrupted_packets: u64,
+}
+
+impl Run {
+    /// With the effects to expect only where nothing was applied.
+    pub fn new(outcome: Outcome, experiment: &wire::Experiment) -> Self {
+        let expected_effects = if outcome == Outcome::DryRun {
+            experiment.rules.iter().map(effect::of_rule).collect()
+        } else {
+            Vec::new()
+        };
+        Self {
+            outcome,
+            experiment: experiment.into(),
+            expected_effects,
+        }
+    }
+}
+
+impl Experiments {
+    /// In the given order.
+    pub fn new(experiments: &[wire::Experiment]) -> Self {
+        Self {
+            experiments: experiments.iter().map(Experiment::from).collect(),
+        }
+    }
+}
+
+impl Agent {
+    /// An agent's description of itself.
+    pub fn new(address: &impl ToString, agent: &wire::DescribeResponse) -> Self {
+        Self {
+            address: address.to_string(),
+            version: agent.agent_version.clone(),
+            node_name: agent.node_name.clone(),
+            kernel_release: agent.kernel_release.clone(),
+            attach_mode: words::attach_mode(agent.attach_mode()),
+            line_engine: words::engine(agent.line_engine()),
+            features: agent
+                .features
+                .iter()
+                .map(|feature| Feature {
+                    name: feature.name.clone(),
+                    available: feature.available,
+                    used: feature.used,
+                    detail: feature.detail.clone(),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl From<&wire::Experiment> for Experiment {
+    fn from(experiment: &wire::Experiment) -> Self {
+        Self {
+            id: unless_empty(&experiment.id),
+            state: words::state(experiment.state()),
+            end_reason: words::end_reason(experiment.end_reason())
+                .map(|reason| reason.replace(' ', "_")),
+            end_detail: unless_empty(&experiment.end_detail),
+            selector: experiment.selector.as_ref().map(Selector::from),
+            rules: experiment.rules.iter().map(Rule::from).collect(),
+            duration_ns: ns(experiment.duration.as_ref()),
+            remaining_ns: ns(experiment.remaining.as_ref()),
+            detached: experiment.detached,
+            seed: experiment.seed.to_string(),
+            line_engine: words::engine(experiment.line_engine()),
+            targets: experiment.targets.iter().map(Target::from).collect(),
+            totals: Counters::from(&tally::of_experiment(experiment)),
+        }
+    }
+}
+
+impl From<&wire::Selector> for Selector {
+    fn from(selector: &wire::Selector) -> Self {
+        let point = selector.r#where.clone().map(|point| match point {
+            Where::Service(service) => Point::Service {
+                name: service.name,
+                namespace: unless_empty(&service.namespace).unwrap_or_else(|| "default".to_owned()),
+            },
+            Where::Netns(netns) => Point::Netns { netns },
+            Where::Pid(pid) => Point::Pid { pid },
+            Where::Cgroup(cgroup) => Point::Cgroup { cgroup },
+        });
+        Self {
+            point,
+            interface: unless_empty(&selector.interface),
+        }
+    }
+}
+
+impl From<&wire::Target> for Target {
+    fn from(target: &wire::Target) -> Self {
+        Self {
+            name: target.name.clone(),
+            netns: target.netns.clone(),
+            interface: target.interface.clone(),
+            ifindex: target.ifindex,
+            gone: target.gone,
+            counters: target.counters.iter().map(Counters::from).collect(),
+        }
+    }
+}
+
+impl From<&wire::Counters> for Counters {
+    fn from(counters: &wire::Counters) -> Self {
+        Self {
+            matched_packets: counters.matched_packets,
+            matched_bytes: counters.matched_bytes,
+            delayed_packets: counters.delayed_packets,
+            delayed_bytes: counters.delayed_bytes,
+            dropped_packets: counters.dropped_packets,
+            dropped_bytes: counters.dropped_bytes,
+            undelayed_packets: counters.undelayed_packets,
+            duplicated_packets: counters.duplicated_packets,
+            corrupted_packets: counters.corrupted_packets,
+        }
+    }
+}
+
+fn ns(time: Option<&prost_types::Duration>) -> u64 {
+    u64::try_from(from_wire(time).as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn unless_empty(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}

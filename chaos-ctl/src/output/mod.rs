@@ -1,0 +1,183 @@
+//! What a person or a script sees: the result on standard output, the talk on standard error.
+//!
+//! The only place that writes to either. Knows how things are worded and laid out, not how they come about.
+
+pub mod effect;
+pub mod json;
+pub mod progress;
+pub mod table;
+pub mod tally;
+pub mod words;
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::cli::{Format, Global};
+use crate::error::{CommandError, ErrorKind};
+
+/// Where and how to say things.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    format: Format,
+    quiet: bool,
+    verbose: bool,
+}
+
+/// The result could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the result: {0}")]
+pub struct WriteError(#[from] io::Error);
+
+impl From<WriteError> for CommandError {
+    fn from(error: WriteError) -> Self {
+        Self::new(ErrorKind::Failed, error)
+    }
+}
+
+impl Output {
+    /// As the global options ask for it.
+    pub fn new(global: &Global) -> Self {
+        Self {
+            format: global.output,
+            quiet: global.quiet,
+            verbose: global.verbose,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn silent() -> Self {
+        Self {
+            format: Format::Table,
+            quiet: true,
+            verbose: false,
+        }
+    }
+
+    /// Whether talk is wanted at all.
+    pub fn talks(self) -> bool {
+        !self.quiet
+    }
+
+    /// Whether a bar may be drawn: somebody looks at both streams.
+    pub fn draws(self) -> bool {
+        self.talks() && io::stderr().is_terminal() && io::stdout().is_terminal()
+    }
+
+    /// Writes the result in the form asked for; only the one that is needed is made.
+    pub fn result<J: Serialize>(
+        self,
+        table: impl FnOnce() -> String,
+        json: impl FnOnce() -> J,
+    ) -> Result<(), WriteError> {
+        let text = match self.format {
+            Format::Table => printable(&table()),
+            Format::Json => serde_json::to_string_pretty(&json()).map_err(io::Error::from)?,
+        };
+        if text.is_empty() {
+            return Ok(());
+        }
+        let mut stdout = io::stdout().lock();
+        match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+            // A reader that has seen enough, such as `head`, is no failure.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Says something on the side.
+    pub fn talk(self, line: &str) {
+        if self.talks() {
+            to_stderr(line);
+        }
+    }
+
+    /// Says something on the side that few want to know.
+    pub fn detail(self, line: &str) {
+        if self.verbose {
+            to_stderr(line);
+        }
+    }
+
+    /// Says that the result is not what it seems; `-q` does not silence it.
+    pub fn warn(self, line: &str) {
+        to_stderr(&format!("warning: {line}"));
+    }
+
+    /// Says why the command failed and what to do.
+    pub fn error(self, error: &CommandError) {
+        let mut text = format!("error: {}", error.source);
+        if self.verbose {
+            for cause in error.causes() {
+                let _ = write!(text, "\n  cause: {cause}");
+            }
+        }
+        for hint in &error.hints {
+            let _ = write!(text, "\n  hint: {hint}");
+        }
+        to_stderr(&text);
+    }
+}
+
+/// Says why the command line cannot be read, before it is known how to say things.
+pub fn usage_error(error: &CommandError) {
+    Output {
+        format: Format::Table,
+        quiet: false,
+        verbose: false,
+    }
+    .error(error);
+}
+
+/// A closed standard error must not end an experiment.
+fn to_stderr(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", printable(&in_words(text)));
+}
+
+/// The kernel's errors come as words and a number; only the words help.
+fn in_words(text: &str) -> String {
+    const NUMBER: &str = " (os error ";
+    let mut parts = text.split(NUMBER);
+    let mut words = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        match rest.strip_prefix(')') {
+            Some(rest) if rest.len() + 1 < part.len() => words.push_str(rest),
+            _ => {
+                words.push_str(NUMBER);
+                words.push_str(part);
+            }
+        }
+    }
+    words
+}
+
+/// Names come from inventories and messages from agents: none of them may steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_control() && c != '\n' {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_numbers_are_left_out() {
+        let say = |text| in_words(text);
+        assert_eq!(say("no: gone (os error 2)"), "no: gone");
+        assert_eq!(say("no (gone (os error 2)): look"), "no (gone): look");
+        assert_eq!(say("two (os error 1), (os error 22)"), "two,");
+        assert_eq!(say("odd (os error x)"), "odd (os error x)");
+        assert_eq!(say("odd (os error )"), "odd (os error )");
+        assert_eq!(say("cut (os error 2"), "cut (os error 2");
+    }
+}

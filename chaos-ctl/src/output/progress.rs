@@ -1,0 +1,133 @@
+//! A running experiment, told live: a bar where somebody watches, a line now and then where not.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use chaos_proto::v1::Experiment;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Output, tally, words};
+use crate::quantity::{from_wire, packets, time_in_words};
+
+/// Between two lines of a log.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// How the run of one experiment is told.
+#[derive(Debug)]
+pub struct Progress {
+    output: Output,
+    bar: Option<ProgressBar>,
+    /// Time left when the next line is due.
+    next_line: Duration,
+}
+
+impl Progress {
+    /// Says that the experiment runs now.
+    pub fn start(output: Output, armed: &Experiment) -> Self {
+        let duration = from_wire(armed.duration.as_ref());
+        output.talk(&format!(
+            "{}: {} on {} for {}; Ctrl-C ends it at once",
+            armed.id,
+            words::summary(armed),
+            words::targets(armed.targets.len()),
+            time_in_words(duration),
+        ));
+        let bar = output.draws().then(|| {
+            let length = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+            ProgressBar::new(length).with_style(style())
+        });
+        Self {
+            output,
+            bar,
+            next_line: duration.saturating_sub(LINE_EVERY),
+        }
+    }
+
+    /// How often to ask the agent for news.
+    pub fn interval(output: Output) -> Duration {
+        if output.draws() {
+            Duration::from_millis(200)
+        } else {
+            Duration::from_secs(1)
+        }
+    }
+
+    /// Takes note of news.
+    pub fn update(&mut self, experiment: &Experiment) {
+        let left = from_wire(experiment.remaining.as_ref());
+        if let Some(bar) = &self.bar {
+            let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            bar.set_position(bar.length().unwrap_or_default().saturating_sub(left_ms));
+            bar.set_message(news(experiment, left));
+        } else if left <= self.next_line && !left.is_zero() {
+            self.output
+                .talk(&format!("{}: {}", experiment.id, news(experiment, left)));
+            self.next_line = left.saturating_sub(LINE_EVERY);
+        }
+    }
+
+    /// Says something beside the bar.
+    pub fn warn(&self, line: &str) {
+        self.beside(|output| output.warn(line));
+    }
+
+    /// Says something beside the bar that `-q` silences.
+    pub fn talk(&self, line: &str) {
+        self.beside(|output| output.talk(line));
+    }
+
+    /// Takes the bar away and says how it went.
+    pub fn finish(self, line: Option<&str>) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        if let Some(line) = line {
+            self.output.talk(line);
+        }
+    }
+
+    fn beside(&self, say: impl Fn(Output)) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(self.output)),
+            None => say(self.output),
+        }
+    }
+}
+
+fn news(experiment: &Experiment, left: Duration) -> String {
+    let total = tally::of_experiment(experiment);
+    let mut text = format!(
+        "{} left, {} matched",
+        time_in_words(to_tenths(left)),
+        packets(total.matched_packets)
+    );
+    for (count, done) in [
+        (total.delayed_packets, "delayed"),
+        (total.dropped_packets, "dropped"),
+        (total.duplicated_packets, "duplicated"),
+        (total.corrupted_packets, "corrupted"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, ", {} {done}", packets(count));
+        }
+    }
+    text
+}
+
+/// Cut to a length that is pleasant to read: tenths of a second, or milliseconds below one.
+pub(super) fn to_tenths(time: Duration) -> Duration {
+    let step_ms: u128 = if time >= Duration::from_secs(1) {
+        100
+    } else {
+        1
+    };
+    let ms = time.as_millis() / step_ms * step_ms;
+    Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
+}
+
+fn style() -> ProgressStyle {
+    // The template is a constant; should it ever be wrong, a plain bar is still a bar.
+    ProgressStyle::with_template("[{bar:30}] {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+}

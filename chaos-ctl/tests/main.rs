@@ -1,0 +1,27 @@
+//! The real `chaosctl` against a scripted agent: one file for each verb, one for what they share.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, not what they call"
+)]
+
+mod agent;
+mod chaosctl;
+mod script;
+mod test_apply;
+mod test_corrupt;
+mod test_delay;
+mod test_delay_shape;
+mod test_doctor;
+mod test_duplicate;
+mod test_interrupt;
+mod test_list;
+mod test_loss;
+mod test_partition;
+mod test_rate;
+mod test_reach;
+mod test_reorder;
+mod test_request;
+mod test_status;
+mod test_stop;
+mod test_usage;

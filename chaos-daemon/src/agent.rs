@@ -1,0 +1,257 @@
+//! Brings engine, expiry and targets together on one thread, with a clock.
+//!
+//! Everything that changes an experiment happens on that thread, one thing after the other. Whoever wants
+//! something sends it a piece of work and waits for the answer.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{oneshot, watch};
+use tracing::{error, warn};
+
+use crate::{
+    attach::{Heartbeat, Kernel},
+    engine::{Ending, Engine, EngineError, Experiment, Selector, Spec, SpecError, State, Target},
+    expiry::Queue,
+    targets::{Finder, TargetError},
+};
+
+/// Why the agent did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The request makes no sense.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// There is nothing to hit.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The engine refused.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The agent is on its way out.
+    #[error("the agent is stopping")]
+    Stopping,
+}
+
+type Work = Box<dyn FnOnce(&mut Core) + Send>;
+
+/// The way to the agent's thread.
+#[derive(Clone)]
+pub struct Agent {
+    work: Sender<Work>,
+    changes: watch::Receiver<u64>,
+    finder: Arc<Finder>,
+}
+
+/// What lives on the agent's thread.
+pub struct Core {
+    engine: Engine<Kernel>,
+    queue: Queue,
+    changes: watch::Sender<u64>,
+    over: bool,
+}
+
+/// The agent's thread; gives back the data plane when it has ended.
+pub type Running = JoinHandle<Engine<Kernel>>;
+
+impl Agent {
+    /// Starts the thread, and the one that shows the kernel that we are alive.
+    pub fn start(
+        kernel: Kernel,
+        heartbeat: Heartbeat,
+        finder: Finder,
+    ) -> io::Result<(Self, Running)> {
+        let (work, inbox) = mpsc::channel::<Work>();
+        let (changes, watcher) = watch::channel(0);
+        let core = Core {
+            engine: Engine::new(kernel),
+            queue: Queue::default(),
+            changes,
+            over: false,
+        };
+        let running = thread::Builder::new()
+            .name("agent".into())
+            .spawn(move || core.run(&inbox))?;
+        let agent = Self {
+            work,
+            changes: watcher,
+            finder: Arc::new(finder),
+        };
+        let pulse = agent.clone();
+        thread::Builder::new()
+            .name("heartbeat".into())
+            .spawn(move || pulse.beat(heartbeat))?;
+        Ok((agent, running))
+    }
+
+    /// Resolves a selector: not on the agent's thread, because it reads files that the user names.
+    pub async fn find(&self, selector: &Selector) -> Result<Vec<Target>, AgentError> {
+        let (finder, selector) = (Arc::clone(&self.finder), selector.clone());
+        let found = tokio::task::spawn_blocking(move || finder.find(&selector)).await;
+        Ok(found.map_err(|_| AgentError::Stopping)??)
+    }
+
+    /// Has `job` done on the agent's thread.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Core) -> T + Send + 'static,
+    ) -> Result<T, AgentError> {
+        let (reply, answer) = oneshot::channel();
+        // Whoever asked may have gone; then nobody misses the answer.
+        let work: Work = Box::new(move |core| drop(reply.send(job(core))));
+        self.work.send(work).map_err(|_| AgentError::Stopping)?;
+        answer.await.map_err(|_| AgentError::Stopping)
+    }
+
+    /// Has `job` done without waiting for it.
+    pub fn tell(&self, job: impl FnOnce(&mut Core) + Send + 'static) {
+        // An agent that has stopped has nothing left to change.
+        let _ = self.work.send(Box::new(job));
+    }
+
+    /// Ticks at every change of a state.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
+    }
+
+    /// Ends all experiments. Questions are still answered: those who watch want to know how it ended.
+    pub async fn stop(&self) {
+        // Already stopped is stopped.
+        let _ = self
+            .ask(|core| core.stop_all(&Ending::agent_stopped()))
+            .await;
+    }
+
+    /// Ends the agent's thread.
+    pub fn finish(&self) {
+        self.tell(|core| core.over = true);
+    }
+
+    /// Shows the kernel that the agent is alive, as long as its thread does what it is asked.
+    fn beat(&self, mut heartbeat: Heartbeat) {
+        let answered = Arc::new(AtomicU64::new(0));
+        let mut asked = 0;
+        loop {
+            if let Some(gap) = heartbeat.stalled() {
+                warn!(
+                    ?gap,
+                    "the agent did not run; the kernel passed everything meanwhile"
+                );
+                let (done, wait) = mpsc::channel();
+                self.tell(move |core| {
+                    core.stop_all(&Ending::agent_stalled(gap));
+                    drop(done);
+                });
+                // Nothing is sent; the channel closes when it is done, or when the agent is gone.
+                let _: Result<(), _> = wait.recv();
+            }
+            if answered.load(Ordering::Relaxed) == asked {
+                if let Err(error) = heartbeat.beat() {
+                    error!(%error, "cannot show the kernel that the agent is alive; faults end within 3 s");
+                }
+                asked += 1;
+                let (answered, number) = (Arc::clone(&answered), asked);
+                self.tell(move |_| answered.store(number, Ordering::Relaxed));
+            }
+            thread::sleep(Heartbeat::INTERVAL);
+        }
+    }
+}
+
+impl Core {
+    fn run(mut self, inbox: &mpsc::Receiver<Work>) -> Engine<Kernel> {
+        while !self.over {
+            let wait = self.queue.next().map_or(Duration::from_hours(1), |at| {
+                at.saturating_duration_since(Instant::now())
+            });
+            match inbox.recv_timeout(wait) {
+                Ok(work) => work(&mut self),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let now = Instant::now();
+            while let Some(id) = self.queue.pop_due(now) {
+                let was = self.engine.state(&id);
+                self.engine.wake(&id, now);
+                self.after(&id, was.as_ref());
+            }
+        }
+        self.engine
+    }
+
+    /// See [`Engine::prepare`].
+    pub fn prepare(
+        &mut self,
+        id: &str,
+        spec: Spec,
+        targets: Vec<Target>,
+    ) -> Result<Experiment, AgentError> {
+        let experiment = self
+            .engine
+            .prepare(id.to_owned(), spec, targets, Instant::now())?
+            .clone();
+        self.after(id, None);
+        Ok(experiment)
+    }
+
+    /// See [`Engine::arm`].
+    pub fn arm(&mut self, id: &str) -> Result<Experiment, AgentError> {
+        let was = self.engine.state(id);
+        let armed = self.engine.arm(id, Instant::now()).cloned();
+        self.after(id, was.as_ref());
+        Ok(armed?)
+    }
+
+    /// Ends one experiment.
+    pub fn stop(&mut self, id: &str) -> Result<Experiment, AgentError> {
+        let was = self.engine.state(id);
+        let stopped = self.engine.stop(id, Ending::stopped()).cloned();
+        self.after(id, was.as_ref());
+        Ok(stopped?)
+    }
+
+    /// Ends all.
+    pub fn stop_all(&mut self, ending: &Ending) -> Vec<Experiment> {
+        let ids = self.engine.stop_all(ending);
+        ids.iter()
+            .filter_map(|id| {
+                self.after(id, None);
+                self.engine.status(id).ok().cloned()
+            })
+            .collect()
+    }
+
+    /// A client holds an experiment, or no longer does.
+    pub fn hold(&mut self, id: &str, holds: bool) {
+        let was = self.engine.state(id);
+        self.engine.hold(id, holds, Instant::now());
+        self.after(id, was.as_ref());
+    }
+
+    /// One experiment.
+    pub fn status(&mut self, id: &str) -> Result<Experiment, AgentError> {
+        Ok(self.engine.status(id)?.clone())
+    }
+
+    /// All experiments, newest first.
+    pub fn list(&mut self, ended: bool) -> Vec<Experiment> {
+        self.engine.list(ended).cloned().collect()
+    }
+
+    /// Something may have changed: when to look again, and word to those who watch, if the state is not what it was.
+    fn after(&mut self, id: &str, was: Option<&State>) {
+        self.queue.set(id, self.engine.wakes_at(id));
+        if self.engine.state(id).as_ref() != was {
+            self.changes
+                .send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! From what the engine knows to messages.
+
+use std::time::{Duration, Instant};
+
+use chaos_proto::v1;
+
+use super::{fault, filter};
+use crate::{
+    attach::features::Features,
+    engine::{
+        AttachMode, Counters, EndReason, Experiment, Hit, LineEngine, Rule, Selector, Spec, State,
+        Target, Where,
+    },
+};
+
+/// An experiment as the engine has it.
+pub(super) fn experiment(experiment: &Experiment, engine: Option<LineEngine>) -> v1::Experiment {
+    let remaining = experiment.remaining(Instant::now());
+    let (state, reason, detail) = match &experiment.state {
+        State::Prepared => (v1::State::Prepared, v1::EndReason::Unspecified, ""),
+        State::Armed => (v1::State::Armed, v1::EndReason::Unspecified, ""),
+        State::Ended(ending) => (
+            v1::State::Ended,
+            end_reason(ending.reason),
+            ending.detail.as_str(),
+        ),
+    };
+    v1::Experiment {
+        id: experiment.id.clone(),
+        state: state.into(),
+        end_reason: reason.into(),
+        end_detail: detail.to_owned(),
+        remaining: Some(time(remaining)),
+        targets: experiment.hits.iter().map(hit).collect(),
+        ..planned(&experiment.spec, engine)
+    }
+}
+
+/// An experiment that will not be.
+pub(super) fn plan(spec: &Spec, targets: &[Target], engine: Option<LineEngine>) -> v1::Experiment {
+    v1::Experiment {
+        targets: targets.iter().map(target).collect(),
+        ..planned(spec, engine)
+    }
+}
+
+/// What the agent is.
+pub(super) fn description(features: &Features) -> v1::DescribeResponse {
+    let uname = nix::sys::utsname::uname();
+    let text = |part: fn(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr| {
+        uname.as_ref().map_or_else(
+            |_| String::new(),
+            |uname| part(uname).to_string_lossy().into_owned(),
+        )
+    };
+    v1::DescribeResponse {
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel_release: text(nix::sys::utsname::UtsName::release),
+        node_name: text(nix::sys::utsname::UtsName::nodename),
+        attach_mode: match features.attach_mode {
+            AttachMode::Tcx => v1::AttachMode::Tcx,
+            AttachMode::Clsact => v1::AttachMode::Clsact,
+        }
+        .into(),
+        line_engine: line_engine(features.line_engine).into(),
+        features: features
+            .list
+            .iter()
+            .map(|feature| v1::Feature {
+                name: feature.name.to_owned(),
+                available: feature.available,
+                used: feature.used,
+                detail: feature.detail.clone(),
+            })
+            .collect(),
+    }
+}
+
+fn planned(spec: &Spec, engine: Option<LineEngine>) -> v1::Experiment {
+    let engine = if spec.delays() {
+        line_engine(engine)
+    } else {
+        v1::LineEngine::Unspecified
+    };
+    v1::Experiment {
+        selector: Some(selector(&spec.selector)),
+        rules: spec.rules.iter().map(rule).collect(),
+        duration: Some(time(spec.duration)),
+        remaining: Some(time(spec.duration)),
+        detached: spec.detached,
+        seed: spec.seed,
+        line_engine: engine.into(),
+        ..v1::Experiment::default()
+    }
+}
+
+fn selector(selector: &Selector) -> v1::Selector {
+    use v1::selector::Where as Wire;
+    let at = match &selector.at {
+        // The inventory's text was the asker's; it need not travel back.
+        Where::Service {
+            name,
+            namespace,
+            inventory: _,
+            inventory_file: _,
+        } => Wire::Service(v1::ServiceSelector {
+            name: name.clone(),
+            namespace: namespace.clone(),
+            inventory: String::new(),
+            inventory_file: String::new(),
+        }),
+        Where::Netns(name) => Wire::Netns(name.clone()),
+        Where::Pid(pid) => Wire::Pid(*pid),
+        Where::Cgroup(path) => Wire::Cgroup(path.clone()),
+    };
+    v1::Selector {
+        r#where: Some(at),
+        interface: selector.interface.clone().unwrap_or_default(),
+    }
+}
+
+fn rule(rule: &Rule) -> v1::Rule {
+    v1::Rule {
+        filter: Some(filter::write(&rule.filter)),
+        fault: Some(fault::write(&rule.fault)),
+        pulse: rule.pulse.map(|pulse| v1::Pulse {
+            on: Some(time(pulse.on)),
+            off: Some(time(pulse.off)),
+        }),
+    }
+}
+
+fn hit(hit: &Hit) -> v1::Target {
+    v1::Target {
+        gone: hit.gone,
+        counters: hit.counters.iter().map(counters).collect(),
+        ..target(&hit.target)
+    }
+}
+
+fn target(target: &Target) -> v1::Target {
+    v1::Target {
+        name: target.name.clone(),
+        netns: target.netns.path().display().to_string(),
+        interface: target.interface.clone(),
+        ifindex: target.ifindex,
+        gone: false,
+        counters: Vec::new(),
+    }
+}
+
+fn counters(counters: &Counters) -> v1::Counters {
+    v1::Counters {
+        matched_packets: counters.matched_packets,
+        matched_bytes: counters.matched_bytes,
+        delayed_packets: counters.delayed_packets,
+        delayed_bytes: counters.delayed_bytes,
+        dropped_packets: counters.dropped_packets,
+        dropped_bytes: counters.dropped_bytes,
+        undelayed_packets: counters.undelayed_packets,
+        duplicated_packets: counters.duplicated_packets,
+        corrupted_packets: counters.corrupted_packets,
+    }
+}
+
+const fn end_reason(reason: EndReason) -> v1::EndReason {
+    match reason {
+        EndReason::Expired => v1::EndReason::Expired,
+        EndReason::Stopped => v1::EndReason::Stopped,
+        EndReason::ClientGone => v1::EndReason::ClientGone,
+        EndReason::TargetGone => v1::EndReason::TargetGone,
+        EndReason::AgentStopped => v1::EndReason::AgentStopped,
+        EndReason::AgentStalled => v1::EndReason::AgentStalled,
+        EndReason::Failed => v1::EndReason::Failed,
+    }
+}
+
+const fn line_engine(engine: Option<LineEngine>) -> v1::LineEngine {
+    match engine {
+        None => v1::LineEngine::Unspecified,
+        Some(LineEngine::Fq) => v1::LineEngine::Fq,
+        Some(LineEngine::Tap) => v1::LineEngine::Tap,
+    }
+}
+
+/// Times of experiments are bounded far below what the message holds.
+pub(super) fn time(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: duration.subsec_nanos().cast_signed(),
+    }
+}

@@ -1,0 +1,312 @@
+//! Faults: from messages, and back.
+
+use std::time::Duration;
+
+use chaos_proto::v1::{self, loss::Model, rule::Fault as Wire};
+
+use super::{
+    answer,
+    request::{RequestError, time},
+};
+use crate::engine::{Choice, Delay, Distribution, Fault, Ppm, Ramp, Rate};
+
+pub(super) fn read(fault: Wire) -> Result<Fault, RequestError> {
+    Ok(match fault {
+        Wire::Delay(delay) => Fault::Delay(read_delay(delay)?),
+        Wire::Loss(loss) => Fault::Loss(read_loss(loss)),
+        Wire::Duplicate(v1::Duplicate {
+            share_ppm,
+            correlation_ppm,
+        }) => Fault::Duplicate(random(share_ppm, correlation_ppm, 0)),
+        Wire::Reorder(v1::Reorder {
+            share_ppm,
+            correlation_ppm,
+            gap,
+            by,
+        }) => Fault::Reorder {
+            choice: random(share_ppm, correlation_ppm, gap),
+            by: time(
+                "the reordering",
+                by.ok_or(RequestError::Missing("time to reorder by"))?,
+            )?,
+        },
+        Wire::Corrupt(v1::Corrupt {
+            share_ppm,
+            correlation_ppm,
+            drop,
+        }) => Fault::Corrupt {
+            choice: random(share_ppm, correlation_ppm, 0),
+            drop,
+        },
+        Wire::Rate(v1::Rate {
+            bytes_per_second,
+            burst_bytes,
+            queue_bytes,
+            per_flow,
+        }) => Fault::Rate(Rate {
+            bytes_per_second,
+            burst_bytes,
+            queue_bytes,
+            per_flow,
+        }),
+        Wire::Partition(v1::Partition {}) => Fault::Partition,
+    })
+}
+
+const fn random(share_ppm: u32, correlation_ppm: u32, gap: u32) -> Choice {
+    Choice::Random {
+        share: Ppm(share_ppm),
+        correlation: Ppm(correlation_ppm),
+        gap,
+    }
+}
+
+fn read_delay(delay: v1::Delay) -> Result<Delay, RequestError> {
+    let measured = !delay.quantile_ns.is_empty();
+    let latency = match delay.latency {
+        Some(latency) => time("the delay", latency)?,
+        None if measured => Duration::ZERO,
+        None => return Err(RequestError::Missing("latency")),
+    };
+    let distribution = match v1::Distribution::try_from(delay.distribution) {
+        _ if measured => Distribution::Measured(delay.quantile_ns),
+        Ok(v1::Distribution::Unspecified | v1::Distribution::Uniform) => Distribution::Uniform,
+        Ok(v1::Distribution::Normal) => Distribution::Normal,
+        Ok(v1::Distribution::Pareto) => Distribution::Pareto,
+        Ok(v1::Distribution::Paretonormal) => Distribution::ParetoNormal,
+        Err(_) => {
+            return Err(RequestError::Unknown {
+                what: "distribution",
+                value: delay.distribution,
+            });
+        }
+    };
+    let ramp = |ramp: v1::Ramp| {
+        Ok::<_, RequestError>(Ramp {
+            from: time("the ramp", ramp.from.unwrap_or_default())?,
+            over: time("the ramp", ramp.over.unwrap_or_default())?,
+        })
+    };
+    Ok(Delay {
+        latency,
+        jitter: time("the jitter", delay.jitter.unwrap_or_default())?,
+        distribution,
+        correlation: Ppm(delay.correlation_ppm),
+        reorder: delay.reorder,
+        ramp: delay.ramp.map(ramp).transpose()?,
+    })
+}
+
+const fn read_loss(loss: v1::Loss) -> Choice {
+    match loss.model {
+        None => random(loss.share_ppm, loss.correlation_ppm, 0),
+        Some(Model::GilbertElliott(model)) => Choice::GilbertElliott {
+            to_bad: Ppm(model.to_bad_ppm),
+            to_good: Ppm(model.to_good_ppm),
+            in_bad: Ppm(model.lost_in_bad_ppm),
+            in_good: Ppm(model.lost_in_good_ppm),
+        },
+        Some(Model::FourStates(model)) => Choice::FourStates([
+            Ppm(model.p13_ppm),
+            Ppm(model.p31_ppm),
+            Ppm(model.p32_ppm),
+            Ppm(model.p23_ppm),
+            Ppm(model.p14_ppm),
+        ]),
+        Some(Model::Every(count)) => Choice::Every(count),
+        Some(Model::First(count)) => Choice::First(count),
+    }
+}
+
+pub(super) fn write(fault: &Fault) -> Wire {
+    match fault {
+        Fault::Delay(delay) => Wire::Delay(write_delay(delay)),
+        Fault::Loss(choice) => Wire::Loss(write_loss(*choice)),
+        Fault::Duplicate(choice) => {
+            let (share_ppm, correlation_ppm, _) = parts(*choice);
+            Wire::Duplicate(v1::Duplicate {
+                share_ppm,
+                correlation_ppm,
+            })
+        }
+        Fault::Reorder { choice, by } => {
+            let (share_ppm, correlation_ppm, gap) = parts(*choice);
+            Wire::Reorder(v1::Reorder {
+                share_ppm,
+                correlation_ppm,
+                gap,
+                by: Some(answer::time(*by)),
+            })
+        }
+        Fault::Corrupt { choice, drop } => {
+            let (share_ppm, correlation_ppm, _) = parts(*choice);
+            Wire::Corrupt(v1::Corrupt {
+                share_ppm,
+                correlation_ppm,
+                drop: *drop,
+            })
+        }
+        Fault::Rate(rate) => Wire::Rate(v1::Rate {
+            bytes_per_second: rate.bytes_per_second,
+            burst_bytes: rate.burst_bytes,
+            queue_bytes: rate.queue_bytes,
+            per_flow: rate.per_flow,
+        }),
+        Fault::Partition => Wire::Partition(v1::Partition {}),
+    }
+}
+
+/// Of a random choice, which is the only one that the message of such a fault has.
+const fn parts(choice: Choice) -> (u32, u32, u32) {
+    match choice {
+        Choice::Random {
+            share,
+            correlation,
+            gap,
+        } => (share.0, correlation.0, gap),
+        Choice::GilbertElliott { .. }
+        | Choice::FourStates(_)
+        | Choice::Every(_)
+        | Choice::First(_) => (0, 0, 0),
+    }
+}
+
+fn write_delay(delay: &Delay) -> v1::Delay {
+    let (distribution, quantile_ns) = match &delay.distribution {
+        Distribution::Uniform => (v1::Distribution::Uniform, Vec::new()),
+        Distribution::Normal => (v1::Distribution::Normal, Vec::new()),
+        Distribution::Pareto => (v1::Distribution::Pareto, Vec::new()),
+        Distribution::ParetoNormal => (v1::Distribution::Paretonormal, Vec::new()),
+        Distribution::Measured(quantiles) => (v1::Distribution::Unspecified, quantiles.clone()),
+    };
+    v1::Delay {
+        latency: Some(answer::time(delay.latency)),
+        jitter: Some(answer::time(delay.jitter)),
+        distribution: distribution.into(),
+        quantile_ns,
+        correlation_ppm: delay.correlation.0,
+        reorder: delay.reorder,
+        ramp: delay.ramp.map(|ramp| v1::Ramp {
+            from: Some(answer::time(ramp.from)),
+            over: Some(answer::time(ramp.over)),
+        }),
+    }
+}
+
+fn write_loss(choice: Choice) -> v1::Loss {
+    let (share_ppm, correlation_ppm, _) = parts(choice);
+    let model = match choice {
+        Choice::Random { .. } => None,
+        Choice::GilbertElliott {
+            to_bad,
+            to_good,
+            in_bad,
+            in_good,
+        } => Some(Model::GilbertElliott(v1::GilbertElliott {
+            to_bad_ppm: to_bad.0,
+            to_good_ppm: to_good.0,
+            lost_in_bad_ppm: in_bad.0,
+            lost_in_good_ppm: in_good.0,
+        })),
+        Choice::FourStates([p13, p31, p32, p23, p14]) => Some(Model::FourStates(v1::FourStates {
+            p13_ppm: p13.0,
+            p31_ppm: p31.0,
+            p32_ppm: p32.0,
+            p23_ppm: p23.0,
+            p14_ppm: p14.0,
+        })),
+        Choice::Every(count) => Some(Model::Every(count)),
+        Choice::First(count) => Some(Model::First(count)),
+    };
+    v1::Loss {
+        share_ppm,
+        correlation_ppm,
+        model,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_written_again() {
+        let ms = |ms: i32| {
+            Some(prost_types::Duration {
+                seconds: 0,
+                nanos: ms * 1_000_000,
+            })
+        };
+        let delay = v1::Delay {
+            latency: ms(100),
+            jitter: ms(20),
+            distribution: v1::Distribution::Pareto.into(),
+            quantile_ns: vec![],
+            correlation_ppm: 250_000,
+            reorder: true,
+            ramp: Some(v1::Ramp {
+                from: ms(1),
+                over: ms(2),
+            }),
+        };
+        let measured = v1::Delay {
+            latency: ms(0),
+            jitter: ms(0),
+            quantile_ns: vec![1, 2, 3],
+            ..v1::Delay::default()
+        };
+        let loss = |model| v1::Loss {
+            share_ppm: 0,
+            correlation_ppm: 0,
+            model: Some(model),
+        };
+        for fault in [
+            Wire::Delay(delay),
+            Wire::Delay(measured),
+            Wire::Loss(v1::Loss {
+                share_ppm: 1,
+                correlation_ppm: 2,
+                model: None,
+            }),
+            Wire::Loss(loss(Model::GilbertElliott(v1::GilbertElliott {
+                to_bad_ppm: 1,
+                to_good_ppm: 2,
+                lost_in_bad_ppm: 3,
+                lost_in_good_ppm: 4,
+            }))),
+            Wire::Loss(loss(Model::FourStates(v1::FourStates {
+                p13_ppm: 1,
+                p31_ppm: 2,
+                p32_ppm: 3,
+                p23_ppm: 4,
+                p14_ppm: 5,
+            }))),
+            Wire::Loss(loss(Model::Every(3))),
+            Wire::Loss(loss(Model::First(4))),
+            Wire::Duplicate(v1::Duplicate {
+                share_ppm: 1,
+                correlation_ppm: 2,
+            }),
+            Wire::Reorder(v1::Reorder {
+                share_ppm: 1,
+                correlation_ppm: 2,
+                gap: 3,
+                by: ms(4),
+            }),
+            Wire::Corrupt(v1::Corrupt {
+                share_ppm: 1,
+                correlation_ppm: 2,
+                drop: true,
+            }),
+            Wire::Rate(v1::Rate {
+                bytes_per_second: 1,
+                burst_bytes: 2,
+                queue_bytes: 3,
+                per_flow: true,
+            }),
+            Wire::Partition(v1::Partition {}),
+        ] {
+            assert_eq!(write(&read(fault.clone()).unwrap()), fault);
+        }
+    }
+}

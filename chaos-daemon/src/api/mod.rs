@@ -1,0 +1,229 @@
+//! The gRPC service: translates, asks the agent, translates back. The only module that knows tonic.
+
+mod answer;
+mod fault;
+mod filter;
+mod request;
+mod serve;
+mod status;
+
+use std::{pin::Pin, time::Duration};
+
+use chaos_proto::v1::{self, agent_service_server::AgentService};
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status};
+use tracing::info;
+
+pub use serve::{ServeError, Server, remove_stale_socket};
+
+use crate::{
+    agent::{Agent, AgentError, Core},
+    attach::features::Features,
+    engine::{Ending, Experiment, State},
+};
+
+const DEFAULT_INTERVAL: Duration = Duration::from_millis(500);
+const INTERVALS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(50)..=Duration::from_mins(1);
+
+/// The service of one agent.
+pub struct Service {
+    agent: Agent,
+    features: Features,
+    default_grace: Duration,
+}
+
+impl Service {
+    /// For this agent, which found these features.
+    pub const fn new(agent: Agent, features: Features, default_grace: Duration) -> Self {
+        Self {
+            agent,
+            features,
+            default_grace,
+        }
+    }
+
+    fn experiment(&self, experiment: &Experiment) -> v1::Experiment {
+        answer::experiment(experiment, self.features.line_engine)
+    }
+}
+
+/// Sends work to the agent; its errors become statuses.
+async fn ask<T: Send + 'static>(
+    agent: &Agent,
+    job: impl FnOnce(&mut Core) -> Result<T, AgentError> + Send + 'static,
+) -> Result<T, Status> {
+    agent
+        .ask(job)
+        .await
+        .and_then(|answer| answer)
+        .map_err(|error| status::of(&error))
+}
+
+#[tonic::async_trait]
+impl AgentService for Service {
+    async fn describe(
+        &self,
+        _: Request<v1::DescribeRequest>,
+    ) -> Result<Response<v1::DescribeResponse>, Status> {
+        Ok(Response::new(answer::description(&self.features)))
+    }
+
+    async fn prepare(
+        &self,
+        request: Request<v1::PrepareRequest>,
+    ) -> Result<Response<v1::PrepareResponse>, Status> {
+        let request = request.into_inner();
+        let dry_run = request.dry_run;
+        let spec = request::spec(request, self.default_grace)
+            .map_err(|error| status::of_request(&error))?;
+        spec.check().map_err(|error| status::of(&error.into()))?;
+        let line = self.features.line_for(&spec);
+        line.map_err(|error| status::of_datapath(&error))?;
+        let targets = self.agent.find(&spec.selector).await;
+        let targets = targets.map_err(|error| status::of(&error))?;
+        let experiment = if dry_run {
+            answer::plan(&spec, &targets, self.features.line_engine)
+        } else {
+            let prepare = move |core: &mut Core| {
+                let id = request::new_id(&spec, |id| core.status(id).is_err());
+                core.prepare(&id, spec, targets)
+            };
+            let prepared = ask(&self.agent, prepare).await?;
+            info!(
+                id = prepared.id,
+                targets = prepared.hits.len(),
+                "experiment prepared"
+            );
+            answer::experiment(&prepared, self.features.line_engine)
+        };
+        Ok(Response::new(v1::PrepareResponse {
+            experiment: Some(experiment),
+        }))
+    }
+
+    async fn arm(
+        &self,
+        request: Request<v1::ArmRequest>,
+    ) -> Result<Response<v1::ArmResponse>, Status> {
+        let id = request.into_inner().id;
+        let armed = ask(&self.agent, move |core| core.arm(&id)).await?;
+        info!(id = armed.id, duration = ?armed.spec.duration, "experiment armed");
+        Ok(Response::new(v1::ArmResponse {
+            experiment: Some(self.experiment(&armed)),
+        }))
+    }
+
+    async fn disarm(
+        &self,
+        request: Request<v1::DisarmRequest>,
+    ) -> Result<Response<v1::DisarmResponse>, Status> {
+        let experiments = match request.into_inner().which {
+            Some(v1::disarm_request::Which::Id(id)) => {
+                vec![ask(&self.agent, move |core| core.stop(&id)).await?]
+            }
+            Some(v1::disarm_request::Which::All(true)) => {
+                ask(&self.agent, |core| Ok(core.stop_all(&Ending::stopped()))).await?
+            }
+            Some(v1::disarm_request::Which::All(false)) | None => {
+                return Err(Status::invalid_argument(
+                    "say which experiment to end: an id, or all",
+                ));
+            }
+        };
+        let experiments = experiments
+            .iter()
+            .map(|experiment| self.experiment(experiment))
+            .collect();
+        Ok(Response::new(v1::DisarmResponse { experiments }))
+    }
+
+    async fn list(
+        &self,
+        request: Request<v1::ListRequest>,
+    ) -> Result<Response<v1::ListResponse>, Status> {
+        let ended = request.into_inner().include_ended;
+        let all = ask(&self.agent, move |core| Ok(core.list(ended))).await?;
+        let experiments = all
+            .iter()
+            .map(|experiment| self.experiment(experiment))
+            .collect();
+        Ok(Response::new(v1::ListResponse { experiments }))
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::WatchResponse, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        request: Request<v1::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let v1::WatchRequest { id, hold, interval } = request.into_inner();
+        let interval = match interval.map(Duration::try_from) {
+            None => DEFAULT_INTERVAL,
+            Some(Ok(interval)) if INTERVALS.contains(&interval) => interval,
+            Some(_) => {
+                return Err(Status::invalid_argument(
+                    "a watch interval is 50 ms to 60 s",
+                ));
+            }
+        };
+        let wanted = id.clone();
+        ask(&self.agent, move |core| core.status(&wanted)).await?;
+        let guard = hold.then(|| Hold::of(&self.agent, &id));
+        let (messages, stream) = mpsc::channel(4);
+        let (agent, engine) = (self.agent.clone(), self.features.line_engine);
+        tokio::spawn(async move {
+            let _guard = guard;
+            let mut changes = agent.changes();
+            loop {
+                changes.mark_unchanged();
+                let wanted = id.clone();
+                let message = ask(&agent, move |core| core.status(&wanted)).await;
+                let over = !matches!(
+                    &message,
+                    Ok(Experiment {
+                        state: State::Prepared | State::Armed,
+                        ..
+                    })
+                );
+                let message = message.map(|now| v1::WatchResponse {
+                    experiment: Some(answer::experiment(&now, engine)),
+                });
+                if messages.send(message).await.is_err() || over {
+                    return;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(interval) => {}
+                    () = messages.closed() => return,
+                    _ = changes.changed() => {}
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
+/// While it lives, an experiment has a client.
+struct Hold {
+    agent: Agent,
+    id: String,
+}
+
+impl Hold {
+    fn of(agent: &Agent, id: &str) -> Self {
+        let held = id.to_owned();
+        agent.tell(move |core| core.hold(&held, true));
+        Self {
+            agent: agent.clone(),
+            id: id.to_owned(),
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let id = std::mem::take(&mut self.id);
+        self.agent.tell(move |core| core.hold(&id, false));
+    }
+}

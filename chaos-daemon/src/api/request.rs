@@ -1,0 +1,222 @@
+//! From messages to what the engine takes. Checks shape here; what makes sense, the engine checks.
+
+use std::time::Duration;
+
+use chaos_proto::v1::{self, selector::Where as WireWhere};
+
+use super::{fault, filter};
+use crate::engine::{Pulse, Rule, Selector, Spec, SpecError, Where};
+
+/// Why a request cannot be read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum RequestError {
+    /// A required part is not there.
+    #[error("the request has no {0}")]
+    Missing(&'static str),
+    /// A number that no name stands for.
+    #[error(
+        "the request has an unknown {what} ({value}): chaosctl and chaos-daemon are of different versions"
+    )]
+    Unknown { what: &'static str, value: i32 },
+    /// Negative, or beyond any bound.
+    #[error("{what} is not a usable time: it is negative or far too long")]
+    Time { what: &'static str },
+    /// Not a CIDR.
+    #[error(
+        "{0:?} is no CIDR: give an address with a prefix length, such as 10.0.0.0/8 or fd00::/64, or an address alone"
+    )]
+    Peer(String),
+    /// Not ports.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// Not a process.
+    #[error("a process number is above 0")]
+    Pid,
+}
+
+/// The experiment that a request asks for.
+pub(super) fn spec(
+    request: v1::PrepareRequest,
+    default_grace: Duration,
+) -> Result<Spec, RequestError> {
+    let rules = request
+        .rules
+        .into_iter()
+        .map(rule)
+        .collect::<Result<_, _>>()?;
+    Ok(Spec {
+        selector: selector(request.selector)?,
+        rules,
+        duration: time(
+            "the duration",
+            request.duration.ok_or(RequestError::Missing("duration"))?,
+        )?,
+        detached: request.detached,
+        grace: request
+            .grace
+            .map_or(Ok(default_grace), |grace| time("the grace period", grace))?,
+        seed: request.seed.unwrap_or_else(random),
+    })
+}
+
+/// A name that people can say and type, such as `delay-3f9a1c`, and that is free.
+pub(super) fn new_id(spec: &Spec, is_free: impl FnMut(&str) -> bool) -> String {
+    free_id(spec, random, is_free)
+}
+
+fn free_id(
+    spec: &Spec,
+    mut draw: impl FnMut() -> u64,
+    mut is_free: impl FnMut(&str) -> bool,
+) -> String {
+    let verb = spec
+        .rules
+        .first()
+        .map_or("nothing", |rule| rule.fault.name());
+    // Ends: an agent has far fewer experiments than there are names.
+    loop {
+        let id = format!("{verb}-{:06x}", draw() & 0xff_ffff);
+        if is_free(&id) {
+            return id;
+        }
+    }
+}
+
+fn random() -> u64 {
+    // Without the kernel's randomness (early boot), the address of a local differs between runs too.
+    getrandom::u64().unwrap_or_else(|_| std::ptr::from_ref(&0_u8).addr() as u64)
+}
+
+fn selector(selector: Option<v1::Selector>) -> Result<Selector, RequestError> {
+    let v1::Selector { r#where, interface } = selector.ok_or(RequestError::Missing("selector"))?;
+    let at = match r#where.ok_or(RequestError::Missing("selector"))? {
+        WireWhere::Service(service) => {
+            if service.name.is_empty() {
+                return Err(RequestError::Missing("name of the service"));
+            }
+            Where::Service {
+                name: service.name,
+                namespace: non_empty(service.namespace).unwrap_or_else(|| "default".into()),
+                inventory: non_empty(service.inventory),
+                inventory_file: non_empty(service.inventory_file)
+                    .unwrap_or_else(|| "of the request".into()),
+            }
+        }
+        WireWhere::Netns(name) => {
+            Where::Netns(non_empty(name).ok_or(RequestError::Missing("namespace"))?)
+        }
+        WireWhere::Pid(0) => return Err(RequestError::Pid),
+        WireWhere::Pid(pid) => Where::Pid(pid),
+        WireWhere::Cgroup(path) => {
+            Where::Cgroup(non_empty(path).ok_or(RequestError::Missing("cgroup"))?)
+        }
+    };
+    Ok(Selector {
+        at,
+        interface: non_empty(interface),
+    })
+}
+
+fn rule(rule: v1::Rule) -> Result<Rule, RequestError> {
+    let pulse = |pulse: v1::Pulse| {
+        Ok::<_, RequestError>(Pulse {
+            on: time("the pulse", pulse.on.unwrap_or_default())?,
+            off: time("the pulse", pulse.off.unwrap_or_default())?,
+        })
+    };
+    Ok(Rule {
+        filter: filter::read(&rule.filter.unwrap_or_default())?,
+        fault: fault::read(rule.fault.ok_or(RequestError::Missing("fault"))?)?,
+        pulse: rule.pulse.map(pulse).transpose()?,
+    })
+}
+
+pub(super) fn time(
+    what: &'static str,
+    duration: prost_types::Duration,
+) -> Result<Duration, RequestError> {
+    Duration::try_from(duration).map_err(|_| RequestError::Time { what })
+}
+
+fn non_empty(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Direction;
+
+    fn request() -> v1::PrepareRequest {
+        v1::PrepareRequest {
+            selector: Some(v1::Selector {
+                r#where: Some(WireWhere::Netns("provider-1".into())),
+                interface: String::new(),
+            }),
+            rules: vec![v1::Rule {
+                filter: None,
+                pulse: None,
+                fault: Some(v1::rule::Fault::Loss(v1::Loss {
+                    share_ppm: 300_000,
+                    ..v1::Loss::default()
+                })),
+            }],
+            duration: Some(prost_types::Duration {
+                seconds: 30,
+                nanos: 0,
+            }),
+            ..v1::PrepareRequest::default()
+        }
+    }
+
+    fn read(request: v1::PrepareRequest) -> Result<Spec, RequestError> {
+        spec(request, Duration::from_secs(5))
+    }
+
+    #[test]
+    fn defaults_are_filled_in() {
+        let spec = read(request()).unwrap();
+        assert_eq!(spec.grace, Duration::from_secs(5));
+        assert_eq!(spec.rules[0].filter.direction, Direction::Egress);
+        assert!(new_id(&spec, |_| true).starts_with("loss-"));
+        assert_eq!(spec.check(), Ok(()));
+    }
+
+    #[test]
+    fn an_id_is_never_given_twice() {
+        let spec = read(request()).unwrap();
+        let mut drawn = [0xab, 0xab, 0xcd].into_iter();
+        let id = free_id(&spec, || drawn.next().unwrap(), |id| id != "loss-0000ab");
+        assert_eq!(id, "loss-0000cd");
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_name() {
+        let mut negative = request();
+        negative.duration = Some(prost_types::Duration {
+            seconds: -1,
+            nanos: 0,
+        });
+        assert_eq!(
+            read(negative),
+            Err(RequestError::Time {
+                what: "the duration"
+            })
+        );
+        let mut strange = request();
+        strange.rules[0].filter = Some(v1::Filter {
+            direction: 9,
+            ..v1::Filter::default()
+        });
+        assert_eq!(
+            read(strange),
+            Err(RequestError::Unknown {
+                what: "direction",
+                value: 9
+            })
+        );
+        let mut empty = request();
+        empty.rules[0].fault = None;
+        assert_eq!(read(empty), Err(RequestError::Missing("fault")));
+    }
+}

@@ -1,0 +1,74 @@
+//! The one place where errors become gRPC statuses.
+
+use tonic::{Code, Status};
+
+use super::request::RequestError;
+use crate::{
+    agent::AgentError,
+    engine::{DatapathError, EngineError},
+    targets::TargetError,
+};
+
+/// Status of what the agent refused.
+pub(super) fn of(error: &AgentError) -> Status {
+    Status::new(code(error), error.to_string())
+}
+
+/// Status of what this kernel cannot do.
+pub(super) fn of_datapath(error: &DatapathError) -> Status {
+    Status::new(datapath_code(error), error.to_string())
+}
+
+/// Status of a request that cannot be read.
+pub(super) fn of_request(error: &RequestError) -> Status {
+    Status::invalid_argument(error.to_string())
+}
+
+fn code(error: &AgentError) -> Code {
+    match error {
+        AgentError::Spec(_) => Code::InvalidArgument,
+        AgentError::Stopping => Code::Unavailable,
+        AgentError::Target(error) => match error {
+            TargetError::Inventory(_)
+            | TargetError::WhichInterface { .. }
+            | TargetError::NoInventory { .. } => Code::InvalidArgument,
+            TargetError::NoService { .. }
+            | TargetError::NoNetns { .. }
+            | TargetError::NoProcess { .. }
+            | TargetError::NoCgroup { .. }
+            | TargetError::NoInterface { .. } => Code::NotFound,
+            TargetError::HostNetwork { .. } => Code::PermissionDenied,
+            TargetError::NoEndpoints { .. }
+            | TargetError::EmptyCgroup { .. }
+            | TargetError::Namespace { .. }
+            | TargetError::NotEthernet { .. } => Code::FailedPrecondition,
+        },
+        AgentError::Engine(error) => match error {
+            EngineError::NoSuchExperiment { .. } => Code::NotFound,
+            EngineError::AlreadyArmed { .. } | EngineError::Arm { .. } => Code::FailedPrecondition,
+            EngineError::Datapath { source, .. } => datapath_code(source),
+        },
+    }
+}
+
+const fn datapath_code(error: &DatapathError) -> Code {
+    match error {
+        DatapathError::Full { .. } => Code::ResourceExhausted,
+        DatapathError::TargetGone => Code::NotFound,
+        DatapathError::Kernel(_) | DatapathError::NoLine { .. } => Code::FailedPrecondition,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_cannot_hold_packets_is_a_failed_precondition() {
+        let status = of_datapath(&DatapathError::NoLine {
+            why: "fq: this kernel has no sch_fq".to_owned(),
+        });
+        assert_eq!(status.code(), Code::FailedPrecondition);
+        assert!(status.message().contains("no sch_fq"), "{status}");
+    }
+}

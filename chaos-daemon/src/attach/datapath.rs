@@ -1,0 +1,325 @@
+//! Carries out what the engine asks: one attachment for each target, shared by its experiments.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    time::Duration,
+};
+
+use chaos_abi::{
+    line::{ENGINE_FQ, ENGINE_TAP},
+    maps::MAX_TARGETS,
+    rule::Window,
+    target::{self as abi, MAX_RULES_PER_TARGET},
+};
+use tracing::warn;
+
+use super::{
+    attached::{Attached, Attacher, kernel},
+    loader::{Object, Plain, monotonic_ns},
+    rules::{self, Placed, Slots},
+    sweep::Leftover,
+};
+use crate::{
+    engine::{
+        AttachMode, Counters, Datapath, DatapathError, Health, Installation, LineEngine, Spec,
+        Target,
+    },
+    netlink,
+};
+
+/// Identity of a target while it lives: namespace and interface number.
+type Key = (u64, u32);
+
+/// The data plane of this node.
+pub struct Kernel {
+    object: Object,
+    attacher: Attacher,
+    attached: HashMap<Key, Attached>,
+    installed: BTreeMap<Installation, Installed>,
+    slots: Slots,
+}
+
+/// Rules of one experiment on one target.
+struct Installed {
+    key: Key,
+    rules: Vec<Placed>,
+}
+
+impl Kernel {
+    /// Takes over a loaded object.
+    pub fn new(
+        mut object: Object,
+        mode: AttachMode,
+        engine: Option<LineEngine>,
+    ) -> io::Result<Self> {
+        let number = match engine {
+            Some(LineEngine::Fq) => ENGINE_FQ,
+            // Without an engine there are no lines, and nobody looks.
+            Some(LineEngine::Tap) | None => ENGINE_TAP,
+        };
+        object
+            .maps
+            .line_engine
+            .set(0, number, 0)
+            .map_err(io::Error::other)?;
+        Ok(Self {
+            object,
+            attacher: Attacher::new(mode, engine)?,
+            attached: HashMap::new(),
+            installed: BTreeMap::new(),
+            slots: Slots::default(),
+        })
+    }
+
+    /// Removes lines of an earlier agent when they are empty.
+    pub fn retire(&self, leftovers: Vec<Leftover>) {
+        for leftover in leftovers {
+            self.attacher.retire(leftover);
+        }
+    }
+
+    /// Waits until what was retired has left the kernel, or the time is up.
+    pub fn finish(self, patience: Duration) {
+        self.attacher.finish(patience);
+    }
+
+    fn attach(&mut self, target: &Target, spec: &Spec) -> Result<Key, DatapathError> {
+        let key = (target.netns.cookie(), target.ifindex);
+        if !self.attached.contains_key(&key) {
+            let taken: Vec<u32> = self
+                .attached
+                .values()
+                .map(|attached| attached.number)
+                .collect();
+            let number = (0..MAX_TARGETS)
+                .find(|number| !taken.contains(number))
+                .ok_or(DatapathError::Full {
+                    what: "targets",
+                    most: MAX_TARGETS as usize,
+                })?;
+            self.attached.insert(key, Attached::new(number, target));
+        }
+        let longest = self.longest(key, spec);
+        let mut attached = self
+            .attached
+            .remove(&key)
+            .ok_or(DatapathError::TargetGone)?;
+        let programs = &self.object.programs;
+        let result = target.netns.enter(|namespace| {
+            self.attacher
+                .complete(programs, &mut attached, spec, longest, namespace)
+        });
+        self.attached.insert(key, attached);
+        match result {
+            Ok(done) => done.map(|()| key),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DatapathError::TargetGone),
+            Err(error) => Err(kernel(error)),
+        }
+    }
+
+    /// The longest that a packet of the target may be held when the rules of `spec` join those that are there: delays add.
+    fn longest(&self, key: Key, spec: &Spec) -> Duration {
+        let there = self
+            .installed
+            .values()
+            .filter(|installed| installed.key == key)
+            .flat_map(|installed| installed.rules.iter().map(|placed| &placed.rule));
+        there.chain(&spec.rules).map(rules::longest_delay).sum()
+    }
+
+    /// Writes the target's list of rules and lines.
+    fn publish(&mut self, key: Key) -> Result<(), DatapathError> {
+        let Some(attached) = self.attached.get(&key) else {
+            return Ok(());
+        };
+        let mut target = abi::Target {
+            ifindex: attached.ifindex,
+            rule_count: count(attached.rules.len()),
+            lines: attached.lines.map(|line| line.map_or(0, |line| line.near)),
+            ..abi::Target::default()
+        };
+        for (to, from) in target.rules.iter_mut().zip(&attached.rules) {
+            *to = *from;
+        }
+        self.object
+            .maps
+            .targets
+            .set(attached.number, Plain(target), 0)
+            .map_err(kernel)
+    }
+
+    /// Takes away a target that has no rules.
+    fn detach_if_unused(&mut self, key: Key) {
+        if self
+            .attached
+            .get(&key)
+            .is_some_and(|attached| attached.rules.is_empty())
+            && let Some(attached) = self.attached.remove(&key)
+        {
+            self.attacher.detach(attached);
+        }
+    }
+
+    fn set_windows(
+        &mut self,
+        installations: &[Installation],
+        window: Window,
+    ) -> Result<(), DatapathError> {
+        for installed in installations.iter().filter_map(|id| self.installed.get(id)) {
+            for placed in &installed.rules {
+                rules::set_window(&mut self.object.maps, placed.slot, window).map_err(kernel)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_back(&mut self, key: Key, installed: &[Placed]) {
+        if let Some(attached) = self.attached.get_mut(&key) {
+            attached
+                .rules
+                .retain(|slot| !installed.iter().any(|placed| placed.slot == *slot));
+        }
+        if let Err(error) = self.publish(key) {
+            warn!(%error, "could not take rules off a target; they are disarmed");
+        }
+        for placed in installed {
+            rules::take_back(&mut self.object.maps, &mut self.slots, placed);
+        }
+        self.detach_if_unused(key);
+    }
+}
+
+impl Datapath for Kernel {
+    fn install(&mut self, target: &Target, spec: &Spec) -> Result<Installation, DatapathError> {
+        let key = match self.attach(target, spec) {
+            Ok(key) => key,
+            Err(error) => {
+                self.detach_if_unused((target.netns.cookie(), target.ifindex));
+                return Err(error);
+            }
+        };
+        let mut written = Vec::with_capacity(spec.rules.len());
+        let result = self
+            .write_rules(key, target, spec, &mut written)
+            .and_then(|()| self.publish(key));
+        if let Err(error) = result {
+            self.take_back(key, &written);
+            return Err(error);
+        }
+        let id = Installation(
+            self.installed
+                .last_key_value()
+                .map_or(0, |(last, _)| last.0 + 1),
+        );
+        self.installed.insert(
+            id,
+            Installed {
+                key,
+                rules: written,
+            },
+        );
+        Ok(id)
+    }
+
+    fn arm(
+        &mut self,
+        installations: &[Installation],
+        duration: Duration,
+    ) -> Result<(), DatapathError> {
+        let start_ns = monotonic_ns();
+        let window = Window {
+            start_ns,
+            deadline_ns: start_ns.saturating_add(rules::nanoseconds(duration)),
+        };
+        self.set_windows(installations, window)
+    }
+
+    fn disarm(&mut self, installations: &[Installation]) {
+        if let Err(error) = self.set_windows(installations, Window::default()) {
+            warn!(%error, "could not disarm; the deadline will");
+        }
+    }
+
+    fn remove(&mut self, installations: Vec<Installation>) {
+        for id in installations {
+            if let Some(Installed { key, rules }) = self.installed.remove(&id) {
+                self.take_back(key, &rules);
+            }
+        }
+    }
+
+    fn counters(&mut self, installation: Installation) -> Vec<Counters> {
+        let slots = self
+            .installed
+            .get(&installation)
+            .map(|installed| installed.rules.iter());
+        slots
+            .into_iter()
+            .flatten()
+            .map(|placed| rules::counters(&self.object.maps, placed.slot))
+            .collect()
+    }
+
+    fn health(&mut self, installation: Installation, target: &Target) -> Health {
+        let there = target.netns.is_there_with(|_| {
+            netlink::with(async |netlink| netlink.link(target.ifindex).await)
+                .is_ok_and(|link| link.is_some())
+        });
+        if !there {
+            return Health::TargetGone;
+        }
+        let attached = self
+            .installed
+            .get(&installation)
+            .and_then(|ours| self.attached.get(&ours.key));
+        let broken = attached.is_some_and(|attached| self.attacher.has_broken_line(attached));
+        if broken {
+            Health::LineBroken
+        } else {
+            Health::Fine
+        }
+    }
+}
+
+impl Kernel {
+    fn write_rules(
+        &mut self,
+        key: Key,
+        target: &Target,
+        spec: &Spec,
+        written: &mut Vec<Placed>,
+    ) -> Result<(), DatapathError> {
+        let Some(attached) = self.attached.get_mut(&key) else {
+            return Err(DatapathError::TargetGone);
+        };
+        if attached.rules.len() + spec.rules.len() > MAX_RULES_PER_TARGET {
+            return Err(DatapathError::Full {
+                what: "rules on one target",
+                most: MAX_RULES_PER_TARGET,
+            });
+        }
+        for (position, rule) in spec.rules.iter().enumerate() {
+            let seed = seed_of(spec.seed, target, position);
+            let (maps, slots) = (&mut self.object.maps, &mut self.slots);
+            let placed = rules::place(maps, slots, attached.number, rule, seed)?;
+            attached.rules.push(placed.slot);
+            written.push(placed);
+        }
+        Ok(())
+    }
+}
+
+/// A number that is bounded far below.
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// Rules and targets of one experiment each get a sequence of their own (FNV-1a over what tells them apart).
+fn seed_of(seed: u64, target: &Target, position: usize) -> u64 {
+    let text = format!("{}/{}/{position}", target.name, target.interface);
+    text.bytes()
+        .fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+}

@@ -1,0 +1,297 @@
+//! Rules in the words of the kernel.
+
+use chaos_abi::rule as abi;
+
+use super::rules::nanoseconds;
+use crate::engine::{
+    Choice, Connections, Delay, Direction, Fault, Filter, Ppm, Protocol, Rate, Rule, Side,
+};
+
+/// A rule of this target. What it needs from other maps is still missing: its table and its generation.
+pub(super) fn in_kernel(target: u32, rule: &Rule, seed: u64) -> abi::Rule {
+    let mut out = abi::Rule {
+        seed,
+        target,
+        ..abi::Rule::default()
+    };
+    filter(&mut out, &rule.filter);
+    if let Some(pulse) = rule.pulse {
+        out.pulse_on_ns = nanoseconds(pulse.on);
+        out.pulse_period_ns = nanoseconds(pulse.on + pulse.off);
+    }
+    fault(&mut out, &rule.fault);
+    out
+}
+
+fn filter(out: &mut abi::Rule, filter: &Filter) {
+    out.directions = match filter.direction {
+        Direction::Egress => abi::EGRESS,
+        Direction::Ingress => abi::INGRESS,
+        Direction::Both => abi::EGRESS | abi::INGRESS,
+    };
+    out.protocol = match filter.protocol {
+        None => abi::PROTOCOL_ANY,
+        Some(Protocol::Tcp) => abi::PROTOCOL_TCP,
+        Some(Protocol::Udp) => abi::PROTOCOL_UDP,
+        Some(Protocol::Icmp) => abi::PROTOCOL_ICMP,
+    };
+    out.port_count = u32::try_from(filter.ports.len()).unwrap_or(u32::MAX);
+    for (to, (side, range)) in out.ports.iter_mut().zip(&filter.ports) {
+        *to = abi::PortRange {
+            first: range.first,
+            last: range.last,
+            side: match side {
+                Side::Either => abi::PORT_OF_EITHER,
+                Side::Target => abi::PORT_OF_TARGET,
+                Side::Peer => abi::PORT_OF_PEER,
+            },
+            reserved: 0,
+        };
+        out.port_sides |= u32::from(to.side);
+    }
+    out.flows_ppm = filter.flows.0;
+    out.dscp = filter.dscp.unwrap_or_default().into();
+    (out.least_len, out.most_len) = filter.length;
+    let flags = [
+        (!filter.peers.is_empty(), abi::HAS_PEERS),
+        (!filter.exceptions.is_empty(), abi::HAS_EXCEPTIONS),
+        (filter.syn_only, abi::SYN_ONLY),
+        (filter.dscp.is_some(), abi::HAS_DSCP),
+        (filter.connections == Connections::New, abi::NEW_CONNECTIONS),
+        (
+            filter.connections == Connections::Established,
+            abi::OLD_CONNECTIONS,
+        ),
+    ];
+    for (_, flag) in flags.iter().filter(|(wanted, _)| *wanted) {
+        out.flags |= flag;
+    }
+}
+
+fn fault(out: &mut abi::Rule, fault: &Fault) {
+    // Everything that matches, unless the fault says otherwise.
+    out.share_ppm = Ppm::ALL.0;
+    match fault {
+        Fault::Delay(delay) => hold(out, delay),
+        Fault::Loss(choice) => {
+            out.fault = abi::FAULT_LOSS;
+            choose(out, choice);
+        }
+        Fault::Duplicate(choice) => {
+            out.fault = abi::FAULT_DUPLICATE;
+            choose(out, choice);
+        }
+        Fault::Reorder { choice, by } => {
+            out.fault = abi::FAULT_DELAY;
+            out.flags |= abi::REORDERS;
+            out.delay_ns = nanoseconds(*by);
+            choose(out, choice);
+        }
+        Fault::Corrupt { choice, drop } => {
+            out.fault = if *drop {
+                abi::FAULT_LOSS
+            } else {
+                abi::FAULT_CORRUPT
+            };
+            choose(out, choice);
+        }
+        Fault::Rate(rate) => limit(out, rate),
+        Fault::Partition => out.fault = abi::FAULT_LOSS,
+    }
+}
+
+fn hold(out: &mut abi::Rule, delay: &Delay) {
+    out.fault = abi::FAULT_DELAY;
+    out.delay_ns = nanoseconds(delay.latency);
+    out.jitter_ns = nanoseconds(delay.jitter);
+    out.repeat_ppm = delay.correlation.0;
+    if delay.reorder {
+        out.flags |= abi::REORDERS;
+    }
+    if let Some(ramp) = delay.ramp {
+        out.ramp_from_ns = nanoseconds(ramp.from);
+        out.ramp_ns = nanoseconds(ramp.over);
+    }
+}
+
+fn choose(out: &mut abi::Rule, choice: &Choice) {
+    match *choice {
+        Choice::Random {
+            share,
+            correlation,
+            gap,
+        } => {
+            out.choice = abi::CHOICE_RANDOM;
+            out.share_ppm = share.0;
+            out.correlation_ppm = correlation.0;
+            out.count = gap;
+        }
+        Choice::GilbertElliott {
+            to_bad,
+            to_good,
+            in_bad,
+            in_good,
+        } => {
+            out.choice = abi::CHOICE_GILBERT_ELLIOTT;
+            out.model_ppm = [to_bad.0, to_good.0, in_bad.0, in_good.0, 0];
+        }
+        Choice::FourStates(all) => {
+            out.choice = abi::CHOICE_FOUR_STATES;
+            out.model_ppm = all.map(|ppm| ppm.0);
+        }
+        Choice::Every(count) => {
+            out.choice = abi::CHOICE_EVERY;
+            out.count = count;
+        }
+        Choice::First(count) => {
+            out.choice = abi::CHOICE_FIRST;
+            out.count = count;
+        }
+    }
+}
+
+fn limit(out: &mut abi::Rule, rate: &Rate) {
+    out.fault = abi::FAULT_RATE;
+    out.rate_bytes_per_s = rate.bytes_per_second;
+    let burst = u128::from(rate.burst()) * 1_000_000_000 / u128::from(rate.bytes_per_second.max(1));
+    out.burst_ns = u64::try_from(burst).unwrap_or(u64::MAX);
+    out.queue_ns = nanoseconds(rate.longest_wait());
+    if rate.per_flow {
+        out.flags |= abi::PER_FLOW;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::{Distribution, PortRange, Pulse, Ramp};
+
+    fn of(fault: Fault) -> abi::Rule {
+        let rule = Rule {
+            filter: Filter::default(),
+            fault,
+            pulse: None,
+        };
+        in_kernel(1, &rule, 2)
+    }
+
+    #[test]
+    fn every_part_of_a_filter_arrives() {
+        let rule = Rule {
+            filter: Filter {
+                direction: Direction::Both,
+                protocol: Some(Protocol::Udp),
+                ports: vec![
+                    (
+                        Side::Either,
+                        PortRange {
+                            first: 53,
+                            last: 54,
+                        },
+                    ),
+                    (Side::Peer, PortRange { first: 1, last: 2 }),
+                ],
+                peers: vec!["fd00::/8".parse().unwrap()],
+                exceptions: vec!["fd00::1/128".parse().unwrap()],
+                flows: Ppm(5),
+                connections: Connections::Established,
+                syn_only: true,
+                dscp: Some(46),
+                length: (64, 1500),
+            },
+            fault: Fault::Partition,
+            pulse: Some(Pulse {
+                on: Duration::from_secs(2),
+                off: Duration::from_secs(8),
+            }),
+        };
+        let out = in_kernel(7, &rule, 9);
+        assert_eq!((out.target, out.seed, out.directions), (7, 9, 3));
+        assert_eq!((out.protocol, out.port_count, out.port_sides), (17, 2, 5));
+        let first = abi::PortRange {
+            first: 53,
+            last: 54,
+            side: abi::PORT_OF_EITHER,
+            reserved: 0,
+        };
+        assert_eq!(out.ports[0], first);
+        assert_eq!((out.flows_ppm, out.dscp), (5, 46));
+        assert_eq!((out.least_len, out.most_len), (64, 1500));
+        let flags = abi::HAS_PEERS
+            | abi::HAS_EXCEPTIONS
+            | abi::SYN_ONLY
+            | abi::HAS_DSCP
+            | abi::OLD_CONNECTIONS;
+        assert_eq!(out.flags, flags);
+        assert_eq!(
+            (out.pulse_on_ns, out.pulse_period_ns),
+            (2_000_000_000, 10_000_000_000)
+        );
+        assert_eq!((out.fault, out.share_ppm), (abi::FAULT_LOSS, 1_000_000));
+    }
+
+    #[test]
+    fn every_part_of_a_delay_arrives() {
+        let out = of(Fault::Delay(Delay {
+            latency: Duration::from_millis(2),
+            jitter: Duration::from_micros(1),
+            distribution: Distribution::Uniform,
+            correlation: Ppm(3),
+            reorder: true,
+            ramp: Some(Ramp {
+                from: Duration::from_nanos(4),
+                over: Duration::from_nanos(5),
+            }),
+        }));
+        assert_eq!(
+            (out.fault, out.delay_ns, out.jitter_ns),
+            (abi::FAULT_DELAY, 2_000_000, 1000)
+        );
+        assert_eq!((out.repeat_ppm, out.flags), (3, abi::REORDERS));
+        assert_eq!(
+            (out.ramp_from_ns, out.ramp_ns, out.share_ppm),
+            (4, 5, 1_000_000)
+        );
+    }
+
+    #[test]
+    fn choices_are_told_apart() {
+        let random = Choice::Random {
+            share: Ppm(1),
+            correlation: Ppm(2),
+            gap: 3,
+        };
+        let out = of(Fault::Duplicate(random));
+        assert_eq!(
+            (out.fault, out.choice),
+            (abi::FAULT_DUPLICATE, abi::CHOICE_RANDOM)
+        );
+        assert_eq!((out.share_ppm, out.correlation_ppm, out.count), (1, 2, 3));
+        let out = of(Fault::Corrupt {
+            choice: random,
+            drop: true,
+        });
+        assert_eq!(out.fault, abi::FAULT_LOSS);
+        let out = of(Fault::Loss(Choice::FourStates([1, 2, 3, 4, 5].map(Ppm))));
+        assert_eq!(
+            (out.choice, out.model_ppm),
+            (abi::CHOICE_FOUR_STATES, [1, 2, 3, 4, 5])
+        );
+        let out = of(Fault::Loss(Choice::First(6)));
+        assert_eq!((out.choice, out.count), (abi::CHOICE_FIRST, 6));
+    }
+
+    #[test]
+    fn bandwidth_becomes_times() {
+        let out = of(Fault::Rate(Rate {
+            bytes_per_second: 1_000_000,
+            burst_bytes: 10_000,
+            queue_bytes: 100_000,
+            per_flow: true,
+        }));
+        assert_eq!((out.fault, out.flags), (abi::FAULT_RATE, abi::PER_FLOW));
+        assert_eq!((out.burst_ns, out.queue_ns), (10_000_000, 100_000_000));
+    }
+}

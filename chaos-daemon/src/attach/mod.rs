@@ -1,0 +1,22 @@
+//! The kernel side of the agent: programs, maps, attachments and delay lines. The only module that
+//! knows aya.
+//!
+//! It carries out what [`crate::engine::Datapath`] asks and decides nothing: what a fault means is the
+//! engine's, who is a target is `targets`'.
+
+mod attached;
+mod datapath;
+pub mod features;
+mod heartbeat;
+mod hook;
+mod in_kernel;
+pub mod line;
+mod loader;
+mod quantiles;
+pub mod retire;
+mod rules;
+pub mod sweep;
+
+pub use datapath::Kernel;
+pub use heartbeat::Heartbeat;
+pub use loader::{LoadError, Maps, Object, Plain, Programs, monotonic_ns};

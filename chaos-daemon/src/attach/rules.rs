@@ -1,0 +1,242 @@
+//! Rules in the kernel: slots, and the writing of them.
+//!
+//! A slot is written completely while nothing refers to it, and every rule names its target, so that a
+//! program that still looks at an old list cannot act on a stranger's packet.
+
+use std::{net::IpAddr, time::Duration};
+
+use aya::maps::{MapError, PerCpuValues, lpm_trie::Key};
+use chaos_abi::{
+    counters::Counters,
+    maps::MAX_RULES,
+    rule::{self as abi, EXCEPTION, Memory, PEER, PEER_SLOT_BITS, PeerKey, Quantiles, Window},
+};
+use ipnet::IpNet;
+
+use super::{
+    attached::kernel,
+    in_kernel::in_kernel,
+    loader::{Maps, Plain},
+    quantiles::{self, Tables},
+};
+use crate::engine::{DatapathError, Fault, Rule};
+
+/// Which slots are taken.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    free: Vec<u32>,
+    next: u32,
+    generation: u32,
+    tables: Tables,
+}
+
+impl Slots {
+    pub(super) fn take(&mut self) -> Result<u32, DatapathError> {
+        if let Some(slot) = self.free.pop() {
+            return Ok(slot);
+        }
+        if self.next == MAX_RULES {
+            return Err(DatapathError::Full {
+                what: "rules",
+                most: MAX_RULES as usize,
+            });
+        }
+        self.next += 1;
+        Ok(self.next - 1)
+    }
+
+    pub(super) fn give_back(&mut self, slot: u32) {
+        self.free.push(slot);
+    }
+
+    fn give_back_table(&mut self, table: Option<u32>) {
+        if let Some(number) = table {
+            self.tables.give_back(number);
+        }
+    }
+}
+
+/// A rule in its slot.
+#[derive(Debug)]
+pub(super) struct Placed {
+    pub(super) slot: u32,
+    pub(super) rule: Rule,
+    table: Option<u32>,
+}
+
+/// Writes a rule into a free slot, disarmed and with its counters at zero.
+pub(super) fn place(
+    maps: &mut Maps,
+    slots: &mut Slots,
+    target: u32,
+    rule: &Rule,
+    seed: u64,
+) -> Result<Placed, DatapathError> {
+    let table = table(rule);
+    let number = table.is_some().then(|| slots.tables.take()).transpose()?;
+    let slot = slots.take();
+    let slot = slot.inspect_err(|_| slots.give_back_table(number))?;
+    let placed = Placed {
+        slot,
+        rule: rule.clone(),
+        table: number,
+    };
+    slots.generation = slots.generation.wrapping_add(1);
+    let mut kernel_rule = in_kernel(target, rule, seed);
+    kernel_rule.generation = slots.generation;
+    if let (Some(number), Some(table)) = (number, table) {
+        kernel_rule.table = number + 1;
+        if let Err(error) = maps.tables.set(number, Plain(table), 0) {
+            take_back(maps, slots, &placed);
+            return Err(kernel(error));
+        }
+    }
+    match write(maps, slot, rule, kernel_rule) {
+        Ok(()) => Ok(placed),
+        Err(error) => {
+            take_back(maps, slots, &placed);
+            Err(kernel(error))
+        }
+    }
+}
+
+fn write(maps: &mut Maps, slot: u32, rule: &Rule, kernel_rule: abi::Rule) -> Result<(), MapError> {
+    maps.windows.set(slot, Plain(Window::default()), 0)?;
+    maps.memories.set(slot, Plain(Memory::default()), 0)?;
+    let zero = vec![Plain(Counters::default()); aya::util::nr_cpus().unwrap_or(1)];
+    let zero = PerCpuValues::try_from(zero).map_err(MapError::IoError)?;
+    maps.counters.set(slot, zero, 0)?;
+    for (peers, value) in peers(rule) {
+        for peer in peers {
+            maps.peers.insert(&peer_key(slot, peer), value, 0)?;
+        }
+    }
+    maps.rules.set(slot, Plain(kernel_rule), 0)
+}
+
+/// Takes away what `place` left behind that a later rule in this slot would see, and gives the slot back.
+pub(super) fn take_back(maps: &mut Maps, slots: &mut Slots, placed: &Placed) {
+    let slot = placed.slot;
+    // A slot that is not referred to does nothing; what cannot be erased is overwritten by its next user.
+    let _ = maps.rules.set(slot, Plain(abi::Rule::default()), 0);
+    for (peers, _) in peers(&placed.rule) {
+        for peer in peers {
+            let _ = maps.peers.remove(&peer_key(slot, peer));
+        }
+    }
+    slots.give_back(slot);
+    slots.give_back_table(placed.table);
+}
+
+fn table(rule: &Rule) -> Option<Quantiles> {
+    if let Fault::Delay(delay) = &rule.fault {
+        quantiles::table(delay)
+    } else {
+        None
+    }
+}
+
+fn peers(rule: &Rule) -> [(&[IpNet], u32); 2] {
+    let filter = &rule.filter;
+    [(&filter.peers, PEER), (&filter.exceptions, EXCEPTION)]
+}
+
+/// Lets a rule act from now to its deadline, or not at all where both are 0.
+pub(super) fn set_window(maps: &mut Maps, slot: u32, window: Window) -> Result<(), MapError> {
+    let not_yet = Window {
+        deadline_ns: 0,
+        ..window
+    };
+    maps.windows.set(slot, Plain(not_yet), 0)?;
+    maps.windows.set(slot, Plain(window), 0)
+}
+
+/// Sum over all CPUs.
+pub(super) fn counters(maps: &Maps, slot: u32) -> Counters {
+    let mut sum = Counters::default();
+    if let Ok(values) = maps.counters.get(&slot, 0) {
+        for Plain(of_cpu) in values.iter() {
+            sum += of_cpu;
+        }
+    }
+    sum
+}
+
+/// Longest time that a rule holds a packet.
+pub(super) fn longest_delay(rule: &Rule) -> Duration {
+    match &rule.fault {
+        Fault::Delay(delay) => quantiles::table(delay).map_or_else(
+            || {
+                let from = delay.ramp.map_or(Duration::ZERO, |ramp| ramp.from);
+                delay.latency.max(from) + delay.jitter
+            },
+            |table| Duration::from_nanos(table.ns[abi::QUANTILE_STEPS]),
+        ),
+        Fault::Reorder { by, .. } => *by,
+        Fault::Rate(rate) => rate.longest_wait(),
+        Fault::Loss(_) | Fault::Duplicate(_) | Fault::Corrupt { .. } | Fault::Partition => {
+            Duration::ZERO
+        }
+    }
+}
+
+fn peer_key(slot: u32, peer: &IpNet) -> Key<Plain<PeerKey>> {
+    let (octets, prefix) = match peer.network() {
+        IpAddr::V4(address) => (
+            address.to_ipv6_mapped().octets(),
+            96 + u32::from(peer.prefix_len()),
+        ),
+        IpAddr::V6(address) => (address.octets(), u32::from(peer.prefix_len())),
+    };
+    let mut address = [0; 4];
+    for (word, bytes) in address.iter_mut().zip(octets.chunks_exact(4)) {
+        *word = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    }
+    Key::new(PEER_SLOT_BITS + prefix, Plain(PeerKey { slot, address }))
+}
+
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_come_back() {
+        let mut slots = Slots::default();
+        let first = slots.take().unwrap();
+        let second = slots.take().unwrap();
+        assert_ne!(first, second);
+        slots.give_back(first);
+        assert_eq!(slots.take().unwrap(), first);
+    }
+
+    #[test]
+    fn slots_run_out() {
+        let mut slots = Slots::default();
+        for _ in 0..MAX_RULES {
+            slots.take().unwrap();
+        }
+        assert!(matches!(slots.take(), Err(DatapathError::Full { .. })));
+    }
+
+    #[test]
+    fn ipv4_peer_is_mapped() {
+        let Key { .. } = peer_key(3, &"10.1.0.0/16".parse().unwrap());
+        let key = peer_key(3, &"10.1.2.3/16".parse().unwrap());
+        assert_eq!(key.prefix_len(), 32 + 96 + 16);
+        let Plain(PeerKey { slot, address }) = key.data();
+        assert_eq!(slot, 3);
+        assert_eq!(
+            address,
+            [
+                0,
+                0,
+                u32::from_ne_bytes([0, 0, 255, 255]),
+                u32::from_ne_bytes([10, 1, 0, 0])
+            ]
+        );
+    }
+}

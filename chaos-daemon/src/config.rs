@@ -1,0 +1,198 @@
+//! The command line and the environment.
+
+use std::{error::Error, net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{
+    Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, builder::Resettable,
+};
+
+use crate::{
+    attach::features::Wishes,
+    engine::{AttachMode, LineEngine, Spec, SpecError},
+    holder,
+};
+
+/// The agent of one node: applies network faults to targets on this node, and ends every one of them on time.
+///
+/// `chaosctl` tells it what to do; alone it does nothing. It needs root, or the capabilities `CAP_BPF`, `CAP_PERFMON`,
+/// `CAP_NET_ADMIN`, `CAP_SYS_ADMIN` and `CAP_SYS_PTRACE`. When it is told to stop (SIGTERM, SIGINT), it ends all
+/// experiments first. When it dies, the kernel ends them: see docs/safety.md.
+///
+/// An option wins over its variable of the environment; an empty variable counts as unset.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Config {
+    /// What to do instead of serving
+    #[command(subcommand)]
+    pub action: Option<Action>,
+
+    /// Unix socket to serve at; made with mode 0600, so that only root can give orders
+    #[arg(
+        long,
+        global = true,
+        env = "CHAOS_SOCKET",
+        hide_env_values = true,
+        value_name = "PATH",
+        default_value = "/run/chaos/chaos.sock"
+    )]
+    pub socket: PathBuf,
+
+    /// Serve at this loopback address too, such as 127.0.0.1:7411; who reaches it is not asked who they are
+    #[arg(
+        long,
+        env = "CHAOS_LISTEN",
+        hide_env_values = true,
+        value_name = "ADDRESS:PORT"
+    )]
+    pub listen: Option<SocketAddr>,
+
+    /// File that names services and their endpoints on this host; read at each look-up
+    #[arg(
+        long,
+        env = "CHAOS_INVENTORY",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub inventory: Option<PathBuf>,
+
+    /// How long an attached experiment outlives its client, where the client says nothing else: 0s to 5m
+    #[arg(long, env = "CHAOS_GRACE", hide_env_values = true, value_name = "TIME", default_value = "5s", value_parser = grace)]
+    pub grace: Duration,
+
+    /// What holds delayed packets: fq needs the kernel's `sch_fq`, tap needs /dev/net/tun; with auto, an agent on a
+    /// kernel that has neither starts and refuses delays
+    #[arg(
+        long,
+        env = "CHAOS_LINE_ENGINE",
+        hide_env_values = true,
+        default_value = "auto"
+    )]
+    pub line_engine: LineEngineChoice,
+
+    /// How programs are attached: tcx needs Linux 6.6
+    #[arg(
+        long,
+        env = "CHAOS_ATTACH_MODE",
+        hide_env_values = true,
+        default_value = "auto"
+    )]
+    pub attach_mode: AttachModeChoice,
+
+    /// What to log, to standard error: a level such as info or debug, or levels by module such as
+    /// `chaos_daemon=debug,warn`
+    #[arg(
+        long,
+        env = "CHAOS_LOG",
+        hide_env_values = true,
+        value_name = "FILTER",
+        default_value = "info"
+    )]
+    pub log: String,
+
+    /// Form of the log
+    #[arg(
+        long,
+        env = "CHAOS_LOG_FORMAT",
+        hide_env_values = true,
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// What to do instead of serving.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Action {
+    /// Remove what agents that are gone have left behind, and end; agents that run are left alone
+    Cleanup,
+    /// The agent's own helper process; not for people
+    #[command(name = holder::ARGUMENT, hide = true)]
+    HoldLines,
+}
+
+/// Choice of the line engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LineEngineChoice {
+    /// fq where it works, else tap
+    Auto,
+    /// A veth pair with an fq qdisc
+    Fq,
+    /// A TAP device and a helper process
+    Tap,
+}
+
+/// Choice of the attach mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AttachModeChoice {
+    /// tcx where it works, else clsact
+    Auto,
+    /// Links that end with the agent
+    Tcx,
+    /// Filters in the clsact qdisc
+    Clsact,
+}
+
+/// How to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl Config {
+    /// Reads the command line and the environment; says what is wrong with them, and ends the process.
+    pub fn read() -> Self {
+        let mut command = Self::command().mut_args(without_empty_variable);
+        let found = command.get_matches_mut();
+        Self::from_arg_matches(&found).unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+
+    /// What the operator insists on.
+    pub const fn wishes(&self) -> Wishes {
+        Wishes {
+            attach_mode: match self.attach_mode {
+                AttachModeChoice::Auto => None,
+                AttachModeChoice::Tcx => Some(AttachMode::Tcx),
+                AttachModeChoice::Clsact => Some(AttachMode::Clsact),
+            },
+            line_engine: match self.line_engine {
+                LineEngineChoice::Auto => None,
+                LineEngineChoice::Fq => Some(LineEngine::Fq),
+                LineEngineChoice::Tap => Some(LineEngine::Tap),
+            },
+        }
+    }
+}
+
+/// An empty variable counts as unset: that is how a unit file or a container leaves one out.
+fn without_empty_variable(argument: Arg) -> Arg {
+    let is_empty = argument
+        .get_env()
+        .and_then(std::env::var_os)
+        .is_some_and(|value| value.is_empty());
+    if is_empty {
+        argument.env(Resettable::Reset)
+    } else {
+        argument
+    }
+}
+
+/// Reads a grace period, within the bounds of an experiment's.
+fn grace(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
+    let grace = humantime::parse_duration(text)?;
+    if grace > Spec::LONGEST_GRACE {
+        return Err(SpecError::Grace(grace).into());
+    }
+    Ok(grace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Config::command().debug_assert();
+    }
+}

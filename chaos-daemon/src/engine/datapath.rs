@@ -1,0 +1,105 @@
+//! What the engine asks of the kernel.
+
+use std::time::Duration;
+
+use super::{
+    fault::Counters,
+    spec::{Spec, Target},
+};
+
+/// Way of a packet, seen from the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// Leaving.
+    Egress,
+    /// Arriving.
+    Ingress,
+}
+
+/// How classifiers are attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachMode {
+    /// By a tcx link, which dies with the agent.
+    Tcx,
+    /// By a filter in the clsact qdisc.
+    Clsact,
+}
+
+/// What holds delayed packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineEngine {
+    /// A veth pair with an `fq` qdisc.
+    Fq,
+    /// A TAP device and the holder process.
+    Tap,
+}
+
+/// Names what one [`Datapath::install`] put in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Installation(pub u64);
+
+/// What became of an installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// All is in place.
+    Fine,
+    /// The namespace or the interface is gone.
+    TargetGone,
+    /// The delay line is gone; packets pass undelayed.
+    LineBroken,
+}
+
+/// Why a rule is not in place.
+#[derive(Debug, thiserror::Error)]
+pub enum DatapathError {
+    /// All places are taken.
+    #[error("the agent has no room for more {what} (at most {most}): stop an experiment first")]
+    Full {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there may be.
+        most: usize,
+    },
+    /// Nothing holds packets here.
+    #[error(
+        "nothing on this kernel can hold packets ({why}): a delay cannot be applied, a loss can"
+    )]
+    NoLine {
+        /// What was tried, and what came of it.
+        why: String,
+    },
+    /// The target has gone since it was found.
+    #[error("its network namespace or interface is gone")]
+    TargetGone,
+    /// The kernel refused.
+    #[error("{0}")]
+    Kernel(
+        /// Its reason, as a sentence.
+        Box<dyn std::error::Error + Send + Sync>,
+    ),
+}
+
+/// The kernel, as the engine sees it.
+pub trait Datapath {
+    /// Puts the rules of `spec` in place on one target, disarmed. On error nothing of it stays.
+    fn install(&mut self, target: &Target, spec: &Spec) -> Result<Installation, DatapathError>;
+
+    /// Lets rules act for so long from now.
+    fn arm(
+        &mut self,
+        installations: &[Installation],
+        duration: Duration,
+    ) -> Result<(), DatapathError>;
+
+    /// Stops rules from acting, at once. Cannot fail: where the kernel does not answer, deadlines do it.
+    fn disarm(&mut self, installations: &[Installation]);
+
+    /// Takes rules away, and with the last of a target all that was attached there.
+    fn remove(&mut self, installations: Vec<Installation>);
+
+    /// What each rule has done.
+    fn counters(&mut self, installation: Installation) -> Vec<Counters>;
+
+    /// Whether everything is still there.
+    fn health(&mut self, installation: Installation, target: &Target) -> Health;
+}

@@ -1,0 +1,174 @@
+//! What can go wrong with an experiment.
+
+use std::time::Duration;
+
+use humantime::format_duration;
+use ipnet::IpNet;
+
+use super::datapath::DatapathError;
+
+/// Why a request makes no sense: one sentence each, with what was given and what may be.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    /// No rules, or too many.
+    #[error("an experiment has 1 to {most} rules, not {count}")]
+    RuleCount {
+        /// As given.
+        count: usize,
+        /// As may be.
+        most: usize,
+    },
+    /// Out of range.
+    #[error("a duration is above 0 and at most 24 h, not {}", format_duration(*.0))]
+    Duration(Duration),
+    /// Out of range.
+    #[error("a pulse is on and off for 1 ms to 1 h each")]
+    Pulse,
+    /// Out of range.
+    #[error("a delay is above 0 and at most 60 s, not {}", format_duration(*.0))]
+    Latency(Duration),
+    /// Larger than the delay.
+    #[error(
+        "jitter is at most the delay ({}), not {}: a packet cannot leave before it came",
+        format_duration(*.latency),
+        format_duration(*.jitter)
+    )]
+    Jitter {
+        /// As given.
+        jitter: Duration,
+        /// As given.
+        latency: Duration,
+    },
+    /// Out of range.
+    #[error("a ramp begins at 0 to 60 s and takes 1 ms to 24 h")]
+    Ramp,
+    /// A middle that there is not.
+    #[error("a ramp changes a constant or uniform delay: leave out the ramp or the distribution")]
+    RampOfDistribution,
+    /// Out of range.
+    #[error("a measured distribution has 2 to 1025 quantiles, not {0}")]
+    QuantileCount(usize),
+    /// Not what they should be.
+    #[error("the quantiles of a distribution go upwards, and end above 0 and at most at 60 s")]
+    Quantiles,
+    /// Out of range.
+    #[error("{what} is above 0 and at most 100 percent, not {} percent", percent(*.ppm))]
+    Share {
+        /// Of what.
+        what: &'static str,
+        /// As given.
+        ppm: u32,
+    },
+    /// Out of range.
+    #[error("a correlation is at least 0 and below 100 percent, not {} percent", percent(*.0))]
+    Correlation(u32),
+    /// Out of range.
+    #[error("probabilities, and those of one state together, are at most 100 percent, not {} percent", percent(*.0))]
+    Probability(u32),
+    /// A model that does not move.
+    #[error(
+        "the model never leaves a state: the probabilities of entering and of leaving loss must be above 0"
+    )]
+    Stuck,
+    /// Out of range.
+    #[error("a count of packets is at most 1000000 and, apart from a gap, at least 1, not {0}")]
+    Count(u32),
+    /// Out of range.
+    #[error("a bandwidth is 8 kbit/s to 1 Tbit/s, not {0} bytes per second")]
+    Rate(u64),
+    /// Out of range.
+    #[error("a burst is at most 1 GiB, not {0} bytes")]
+    Burst(u64),
+    /// Too long.
+    #[error("a queue of {bytes} bytes takes {} at this bandwidth, and 60 s is the most", format_duration(*.wait))]
+    Queue {
+        /// As given.
+        bytes: u64,
+        /// What they take.
+        wait: Duration,
+    },
+    /// Out of range.
+    #[error("a grace period is at most 5 min, not {}", format_duration(*.0))]
+    Grace(Duration),
+    /// Too many.
+    #[error("a rule has at most {most} port ranges, not {count}")]
+    PortRangeCount {
+        /// As given.
+        count: usize,
+        /// As may be.
+        most: usize,
+    },
+    /// Not a range.
+    #[error("ports are 1 to 65535 and a range goes upwards, not {first}-{last}")]
+    PortRange {
+        /// As given.
+        first: u32,
+        /// As given.
+        last: u32,
+    },
+    /// Ports of a protocol that has none.
+    #[error("ICMP has no ports: leave out the port or the protocol")]
+    PortsOfIcmp,
+    /// Too many.
+    #[error("a rule has at most {most} peers and exceptions, not {count}")]
+    PeerCount {
+        /// As given.
+        count: usize,
+        /// As may be.
+        most: usize,
+    },
+    /// In and out.
+    #[error("{0} is both a peer and an exception: leave out one of them")]
+    PeerAndException(IpNet),
+    /// Connections of a protocol that has none.
+    #[error("only TCP opens connections: give the protocol as tcp")]
+    OnlyTcpConnects,
+    /// Out of range.
+    #[error("a DSCP is 0 to 63, not {0}")]
+    Dscp(u32),
+    /// Not a range.
+    #[error("a range of lengths goes upwards, not {least} to {most}")]
+    Length {
+        /// As given.
+        least: u32,
+        /// As given.
+        most: u32,
+    },
+}
+
+fn percent(ppm: u32) -> f64 {
+    f64::from(ppm) / 10_000.0
+}
+
+/// Why the engine did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Nobody knows this id.
+    #[error("there is no experiment {id}: `chaosctl list --all` shows those that there are")]
+    NoSuchExperiment {
+        /// As asked for.
+        id: String,
+    },
+    /// It runs already.
+    #[error("experiment {id} is armed already")]
+    AlreadyArmed {
+        /// As asked for.
+        id: String,
+    },
+    /// A rule could not be put in place; nothing of the experiment is.
+    #[error("cannot prepare {target}: {source}; nothing was applied")]
+    Datapath {
+        /// Name of the target.
+        target: String,
+        /// The reason.
+        source: DatapathError,
+    },
+    /// The clock could not be started; the experiment has ended.
+    #[error("cannot arm {id}: {detail}; it was taken away")]
+    Arm {
+        /// As asked for.
+        id: String,
+        /// The reason.
+        detail: String,
+    },
+}

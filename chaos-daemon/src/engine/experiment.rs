@@ -1,0 +1,223 @@
+//! One experiment and its life: prepared, armed, ended.
+
+use std::time::{Duration, Instant};
+
+use humantime::format_duration;
+
+use super::{
+    HEALTH_INTERVAL, PREPARED_LIFETIME,
+    datapath::Installation,
+    fault::Counters,
+    spec::{Spec, Target},
+};
+
+/// Where an experiment is in its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// In place, disarmed.
+    Prepared,
+    /// Acting.
+    Armed,
+    /// Over.
+    Ended(Ending),
+}
+
+/// How it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Why.
+    pub reason: EndReason,
+    /// A sentence for a person.
+    pub detail: String,
+}
+
+/// Why it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// Its duration passed.
+    Expired,
+    /// Somebody asked for it.
+    Stopped,
+    /// Its client was gone, or never armed it.
+    ClientGone,
+    /// All targets are gone.
+    TargetGone,
+    /// The agent stops.
+    AgentStopped,
+    /// The agent hung.
+    AgentStalled,
+    /// Something broke.
+    Failed,
+}
+
+/// A target of an experiment, and what was hit there.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    /// The target.
+    pub target: Target,
+    /// What is in place there.
+    pub installation: Installation,
+    /// As last read, one for each rule.
+    pub counters: Vec<Counters>,
+    /// Whether it went away.
+    pub gone: bool,
+}
+
+impl Hit {
+    pub(super) const fn new(target: Target, installation: Installation) -> Self {
+        Self {
+            target,
+            installation,
+            counters: Vec::new(),
+            gone: false,
+        }
+    }
+}
+
+/// An experiment.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// Its id.
+    pub id: String,
+    /// What was asked for.
+    pub spec: Spec,
+    /// Where it is in its life.
+    pub state: State,
+    /// What it resolved to.
+    pub hits: Vec<Hit>,
+    deadline: Instant,
+    holders: usize,
+    unheld_since: Instant,
+    health_at: Instant,
+}
+
+impl Experiment {
+    pub(super) fn prepared(id: String, spec: Spec, hits: Vec<Hit>, now: Instant) -> Self {
+        Self {
+            id,
+            spec,
+            state: State::Prepared,
+            hits,
+            deadline: now + PREPARED_LIFETIME,
+            holders: 0,
+            unheld_since: now,
+            health_at: now + HEALTH_INTERVAL,
+        }
+    }
+
+    /// Time left to the deadline.
+    pub fn remaining(&self, now: Instant) -> Duration {
+        match self.state {
+            State::Prepared => self.spec.duration,
+            State::Armed => self.deadline.saturating_duration_since(now),
+            State::Ended(_) => Duration::ZERO,
+        }
+    }
+
+    pub(super) fn installations(&self) -> impl Iterator<Item = Installation> {
+        self.hits.iter().map(|hit| hit.installation)
+    }
+
+    pub(super) fn armed(&mut self, now: Instant) {
+        self.state = State::Armed;
+        self.deadline = now + self.spec.duration;
+        self.unheld_since = now;
+    }
+
+    pub(super) fn ended(&mut self, ending: Ending) {
+        self.state = State::Ended(ending);
+    }
+
+    pub(super) fn hold(&mut self, holds: bool, now: Instant) {
+        if holds {
+            self.holders += 1;
+        } else {
+            self.holders = self.holders.saturating_sub(1);
+            self.unheld_since = now;
+        }
+    }
+
+    /// Why it should be over at `now`, if it should.
+    pub(super) fn overdue(&self, now: Instant) -> Option<Ending> {
+        let ending = |reason, detail| Some(Ending { reason, detail });
+        if self.deadline <= now {
+            return match self.state {
+                State::Prepared => ending(
+                    EndReason::ClientGone,
+                    "it was prepared but never armed".into(),
+                ),
+                State::Armed | State::Ended(_) => ending(
+                    EndReason::Expired,
+                    format!("its {} have passed", format_duration(self.spec.duration)),
+                ),
+            };
+        }
+        if self.abandoned_at().is_some_and(|at| at <= now) {
+            let detail = format!(
+                "its client was gone for {}",
+                format_duration(self.spec.grace)
+            );
+            return ending(EndReason::ClientGone, detail);
+        }
+        None
+    }
+
+    pub(super) fn health_is_due(&self, now: Instant) -> bool {
+        self.health_at <= now
+    }
+
+    pub(super) fn health_seen(&mut self, now: Instant) {
+        self.health_at = now + HEALTH_INTERVAL;
+    }
+
+    pub(super) fn wakes_at(&self) -> Instant {
+        let soonest = self.deadline.min(self.health_at);
+        self.abandoned_at().map_or(soonest, |at| soonest.min(at))
+    }
+
+    /// When its client has been gone for too long; nothing while it has one, needs none, or is not armed.
+    fn abandoned_at(&self) -> Option<Instant> {
+        (self.holders == 0 && !self.spec.detached && self.state == State::Armed)
+            .then(|| self.unheld_since + self.spec.grace)
+    }
+}
+
+impl Ending {
+    /// The agent stops.
+    pub fn agent_stopped() -> Self {
+        Self {
+            reason: EndReason::AgentStopped,
+            detail: "the agent was told to stop".into(),
+        }
+    }
+
+    /// The agent hung for so long.
+    pub fn agent_stalled(gap: Duration) -> Self {
+        Self {
+            reason: EndReason::AgentStalled,
+            detail: format!(
+                "the agent did not run for {gap:.1?}; the kernel ended the fault meanwhile"
+            ),
+        }
+    }
+
+    /// Somebody asked for it.
+    pub fn stopped() -> Self {
+        Self {
+            reason: EndReason::Stopped,
+            detail: "it was stopped".into(),
+        }
+    }
+
+    pub(super) fn target_gone(experiment: &Experiment) -> Self {
+        let names: Vec<&str> = experiment
+            .hits
+            .iter()
+            .map(|hit| hit.target.name.as_str())
+            .collect();
+        Self {
+            reason: EndReason::TargetGone,
+            detail: format!("target gone: {}", names.join(", ")),
+        }
+    }
+}

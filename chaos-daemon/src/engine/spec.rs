@@ -1,0 +1,133 @@
+//! What an experiment is to do, checked: a value of these types makes sense.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::{error::SpecError, fault::Fault, filter::Filter};
+use crate::netns::Netns;
+
+/// Longest experiment.
+const LONGEST_DURATION: Duration = Duration::from_hours(24);
+/// Most rules of an experiment, and on a target.
+const MOST_RULES: usize = chaos_abi::target::MAX_RULES_PER_TARGET;
+/// What each half of a pulse may be.
+const PULSES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
+
+/// An experiment as asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    /// Where.
+    pub selector: Selector,
+    /// What.
+    pub rules: Vec<Rule>,
+    /// How long.
+    pub duration: Duration,
+    /// Whether it runs without a client.
+    pub detached: bool,
+    /// How long it outlives its client.
+    pub grace: Duration,
+    /// Seed of the per-packet decisions.
+    pub seed: u64,
+}
+
+/// Where, in the user's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selector {
+    /// What was pointed at.
+    pub at: Where,
+    /// Name of the interface, where it was given.
+    pub interface: Option<String>,
+}
+
+/// What a selector points at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Where {
+    /// A service of an inventory.
+    Service {
+        /// Its name.
+        name: String,
+        /// Its namespace.
+        namespace: String,
+        /// The inventory's text; nothing means the agent's own.
+        inventory: Option<String>,
+        /// What errors call that text.
+        inventory_file: String,
+    },
+    /// A network namespace by name or path.
+    Netns(String),
+    /// A process.
+    Pid(u32),
+    /// A cgroup directory.
+    Cgroup(String),
+}
+
+/// One network attachment that a selector resolved to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Name of the workload.
+    pub name: String,
+    /// Its namespace.
+    pub netns: Netns,
+    /// Name of the interface there.
+    pub interface: String,
+    /// Its number there.
+    pub ifindex: u32,
+}
+
+/// Which packets, what happens to them, and when.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Which.
+    pub filter: Filter,
+    /// What.
+    pub fault: Fault,
+    /// On and off by turns; nothing means all the time.
+    pub pulse: Option<Pulse>,
+}
+
+/// On and off by turns, beginning with on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// How long the rule acts in each period.
+    pub on: Duration,
+    /// How long it then does not.
+    pub off: Duration,
+}
+
+impl Spec {
+    /// Longest grace period.
+    pub const LONGEST_GRACE: Duration = Duration::from_mins(5);
+
+    /// Whether any rule holds packets.
+    pub fn delays(&self) -> bool {
+        self.rules.iter().any(|rule| rule.fault.holds())
+    }
+
+    /// Checks what the types do not.
+    pub fn check(&self) -> Result<(), SpecError> {
+        if self.rules.is_empty() || self.rules.len() > MOST_RULES {
+            return Err(SpecError::RuleCount {
+                count: self.rules.len(),
+                most: MOST_RULES,
+            });
+        }
+        if self.duration.is_zero() || self.duration > LONGEST_DURATION {
+            return Err(SpecError::Duration(self.duration));
+        }
+        if self.grace > Self::LONGEST_GRACE {
+            return Err(SpecError::Grace(self.grace));
+        }
+        self.rules.iter().try_for_each(Rule::check)
+    }
+}
+
+impl Rule {
+    fn check(&self) -> Result<(), SpecError> {
+        if let Some(Pulse { on, off }) = self.pulse
+            && !(PULSES.contains(&on) && PULSES.contains(&off))
+        {
+            return Err(SpecError::Pulse);
+        }
+        self.filter.check()?;
+        self.fault.check()
+    }
+}

@@ -1,0 +1,281 @@
+//! The life of experiments, against a kernel that only remembers what it was told.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::netns::Netns;
+
+/// What the engine told the kernel, in order, and what the kernel is to answer.
+#[derive(Debug, Default)]
+struct Script {
+    log: Vec<String>,
+    next: u64,
+    refuse: Option<&'static str>,
+    refuse_arm: bool,
+    health: BTreeMap<u64, Health>,
+}
+
+impl Datapath for Script {
+    fn install(&mut self, target: &Target, _: &Spec) -> Result<Installation, DatapathError> {
+        if self.refuse == Some(target.name.as_str()) {
+            return Err(DatapathError::TargetGone);
+        }
+        self.next += 1;
+        self.log
+            .push(format!("install {} {}", self.next, target.name));
+        Ok(Installation(self.next))
+    }
+    fn arm(
+        &mut self,
+        installations: &[Installation],
+        duration: Duration,
+    ) -> Result<(), DatapathError> {
+        if self.refuse_arm {
+            return Err(DatapathError::TargetGone);
+        }
+        self.log
+            .push(format!("arm {} for {duration:?}", numbers(installations)));
+        Ok(())
+    }
+    fn disarm(&mut self, installations: &[Installation]) {
+        self.log.push(format!("disarm {}", numbers(installations)));
+    }
+    fn remove(&mut self, installations: Vec<Installation>) {
+        self.log.push(format!("remove {}", numbers(&installations)));
+    }
+    fn counters(&mut self, Installation(number): Installation) -> Vec<Counters> {
+        vec![Counters {
+            matched_packets: number * 10,
+            ..Counters::default()
+        }]
+    }
+    fn health(&mut self, Installation(number): Installation, _: &Target) -> Health {
+        self.health.get(&number).copied().unwrap_or(Health::Fine)
+    }
+}
+
+fn numbers(installations: &[Installation]) -> String {
+    let numbers: Vec<String> = installations
+        .iter()
+        .map(|Installation(number)| number.to_string())
+        .collect();
+    numbers.join(",")
+}
+
+fn spec(detached: bool) -> Spec {
+    Spec {
+        selector: Selector {
+            at: Where::Netns("provider-1".into()),
+            interface: None,
+        },
+        rules: vec![Rule {
+            filter: Filter::default(),
+            fault: Fault::Partition,
+            pulse: None,
+        }],
+        duration: Duration::from_secs(30),
+        detached,
+        grace: Duration::from_secs(5),
+        seed: 1,
+    }
+}
+
+fn targets(names: &[&str]) -> Vec<Target> {
+    let target = |name: &&str| Target {
+        name: (*name).to_owned(),
+        netns: Netns::own().unwrap(),
+        interface: "eth0".into(),
+        ifindex: 2,
+    };
+    names.iter().map(target).collect()
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+fn armed(detached: bool, names: &[&str], start: Instant) -> Engine<Script> {
+    let mut engine = Engine::new(Script::default());
+    engine
+        .prepare("a".into(), spec(detached), targets(names), start)
+        .unwrap();
+    engine.arm("a", start).unwrap();
+    engine
+}
+
+fn reason(engine: &mut Engine<Script>) -> Option<EndReason> {
+    match &engine.status("a").unwrap().state {
+        State::Ended(ending) => Some(ending.reason),
+        State::Prepared | State::Armed => None,
+    }
+}
+
+#[test]
+fn detached_experiment_ends_at_its_deadline() {
+    let start = Instant::now();
+    let mut engine = armed(true, &["one", "two"], start);
+    engine.wake("a", start + seconds(29));
+    assert_eq!(reason(&mut engine), None);
+    engine.wake("a", start + seconds(30));
+    assert_eq!(reason(&mut engine), Some(EndReason::Expired));
+    assert_eq!(engine.wakes_at("a"), None);
+    let expected = [
+        "install 1 one",
+        "install 2 two",
+        "arm 1,2 for 30s",
+        "disarm 1,2",
+        "remove 1,2",
+    ];
+    assert_eq!(engine.into_datapath().log, expected);
+}
+
+#[test]
+fn one_refusal_undoes_all() {
+    let mut engine = Engine::new(Script {
+        refuse: Some("three"),
+        ..Script::default()
+    });
+    let error = engine
+        .prepare(
+            "a".into(),
+            spec(true),
+            targets(&["one", "two", "three"]),
+            Instant::now(),
+        )
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("cannot prepare three"),
+        "{error}"
+    );
+    assert_eq!(engine.list(true).count(), 0);
+    assert_eq!(
+        engine.into_datapath().log,
+        ["install 1 one", "install 2 two", "remove 1,2"]
+    );
+}
+
+#[test]
+fn failed_arm_takes_everything_away() {
+    let start = Instant::now();
+    let mut engine = Engine::new(Script {
+        refuse_arm: true,
+        ..Script::default()
+    });
+    engine
+        .prepare("a".into(), spec(true), targets(&["one"]), start)
+        .unwrap();
+    assert!(engine.arm("a", start).is_err());
+    assert_eq!(reason(&mut engine), Some(EndReason::Failed));
+    assert_eq!(
+        engine.into_datapath().log,
+        ["install 1 one", "disarm 1", "remove 1"]
+    );
+}
+
+#[test]
+fn prepared_experiment_does_not_wait_for_ever() {
+    let start = Instant::now();
+    let mut engine = Engine::new(Script::default());
+    engine
+        .prepare("a".into(), spec(false), targets(&["one"]), start)
+        .unwrap();
+    engine.wake("a", start + seconds(29));
+    assert_eq!(reason(&mut engine), None);
+    engine.wake("a", start + PREPARED_LIFETIME);
+    assert_eq!(reason(&mut engine), Some(EndReason::ClientGone));
+}
+
+#[test]
+fn arming_twice_does_not_prolong() {
+    let start = Instant::now();
+    let mut engine = armed(true, &["one"], start);
+    assert!(matches!(
+        engine.arm("a", start + seconds(20)),
+        Err(EngineError::AlreadyArmed { .. })
+    ));
+    engine.wake("a", start + seconds(30));
+    assert_eq!(reason(&mut engine), Some(EndReason::Expired));
+}
+
+#[test]
+fn client_that_leaves_has_its_grace() {
+    let start = Instant::now();
+    let mut engine = armed(false, &["one"], start);
+    engine.hold("a", true, start + seconds(1));
+    engine.wake("a", start + seconds(20));
+    assert_eq!(reason(&mut engine), None);
+    engine.hold("a", false, start + seconds(20));
+    assert_eq!(
+        engine.wakes_at("a").map(|at| at <= start + seconds(25)),
+        Some(true)
+    );
+    engine.wake("a", start + seconds(24));
+    assert_eq!(reason(&mut engine), None);
+    engine.wake("a", start + seconds(25));
+    assert_eq!(reason(&mut engine), Some(EndReason::ClientGone));
+}
+
+#[test]
+fn second_client_keeps_it_alive() {
+    let start = Instant::now();
+    let mut engine = armed(false, &["one"], start);
+    engine.hold("a", true, start);
+    engine.hold("a", true, start);
+    engine.hold("a", false, start + seconds(1));
+    engine.wake("a", start + seconds(20));
+    assert_eq!(reason(&mut engine), None);
+}
+
+#[test]
+fn ends_when_the_last_target_is_gone() {
+    let start = Instant::now();
+    let mut engine = armed(true, &["one", "two"], start);
+    engine.datapath.health.insert(1, Health::TargetGone);
+    engine.wake("a", start + seconds(1));
+    assert_eq!(reason(&mut engine), None);
+    assert!(engine.status("a").unwrap().hits[0].gone);
+    engine.datapath.health.insert(2, Health::TargetGone);
+    engine.wake("a", start + seconds(2));
+    assert_eq!(reason(&mut engine), Some(EndReason::TargetGone));
+}
+
+#[test]
+fn broken_line_is_a_failure() {
+    let start = Instant::now();
+    let mut engine = armed(true, &["one"], start);
+    engine.datapath.health.insert(1, Health::LineBroken);
+    engine.wake("a", start + seconds(1));
+    assert_eq!(reason(&mut engine), Some(EndReason::Failed));
+}
+
+#[test]
+fn stopping_is_final_and_keeps_the_last_counters() {
+    let start = Instant::now();
+    let mut engine = armed(true, &["one"], start);
+    engine.stop("a", Ending::stopped()).unwrap();
+    let again = engine.stop("a", Ending::agent_stopped()).unwrap();
+    assert_eq!(again.hits[0].counters[0].matched_packets, 10);
+    assert_eq!(reason(&mut engine), Some(EndReason::Stopped));
+    assert!(matches!(
+        engine.stop("b", Ending::stopped()),
+        Err(EngineError::NoSuchExperiment { .. })
+    ));
+}
+
+#[test]
+fn history_is_bounded() {
+    let now = Instant::now();
+    let mut engine = Engine::new(Script::default());
+    for number in 0..HISTORY + 5 {
+        engine
+            .prepare(number.to_string(), spec(true), targets(&["one"]), now)
+            .unwrap();
+        engine.stop(&number.to_string(), Ending::stopped()).unwrap();
+    }
+    assert_eq!(engine.list(true).count(), HISTORY);
+    assert_eq!(
+        engine.list(true).next().unwrap().id,
+        (HISTORY + 4).to_string()
+    );
+    assert_eq!(engine.list(false).count(), 0);
+}

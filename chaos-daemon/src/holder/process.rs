@@ -1,0 +1,238 @@
+//! The holder's own loop: read frames, wait, write them back.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, IoSliceMut},
+    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
+    time::Duration,
+};
+
+use nix::{
+    cmsg_space,
+    errno::Errno,
+    poll::{PollFd, PollFlags, ppoll},
+    sys::{
+        prctl,
+        signal::{SigSet, SigmaskHow, Signal, sigprocmask},
+        socket::{ControlMessageOwned, MsgFlags, recvmsg, send},
+        time::TimeSpec,
+        uio::writev,
+    },
+    time::{ClockId, clock_gettime},
+    unistd::read,
+};
+
+use super::{LineId, MESSAGE_LEN, Message, frame::Frame, queue::Queue};
+
+/// Bounds what a long delay of a fast link can take from the node's memory.
+const MOST_BYTES: usize = 1 << 30;
+/// Frames read from one line before the others have their turn, and before those that are due.
+const READ_AT_ONCE: usize = 32;
+/// Above the largest frame that a TAP gives, with its offload header and label.
+const LARGEST_READ: usize = 66_000;
+/// "Nice" value of the holder.
+const HIGHEST_PRIORITY: libc::c_int = -20;
+/// How long lines stay open after the agent died: no classifier sends into them any more, because the kernel has taken
+/// it off, or the entry program's table is empty; but one may have been running.
+const LINGER: Duration = Duration::from_millis(200);
+
+struct Lines {
+    open: BTreeMap<LineId, OpenLine>,
+    queue: Queue,
+    scratch: Vec<u8>,
+}
+
+struct OpenLine {
+    tap: OwnedFd,
+    held: usize,
+    retiring: bool,
+}
+
+/// Serves lines until the agent is gone and everything has left. The socket to the agent is `control`.
+pub fn run(control: &OwnedFd) -> io::Result<()> {
+    // The kernel may round waits up by this much; the default is 50 us.
+    prctl::set_timerslack(1)?;
+    prctl::set_name(c"chaos-holder")?;
+    // Under load, packets must not wait for their turn on a CPU. Where this is not allowed, they may.
+    // SAFETY: takes three numbers.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, HIGHEST_PRIORITY) };
+    // What ends the agent must not end what it has left behind.
+    let mut ignored = SigSet::empty();
+    ignored.add(Signal::SIGTERM);
+    ignored.add(Signal::SIGINT);
+    ignored.add(Signal::SIGHUP);
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&ignored), None)?;
+    let mut lines = Lines {
+        open: BTreeMap::new(),
+        queue: Queue::new(MOST_BYTES),
+        scratch: vec![0; LARGEST_READ],
+    };
+    let mut orphaned_at = None;
+    loop {
+        let now = now_ns()?;
+        lines.release_due(now, control);
+        lines.close_retired();
+        if let Some(since) = orphaned_at {
+            let lingered = Duration::from_nanos(now.saturating_sub(since)) >= LINGER;
+            if lines.open.is_empty() || (lingered && lines.queue.next_departure_ns().is_none()) {
+                return Ok(());
+            }
+        }
+        let ready = lines.wait(orphaned_at.is_none().then_some(control), now)?;
+        for line in ready.lines {
+            lines.read(line, control);
+        }
+        if ready.control {
+            match receive(control)? {
+                Some((Message::Add(id), Some(tap))) => {
+                    lines.open.insert(
+                        id,
+                        OpenLine {
+                            tap,
+                            held: 0,
+                            retiring: false,
+                        },
+                    );
+                }
+                Some((Message::Retire(id), _)) => lines.retire(id),
+                Some(_) => {}
+                None => orphaned_at = Some(now_ns()?),
+            }
+        }
+    }
+}
+
+struct Ready {
+    control: bool,
+    lines: Vec<LineId>,
+}
+
+impl Lines {
+    fn wait(&self, control: Option<&OwnedFd>, now: u64) -> io::Result<Ready> {
+        let timeout = match (self.queue.next_departure_ns(), control) {
+            (Some(departure), _) => Some(Duration::from_nanos(departure.saturating_sub(now))),
+            (None, None) => Some(Duration::from_millis(100)),
+            (None, Some(_)) => None,
+        };
+        let ids: Vec<LineId> = self.open.keys().copied().collect();
+        let mut polled: Vec<PollFd<'_>> = self
+            .open
+            .values()
+            .map(|line| PollFd::new(line.tap.as_fd(), PollFlags::POLLIN))
+            .collect();
+        polled.extend(control.map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)));
+        match ppoll(&mut polled, timeout.map(TimeSpec::from_duration), None) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let any = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
+        Ok(Ready {
+            control: control.is_some() && polled.last().is_some_and(any),
+            lines: ids
+                .into_iter()
+                .zip(&polled)
+                .filter(|(_, fd)| any(fd))
+                .map(|(id, _)| id)
+                .collect(),
+        })
+    }
+
+    fn read(&mut self, id: LineId, control: &OwnedFd) {
+        for _ in 0..READ_AT_ONCE {
+            let Some(line) = self.open.get_mut(&id) else {
+                return;
+            };
+            match read(&line.tap, &mut self.scratch) {
+                Ok(length) => {
+                    if let Some((departure_ns, frame)) = Frame::parse(&self.scratch[..length])
+                        && self.queue.push(id, departure_ns, frame)
+                    {
+                        line.held += 1;
+                    }
+                }
+                Err(Errno::EAGAIN | Errno::EINTR) => return,
+                Err(_) => return self.forget(id, control),
+            }
+        }
+    }
+
+    fn release_due(&mut self, now: u64, control: &OwnedFd) {
+        while let Some(held) = self.queue.pop_due(now) {
+            let Some(line) = self.open.get_mut(&held.line) else {
+                continue;
+            };
+            line.held -= 1;
+            // A frame that the kernel does not take back for another reason was not one; the network lost it.
+            if let Err(Errno::EBADFD) = writev(&line.tap, &held.frame.parts()) {
+                self.forget(held.line, control);
+            }
+        }
+    }
+
+    fn retire(&mut self, id: LineId) {
+        if let Some(line) = self.open.get_mut(&id) {
+            line.retiring = true;
+        }
+    }
+
+    fn close_retired(&mut self) {
+        // The kernel's part of the queue is empty by now: `read` takes all of it before frames are waited for,
+        // and nothing new comes, because the agent takes the classifier off first.
+        self.open
+            .retain(|_, line| !line.retiring || line.held > 0 || is_readable(line.tap.as_raw_fd()));
+    }
+
+    fn forget(&mut self, id: LineId, control: &OwnedFd) {
+        self.open.remove(&id);
+        // An agent that is gone need not know.
+        let _ = send(
+            control.as_raw_fd(),
+            &Message::Gone(id).encode(),
+            MsgFlags::MSG_NOSIGNAL,
+        );
+    }
+}
+
+fn is_readable(fd: RawFd) -> bool {
+    // SAFETY: the descriptor belongs to an open line, which outlives this call.
+    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+    let mut polled = [PollFd::new(fd, PollFlags::POLLIN)];
+    let now = TimeSpec::from_duration(Duration::ZERO);
+    ppoll(&mut polled, Some(now), None).is_ok_and(|_| {
+        polled[0]
+            .revents()
+            .is_some_and(|events| events == PollFlags::POLLIN)
+    })
+}
+
+fn receive(control: &OwnedFd) -> io::Result<Option<(Message, Option<OwnedFd>)>> {
+    let mut buffer = [0; MESSAGE_LEN];
+    let mut rights = cmsg_space!(RawFd);
+    let mut slices = [IoSliceMut::new(&mut buffer)];
+    let received = match recvmsg::<()>(
+        control.as_raw_fd(),
+        &mut slices,
+        Some(&mut rights),
+        MsgFlags::MSG_CMSG_CLOEXEC,
+    ) {
+        Ok(received) => received,
+        Err(Errno::ECONNRESET) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut descriptor = None;
+    for message in received.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(descriptors) = message {
+            for raw in descriptors {
+                // SAFETY: the kernel has just made this descriptor for us.
+                descriptor = Some(unsafe { OwnedFd::from_raw_fd(raw) });
+            }
+        }
+    }
+    let length = received.bytes;
+    Ok(Message::decode(&buffer[..length]).map(|message| (message, descriptor)))
+}
+
+fn now_ns() -> io::Result<u64> {
+    let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
+    Ok(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,377 @@
+//! From a packet to its verdict, through the rules of its target.
+
+use core::{
+    ffi::c_void,
+    intrinsics::{AtomicOrdering, atomic_xadd},
+};
+
+use aya_ebpf::{
+    helpers::bpf_loop,
+    macros::map,
+    maps::{
+        Array, LruHashMap, PerCpuArray,
+        lpm_trie::{Key, LpmTrie},
+    },
+    programs::TcContext,
+};
+use chaos_abi::{
+    maps::{MAX_CONNECTIONS, MAX_FLOWS, MAX_PEERS, MAX_RULES, MAX_TABLES, MAX_TARGETS},
+    rule::{
+        CHOICE_FIRST, EXCEPTION, FAULT_CORRUPT, FAULT_DELAY, FAULT_DUPLICATE, FAULT_LOSS,
+        FAULT_RATE, FlowKey, FlowMemory, HAS_EXCEPTIONS, HAS_PEERS, Memory, NEW_CONNECTIONS,
+        OLD_CONNECTIONS, PEER, PEER_SLOT_BITS, PER_FLOW, PROTOCOL_TCP, PeerKey, Quantiles,
+        REORDERS, Rule, Window,
+    },
+    target::{EGRESS_LINE, INGRESS_LINE, MAX_RULES_PER_TARGET, Target},
+};
+use chaos_ebpf::{
+    chance, choice, delay,
+    filter::{self, Direction},
+    flow::Flow,
+    rate, shape,
+};
+
+use crate::{
+    act::MAX_COPIES,
+    clock, counters,
+    packet::{self, Linear, Size},
+};
+
+#[map]
+static TARGETS: Array<Target> = Array::with_max_entries(MAX_TARGETS, 0);
+#[map]
+static RULES: Array<Rule> = Array::with_max_entries(MAX_RULES, 0);
+#[map]
+static WINDOWS: Array<Window> = Array::with_max_entries(MAX_RULES, 0);
+#[map]
+static MEMORIES: Array<Memory> = Array::with_max_entries(MAX_RULES, 0);
+#[map]
+static TABLES: Array<Quantiles> = Array::with_max_entries(MAX_TABLES, 0);
+#[map]
+static CONNECTIONS: LruHashMap<FlowKey, FlowMemory> =
+    LruHashMap::with_max_entries(MAX_CONNECTIONS, 0);
+#[map]
+static PEERS: LpmTrie<PeerKey, u32> = LpmTrie::with_max_entries(MAX_PEERS, BPF_F_NO_PREALLOC);
+#[map]
+static FLOWS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(MAX_FLOWS, 0);
+
+/// The kernel takes no trie without it.
+const BPF_F_NO_PREALLOC: u32 = 1;
+const ADDRESS_BITS: u32 = 128;
+
+/// What becomes of a packet that matched.
+pub(crate) enum Verdict {
+    /// It never arrives.
+    Drop,
+    /// It goes on, perhaps with copies or a flipped bit.
+    Pass,
+    /// It goes into the line `near` and on at `departure_ns`.
+    Hold { near: u32, departure_ns: u64 },
+}
+
+/// What is known of the packet under way on this CPU.
+///
+/// It lives in a map and not on the stack for the verifier's sake: there it would follow every combination of
+/// what the rules may have left, which is more than it has patience for; of a map's memory it assumes nothing.
+pub(crate) struct Packet {
+    pub(crate) flow: Flow,
+    now: u64,
+    hold_ns: u64,
+    ordered: u32,
+    /// Bit n: rule n of the target delays this packet.
+    pub(crate) delaying: u32,
+    pub(crate) size: Size,
+    /// How many copies go with it.
+    pub(crate) copies: u32,
+    /// Bit n: rule n of the target wants a bit of it flipped, which one `noise` says.
+    pub(crate) corrupting: u32,
+    pub(crate) noise: u64,
+}
+
+#[map]
+static PACKET: PerCpuArray<Packet> = PerCpuArray::with_max_entries(1, 0);
+
+/// This CPU's packet. Programs of one CPU do not interrupt each other.
+#[inline(always)]
+fn packet() -> Option<&'static mut Packet> {
+    // SAFETY: the element belongs to this CPU, and the pointer is not kept beyond the program's run.
+    PACKET.get_ptr_mut(0).map(|packet| unsafe { &mut *packet })
+}
+
+/// A packet on its way through the rules of its target.
+struct Pass<'a> {
+    ctx: &'a TcContext,
+    number: u32,
+    direction: Direction,
+    /// The same as a number, which the verifier can bound.
+    way: u32,
+    target: &'static Target,
+    packet: &'static mut Packet,
+    drops: bool,
+}
+
+/// What all rules of the target together make of a packet. Nothing: no rule took it.
+#[inline(always)]
+pub(crate) fn decide(
+    ctx: &TcContext,
+    direction: Direction,
+) -> Option<(Verdict, &'static Target, &'static Packet)> {
+    let number = packet::target(ctx);
+    let target = TARGETS.get(number)?;
+    if target.rule_count == 0 {
+        return None;
+    }
+    let packet = packet()?;
+    packet.flow = Flow::parse(&Linear::of(ctx))?;
+    packet.now = 0;
+    packet.hold_ns = 0;
+    packet.ordered = 0;
+    packet.delaying = 0;
+    packet.copies = 0;
+    packet.corrupting = 0;
+    let mut pass = Pass {
+        ctx,
+        number,
+        direction,
+        way: match direction {
+            Direction::Egress => 0,
+            Direction::Ingress => 1,
+        },
+        target,
+        packet,
+        drops: false,
+    };
+    // SAFETY: the callback has the kernel's signature, and the state outlives the call. The verifier looks at a
+    // callback once, however many rules there are.
+    unsafe {
+        bpf_loop(
+            target.rule_count,
+            next_rule as *mut c_void,
+            (&raw mut pass).cast(),
+            0,
+        );
+    }
+    let Pass { packet, drops, .. } = pass;
+    if drops {
+        return Some((Verdict::Drop, target, packet));
+    }
+    if packet.delaying == 0 {
+        return (packet.copies | packet.corrupting != 0).then_some((Verdict::Pass, target, packet));
+    }
+    let mut departure_ns = packet.now + packet.hold_ns;
+    if packet.ordered != 0 {
+        departure_ns = behind_predecessor(number, direction, &packet.flow, departure_ns);
+    }
+    let near = target.lines[match direction {
+        Direction::Egress => EGRESS_LINE,
+        Direction::Ingress => INGRESS_LINE,
+    }];
+    Some((Verdict::Hold { near, departure_ns }, target, packet))
+}
+
+const CONTINUE: i64 = 0;
+const STOP: i64 = 1;
+
+/// What `bpf_loop` calls for each rule.
+unsafe extern "C" fn next_rule(index: u32, pass: *mut c_void) -> i64 {
+    // SAFETY: `decide` gives a pointer to its state, which nothing else uses meanwhile.
+    let pass = unsafe { &mut *pass.cast::<Pass<'_>>() };
+    // A mask, not a comparison: what was compared may be on the stack when it is used, where the verifier forgets.
+    let slot = pass.target.rules[index as usize % MAX_RULES_PER_TARGET];
+    match apply(slot, index, pass) {
+        Some(true) => {
+            pass.drops = true;
+            STOP
+        }
+        Some(false) => CONTINUE,
+        // Something is missing: the packet passes.
+        None => {
+            pass.packet.delaying = 0;
+            pass.packet.copies = 0;
+            pass.packet.corrupting = 0;
+            STOP
+        }
+    }
+}
+
+/// One rule; true when it drops the packet.
+#[inline(always)]
+fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
+    let rule = RULES.get(slot)?;
+    let packet = &mut *pass.packet;
+    if !filter::takes(rule, pass.number, pass.direction, &packet.flow)
+        || (rule.flags & (HAS_PEERS | HAS_EXCEPTIONS) != 0
+            && !is_peer(rule, slot, pass.direction.peer(&packet.flow)))
+    {
+        return Some(false);
+    }
+    if packet.now == 0 {
+        packet.now = clock::now_if_alive()?;
+        packet.size = packet::size(pass.ctx);
+    }
+    let window = WINDOWS.get(slot)?;
+    if !shape::acts(rule, window, packet.now) || !filter::takes_length(rule, packet.size.of_one()) {
+        return Some(false);
+    }
+    let mut of_flow = 0;
+    if rule.flags & (NEW_CONNECTIONS | OLD_CONNECTIONS) != 0 || rule.choice == CHOICE_FIRST {
+        let known = remembered(rule, slot, &packet.flow)?;
+        let is_new = known.is_new != 0;
+        if (rule.flags & NEW_CONNECTIONS != 0 && !is_new)
+            || (rule.flags & OLD_CONNECTIONS != 0 && is_new)
+        {
+            return Some(false);
+        }
+        of_flow = if is_new { known.packets } else { u64::MAX };
+        known.packets += 1;
+    }
+    let of_flow = packet::forget(of_flow);
+    counters::matched(slot, packet.size);
+    let memory = memory(slot)?;
+    let position = next_position(memory);
+    if rule.fault == FAULT_RATE {
+        return limit(rule, slot, index, pass, memory);
+    }
+    let random = chance::at(rule.seed, position);
+    let chosen = choice::chooses(rule, memory, random, of_flow);
+    if packet::forget(chosen.into()) == 0 {
+        return Some(false);
+    }
+    // A number that is independent of the choice.
+    let another = chance::at(!rule.seed, position);
+    match rule.fault {
+        FAULT_LOSS => {
+            counters::dropped(slot, packet.size);
+            return Some(true);
+        }
+        FAULT_DELAY => {
+            packet.hold_ns += hold(rule, window, memory, packet.now, another);
+            packet.ordered |= u32::from(rule.flags & REORDERS == 0 && varies(rule));
+            packet.delaying |= 1 << index;
+        }
+        FAULT_DUPLICATE if packet.copies < MAX_COPIES => {
+            counters::duplicated(slot, packet.size);
+            packet.copies += 1;
+        }
+        FAULT_CORRUPT => {
+            packet.corrupting |= 1 << index;
+            packet.noise = another;
+        }
+        _ => {}
+    }
+    Some(false)
+}
+
+/// A bandwidth: the packet waits for its turn, or is dropped where too many wait.
+#[inline(always)]
+fn limit(
+    rule: &Rule,
+    slot: u32,
+    index: u32,
+    pass: &mut Pass<'_>,
+    memory: &mut Memory,
+) -> Option<bool> {
+    let packet = &mut *pass.packet;
+    let rooms = if rule.flags & PER_FLOW == 0 {
+        &mut memory.room_ns
+    } else {
+        &mut remembered(rule, slot, &packet.flow)?.room_ns
+    };
+    let room_ns = &mut rooms[pass.way as usize % 2];
+    let Some(turn) = rate::turn(rule, *room_ns, packet.now, packet.size.bytes) else {
+        counters::dropped(slot, packet.size);
+        return Some(true);
+    };
+    *room_ns = turn.room_ns;
+    packet.hold_ns += turn.wait_ns;
+    packet.delaying |= u32::from(turn.wait_ns != 0) << index;
+    Some(false)
+}
+
+/// Whether packets of the rule are held for different times.
+#[inline(always)]
+fn varies(rule: &Rule) -> bool {
+    rule.jitter_ns | rule.ramp_ns != 0 || rule.table != 0
+}
+
+#[inline(always)]
+fn hold(rule: &Rule, window: &Window, memory: &mut Memory, now_ns: u64, random: u64) -> u64 {
+    let random = delay::correlated(rule, memory, random, random << 32);
+    let Some(number) = rule.table.checked_sub(1) else {
+        let middle_ns = shape::ramped(rule, window, now_ns);
+        return delay::uniform(middle_ns, rule.jitter_ns, random);
+    };
+    match TABLES.get(number) {
+        Some(table) => delay::quantile(table, random),
+        None => 0,
+    }
+}
+
+#[inline(always)]
+fn is_peer(rule: &Rule, slot: u32, address: [u32; 4]) -> bool {
+    let key = Key::new(PEER_SLOT_BITS + ADDRESS_BITS, PeerKey { slot, address });
+    match PEERS.get(key) {
+        Some(&EXCEPTION) => false,
+        Some(&PEER) => true,
+        _ => rule.flags & HAS_PEERS == 0,
+    }
+}
+
+#[inline(always)]
+fn memory(slot: u32) -> Option<&'static mut Memory> {
+    // SAFETY: the element lives as long as the map, and holds plain integers. Another CPU may write it at the same
+    // moment; see `Memory`.
+    MEMORIES
+        .get_ptr_mut(slot)
+        .map(|memory| unsafe { &mut *memory })
+}
+
+#[inline(always)]
+fn next_position(memory: &mut Memory) -> u64 {
+    // SAFETY: map values are aligned to 8 bytes.
+    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::AcqRel }>(&raw mut memory.position, 1) }
+}
+
+/// What the rule remembers of the packet's connection, from now on if not yet.
+#[inline(always)]
+fn remembered(rule: &Rule, slot: u32, flow: &Flow) -> Option<&'static mut FlowMemory> {
+    let key = FlowKey {
+        hash: flow.connection(0),
+        slot,
+        generation: rule.generation,
+    };
+    let opens = flow.opens_connection();
+    // SAFETY: as for `memory`.
+    let known = CONNECTIONS
+        .get_ptr_mut(key)
+        .map(|connection| unsafe { &mut *connection });
+    // A SYN that is sent again opens no second connection.
+    if known.is_none_or(|known| opens && known.is_new == 0) {
+        let fresh = FlowMemory {
+            // Of what is not TCP, the first packet that is seen is the first.
+            is_new: u64::from(opens || flow.protocol != PROTOCOL_TCP),
+            ..FlowMemory::default()
+        };
+        // A full map that cannot evict remembers others.
+        let _ = CONNECTIONS.insert(key, fresh, 0);
+    }
+    // SAFETY: as for `memory`.
+    CONNECTIONS
+        .get_ptr_mut(key)
+        .map(|connection| unsafe { &mut *connection })
+}
+
+/// Two CPUs that carry the same flow at the same moment may each see the other's predecessor late;
+/// the kernel does not keep such packets in order either.
+#[inline(always)]
+fn behind_predecessor(target: u32, direction: Direction, flow: &Flow, departure_ns: u64) -> u64 {
+    let key = flow.hash(u64::from(target) << 8 | u64::from(direction.bit()));
+    // SAFETY: the value is a plain integer; a concurrent update gives the old or the new one.
+    let departure_ns = match unsafe { FLOWS.get(key) } {
+        Some(&predecessor_ns) => delay::in_order(departure_ns, predecessor_ns),
+        None => departure_ns,
+    };
+    // A full map that cannot evict keeps the order of other flows only.
+    let _ = FLOWS.insert(key, departure_ns, 0);
+    departure_ns
+}

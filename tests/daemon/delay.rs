@@ -1,0 +1,285 @@
+//! Delay: adds what it says, to every protocol, in every direction, in order, and changes nothing else.
+
+use std::{process::Command, time::Duration};
+
+use chaos_tests::{
+    lab::{Family, Host},
+    requires,
+    stats::{median, percentile},
+    traffic::{
+        NetCounters, Series, TcpServer, UdpProbe, bulk_tcp, ping_rtt, tcp_connect_time, tcp_rtt,
+    },
+};
+use serde_json::Value;
+
+use crate::scenario::{
+    Scenario, assert_added, assert_exact, assert_unchanged, is_emulated, is_exact, series,
+    tolerances,
+};
+
+const LATENCY: Duration = Duration::from_millis(100);
+
+/// Direction, and how many times a round trip passes the delay.
+const DIRECTIONS: [(&str, u32); 3] = [("egress", 1), ("ingress", 1), ("both", 2)];
+
+/// The 99th percentile of 200 is the third largest: what else runs on the machine may spoil one measurement, but not
+/// one after the other. A line that is late itself spoils all of them.
+const ATTEMPTS: u32 = 3;
+
+/// Measures round trips from the target in each direction of a 100 ms delay, over IPv4 and IPv6.
+fn adds_its_latency(name: &str, proto: &str, measure: impl Fn(&Scenario, Family) -> Vec<Duration>) {
+    let mut scenario = Scenario::new(name);
+    for family in Family::BOTH {
+        for (direction, times) in DIRECTIONS {
+            let fault = format!("delay 100ms --proto {proto} --direction {direction}");
+            let what = format!("{proto} {family:?} {direction}");
+            let added = LATENCY * times;
+            let attempt = || scenario.compare(&fault, || measure(&scenario, family));
+            let (mut before, mut during, mut ended) = attempt();
+            for _ in 1..ATTEMPTS {
+                if is_exact(&before, &during, added, times) {
+                    break;
+                }
+                eprintln!("{what}: the machine had something else to do; once more");
+                (before, during, ended) = attempt();
+            }
+            assert_exact(&what, &before, &during, added, times);
+            let totals = &ended["totals"];
+            assert_eq!(
+                totals["matched_packets"], totals["delayed_packets"],
+                "{ended}"
+            );
+            assert!(
+                totals["delayed_packets"].as_u64() >= Some(during.len() as u64),
+                "{ended}"
+            );
+        }
+    }
+    scenario.leaves_nothing();
+}
+
+#[test]
+fn udp_takes_longer() {
+    requires!(root);
+    adds_its_latency("delay-udp", "udp", |scenario, family| {
+        let probe = UdpProbe {
+            family,
+            series: series(200, 200),
+            ..UdpProbe::default()
+        };
+        let report = probe.run(&scenario.target, &scenario.peer).unwrap();
+        assert_eq!(
+            report.unanswered(),
+            Vec::<usize>::new(),
+            "nothing may be lost"
+        );
+        assert!(report.is_in_order());
+        report.rtts()
+    });
+}
+
+#[test]
+fn tcp_takes_longer() {
+    requires!(root);
+    adds_its_latency("delay-tcp", "tcp", |scenario, family| {
+        let server = TcpServer::echo(&scenario.peer, family, 0).unwrap();
+        // 8 of a second's 40 are under way at 200 ms: fewer than the first congestion window of 10.
+        tcp_rtt(&scenario.target, &server, Series::new(120, 40)).unwrap()
+    });
+}
+
+#[test]
+fn icmp_takes_longer() {
+    requires!(root);
+    adds_its_latency("delay-icmp", "icmp", |scenario, family| {
+        let times = ping_rtt(
+            &scenario.target,
+            scenario.peer.address(family),
+            series(200, 200),
+        )
+        .unwrap();
+        times
+            .into_iter()
+            .collect::<Option<_>>()
+            .expect("every echo request is answered")
+    });
+}
+
+#[test]
+fn a_connection_takes_one_delay_to_set_up() {
+    requires!(root);
+    let scenario = Scenario::new("delay-connect");
+    let server = TcpServer::echo(&scenario.peer, Family::V4, 0).unwrap();
+    let measure = || tcp_connect_time(&scenario.target, &server, 10).unwrap();
+    let (before, during, _) = scenario.compare("delay 100ms", measure);
+    assert_added("TCP connect", &before, &during, LATENCY, 1);
+}
+
+#[test]
+fn units_mean_what_they_say() {
+    requires!(root);
+    let scenario = Scenario::new("delay-units");
+    let measure = || echo(&scenario.target, &scenario.peer, series(200, 400));
+    for (text, latency) in [
+        ("0.5ms", Duration::from_micros(500)),
+        ("250us", Duration::from_micros(250)),
+        ("0.1s", LATENCY),
+    ] {
+        let (before, during, ended) = scenario.compare(&format!("delay {text}"), measure);
+        assert_added(text, &before, &during, latency, 1);
+        // The tolerance is larger than the smallest of them: it must have had some effect at least.
+        assert!(
+            is_emulated() || median(&during) >= median(&before) + latency / 2,
+            "{text} has no effect"
+        );
+        assert_eq!(
+            ended["rules"][0]["fault"]["latency_ns"],
+            u64::try_from(latency.as_nanos()).unwrap()
+        );
+    }
+}
+
+fn echo(from: &Host, to: &Host, series: Series) -> Vec<Duration> {
+    let report = UdpProbe {
+        series,
+        ..UdpProbe::default()
+    }
+    .run(from, to)
+    .unwrap();
+    assert_eq!(
+        report.unanswered(),
+        Vec::<usize>::new(),
+        "nothing may be lost"
+    );
+    report.rtts()
+}
+
+#[test]
+fn jitter_spreads_and_does_not_reorder() {
+    requires!(root);
+    let scenario = Scenario::new("delay-jitter");
+    let id = scenario.start("delay 50ms --jitter 20ms");
+    // Close together: each would overtake many, if it could.
+    let dense = UdpProbe {
+        series: series(1000, 1000),
+        ..UdpProbe::default()
+    };
+    let report = dense.run(&scenario.target, &scenario.peer).unwrap();
+    assert_eq!((report.lost(), report.is_in_order()), (0, true));
+    // Far apart: none is held back by the one before, so the spread is that of the jitter.
+    let sparse = UdpProbe {
+        series: Series::new(150, 20),
+        ..UdpProbe::default()
+    };
+    let times: Vec<Duration> = sparse.run(&scenario.target, &scenario.peer).unwrap().rtts();
+    // An emulated machine, which stands still now and then, makes some of them much later than they were to be.
+    let highest = if is_emulated() { 90.0 } else { 98.0 };
+    let (low, middle, high) = (
+        percentile(&times, 2.0),
+        median(&times),
+        percentile(&times, highest),
+    );
+    eprintln!(
+        "jitter: n={} p2 {low:?}, median {middle:?}, p{highest} {high:?}",
+        times.len()
+    );
+    let slack = tolerances().1;
+    assert!(low >= Duration::from_millis(30) && high <= Duration::from_millis(70) + slack);
+    // Of 150 uniform values, fewer than 3 below 34 ms or above 66 ms has a probability under 1 in 1000, and so have
+    // fewer than 15 above 60 ms.
+    let least_high = Duration::from_millis(if is_emulated() { 60 } else { 64 });
+    assert!(low <= Duration::from_millis(36) + slack && high >= least_high);
+    // The median's standard deviation is 20 ms / sqrt(150) = 1.6 ms: 5 of them.
+    assert!(middle.abs_diff(Duration::from_millis(50)) <= Duration::from_millis(8) + slack);
+    scenario.stop(&id);
+}
+
+#[test]
+fn delays_of_two_experiments_add() {
+    requires!(root);
+    let scenario = Scenario::new("delay-two");
+    let measure = || echo(&scenario.target, &scenario.peer, series(200, 200));
+    let first = scenario.start("delay 30ms --proto udp");
+    let (one, two, _) = scenario.compare("delay 40ms", measure);
+    assert_added("a second delay", &one, &two, Duration::from_millis(40), 1);
+    scenario.stop(&first);
+    let none = measure();
+    assert_added("both delays", &none, &two, Duration::from_millis(70), 2);
+}
+
+#[test]
+fn stop_ends_it_at_once() {
+    requires!(root);
+    let mut scenario = Scenario::new("delay-stop");
+    let measure = || echo(&scenario.target, &scenario.peer, series(100, 200));
+    let (before, _, _) = scenario.compare("delay 100ms --direction both", measure);
+    assert_unchanged("after stop", &before, &measure());
+    scenario.leaves_nothing();
+}
+
+#[test]
+fn bulk_data_goes_through_whole() {
+    requires!(root);
+    let scenario = Scenario::new("delay-bulk");
+    let measure = || {
+        let (warm_up, duration) = (Duration::from_secs(1), Duration::from_secs(2));
+        let before = NetCounters::of(&scenario.target).unwrap();
+        let (from, to) = (&scenario.target, &scenario.peer);
+        let through = bulk_tcp(from, to, Family::V4, warm_up, duration).unwrap();
+        let after = NetCounters::of(&scenario.target).unwrap();
+        (through, after.grew(&before, "TcpExt.TCPDSACKRecvSegs"))
+    };
+    let ((before, _), (during, needless), ended) = scenario.compare("delay 20ms", measure);
+    eprintln!(
+        "bulk TCP: {:.2} Gbit/s without, {:.2} with 20 ms; {} segments sent again, {needless} of them needlessly",
+        before.gbit_per_s(),
+        during.gbit_per_s(),
+        during.retransmits
+    );
+    // How fast it is, the benchmark says; here: super-packets pass, and none was lost or let through. To a sender that is
+    // emulated, and stands still for longer than TCP's timeout now and then, the receiver says what it had already.
+    let had_already = if is_emulated() { needless } else { 0 };
+    assert!(
+        u64::from(during.retransmits) <= had_already,
+        "{} sent again, {needless} needlessly",
+        during.retransmits
+    );
+    assert_eq!(
+        ended["totals"]["undelayed_packets"],
+        Value::from(0),
+        "{ended}"
+    );
+    assert!(
+        ended["totals"]["delayed_bytes"].as_u64() >= Some(during.bytes),
+        "{ended}"
+    );
+}
+
+#[test]
+fn no_qdisc_of_the_interface_is_replaced() {
+    requires!(root);
+    let scenario = Scenario::new("delay-qdisc");
+    let qdiscs = || {
+        let namespace = scenario.target.netns_name();
+        let mut tc = Command::new("tc");
+        tc.args([
+            "-n",
+            namespace,
+            "-json",
+            "qdisc",
+            "show",
+            "dev",
+            Host::INTERFACE,
+        ]);
+        let list: Value = serde_json::from_slice(&tc.output().unwrap().stdout).unwrap();
+        let list = list.as_array().unwrap().iter();
+        // clsact only holds filters: no packet waits in it.
+        let queues = list.filter(|qdisc| qdisc["kind"] != "clsact");
+        queues
+            .map(|qdisc| format!("{} {}", qdisc["kind"], qdisc["handle"]))
+            .collect::<Vec<_>>()
+    };
+    let (before, during, _) = scenario.compare("delay 100ms --direction both", qdiscs);
+    assert_eq!(before, during);
+    assert_eq!(before, qdiscs());
+}

@@ -1,0 +1,295 @@
+//! What a network does besides delaying and losing at random: duplicates, overtaking, flipped bits, little bandwidth,
+//! partitions, bursts, pulses and ramps.
+
+use std::time::Duration;
+
+use chaos_tests::{
+    lab::Family,
+    packet::{Frame, FrameSocket},
+    requires,
+    stats::{Binomial, median},
+    traffic::{NetCounters, Series, UdpProbe, UdpReport, UdpStream, bulk_tcp, ping_rtt},
+    wait::wait_until,
+};
+
+use crate::scenario::{PATIENCE, Scenario, is_emulated, let_pass, rate, series, tolerances};
+
+fn datagrams(scenario: &Scenario, family: Family, count: u32) -> UdpReport {
+    let probe = UdpProbe {
+        family,
+        series: series(count, 1000),
+        ..UdpProbe::default()
+    };
+    probe.run(&scenario.target, &scenario.peer).unwrap()
+}
+
+fn within(what: &str, seen: u64, n: u64, p: f64) {
+    let (least, most) = Binomial { n, p, z: 5.0 }.bounds();
+    assert!(
+        (least..=most).contains(&seen),
+        "{what}: {seen} of {n}, expected {least} to {most}"
+    );
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of a test are far below 2^52"
+)]
+fn ratio(part: usize, whole: usize) -> f64 {
+    part as f64 / whole as f64
+}
+
+#[test]
+fn a_share_arrives_twice() {
+    requires!(root);
+    let mut scenario = Scenario::new("fault-duplicate");
+    for (direction, fault) in [
+        ("egress", "duplicate 30% --proto udp"),
+        ("ingress", "duplicate 30% --proto udp --direction ingress"),
+        ("egress, delayed", "duplicate 30% --proto udp"),
+    ] {
+        let delay = direction
+            .ends_with("delayed")
+            .then(|| scenario.start("delay 5ms --proto udp"));
+        for family in Family::BOTH {
+            let id = scenario.start(fault);
+            let report = datagrams(&scenario, family, 1000);
+            let ended = scenario.stop(&id);
+            let (sent, arrived) = (report.sent.len() as u64, report.order.len() as u64);
+            assert_eq!(report.lost(), 0, "{direction}, {family:?}");
+            let duplicated = ended["totals"]["duplicated_packets"].as_u64().unwrap();
+            let matched = ended["totals"]["matched_packets"].as_u64().unwrap();
+            within(direction, duplicated, matched, 0.3);
+            // Of what arrives at the target, the test counts the answers, each once.
+            if direction != "ingress" {
+                assert_eq!(arrived, sent + duplicated, "{direction}, {family:?}");
+            }
+        }
+        if let Some(id) = delay {
+            scenario.stop(&id);
+        }
+    }
+    scenario.leaves_nothing();
+}
+
+#[test]
+fn a_share_is_overtaken() {
+    requires!(root);
+    let scenario = Scenario::new("fault-reorder");
+    let id = scenario.start("reorder 10% --by 50ms --proto udp");
+    let report = datagrams(&scenario, Family::V4, 1000);
+    let ended = scenario.stop(&id);
+    assert_eq!((report.lost(), report.is_in_order()), (0, false));
+    let held = report.one_way.iter().flatten();
+    let held = held
+        .filter(|time| **time >= Duration::from_millis(50))
+        .count() as u64;
+    within("held", held, report.sent.len() as u64, 0.1);
+    assert_eq!(ended["totals"]["delayed_packets"], held);
+}
+
+#[test]
+fn a_flipped_bit_is_found_by_the_receivers_checksum() {
+    requires!(root);
+    let scenario = Scenario::new("fault-corrupt");
+    let (target, peer) = (&scenario.target, &scenario.peer);
+    // Frames from a packet socket have their checksums written; the kernel leaves them out between hosts of one machine.
+    let socket = FrameSocket::open(peer).unwrap();
+    for (family, name) in [
+        (Family::V4, "Udp.InCsumErrors"),
+        (Family::V6, "Udp6InCsumErrors"),
+    ] {
+        let frame = Frame::ip(peer.address(family), target.address(family)).unwrap();
+        let before = NetCounters::of(target).unwrap();
+        let id = scenario.start("corrupt 30% --proto udp --direction ingress");
+        for number in 0..400_u16 {
+            socket
+                .send(&frame.udp(1000, 9, &number.to_be_bytes()))
+                .unwrap();
+        }
+        let all = || scenario.status(&id)["totals"]["matched_packets"] == 400;
+        wait_until("all have arrived", PATIENCE, all).unwrap();
+        let ended = scenario.stop(&id);
+        let corrupted = ended["totals"]["corrupted_packets"].as_u64().unwrap();
+        within("corrupted", corrupted, 400, 0.3);
+        let found = NetCounters::of(target).unwrap().grew(&before, name);
+        assert_eq!(found, corrupted, "{ended}");
+    }
+}
+
+#[test]
+fn bandwidth_is_what_was_asked_for() {
+    requires!(root);
+    let scenario = Scenario::new("fault-rate");
+    let (asked, seconds) = if is_emulated() { (8, 4) } else { (40, 3) };
+    let id = scenario.start(&format!("rate {asked}mbit --proto tcp"));
+    let measured = bulk_tcp(
+        &scenario.target,
+        &scenario.peer,
+        Family::V4,
+        Duration::from_secs(2),
+        Duration::from_secs(seconds),
+    )
+    .unwrap();
+    let ended = scenario.stop(&id);
+    let mbit = measured.gbit_per_s() * 1000.0;
+    eprintln!("rate {asked}mbit: {mbit:.2} Mbit/s of payload, {ended}");
+    // Of each 1514 wire bytes 1448 are payload. TCP sends again what the full queue dropped.
+    let most = f64::from(asked) * 1448.0 / 1514.0;
+    assert!(
+        mbit <= most * 1.05 && mbit >= most * 0.7,
+        "{mbit} Mbit/s, at most {most}"
+    );
+    assert!(ended["totals"]["delayed_packets"].as_u64() > Some(0));
+}
+
+#[test]
+fn nothing_passes_a_partition_and_everything_passes_after_it() {
+    requires!(root);
+    let mut scenario = Scenario::new("fault-partition");
+    let other = scenario.lab.host("other").unwrap();
+    for family in Family::BOTH {
+        let ping = |from, to| {
+            let times = ping_rtt(from, to, Series::new(5, 20)).unwrap();
+            times.iter().flatten().count()
+        };
+        let peer = scenario.peer.address(family);
+        let id = scenario.start(&format!("partition --peer {peer}"));
+        assert_eq!(ping(&scenario.target, peer), 0);
+        assert_eq!(ping(&scenario.peer, scenario.target.address(family)), 0);
+        assert_eq!(ping(&scenario.target, other.address(family)), 5);
+        scenario.stop(&id);
+        assert_eq!(ping(&scenario.target, peer), 5);
+    }
+    scenario.leaves_nothing();
+}
+
+#[test]
+fn losses_come_in_bursts() {
+    requires!(root);
+    let scenario = Scenario::new("fault-burst");
+    // Stationary share p / (p + r) = 1/6, bursts of 1 / r = 4 packets.
+    let id = scenario.start("loss --burst 5%,25% --proto udp --seed 1");
+    let report = datagrams(&scenario, Family::V4, 2000);
+    scenario.stop(&id);
+    let lost: Vec<bool> = report.one_way.iter().map(Option::is_none).collect();
+    let bursts = lost.windows(2).filter(|pair| !pair[0] && pair[1]).count();
+    let mean = ratio(report.lost(), bursts.max(1));
+    eprintln!("{} lost in {bursts} bursts of {mean:.2}", report.lost());
+    assert!(report.lost() > 100 && (2.5..=5.5).contains(&mean));
+}
+
+#[test]
+fn a_delay_is_drawn_from_its_distribution() {
+    requires!(root);
+    let scenario = Scenario::new("fault-distribution");
+    let id = scenario.start("delay 60ms --jitter 10ms --distribution normal --reorder --proto udp");
+    let report = datagrams(&scenario, Family::V4, 2000);
+    scenario.stop(&id);
+    let mut times: Vec<Duration> = report.one_way.into_iter().flatten().collect();
+    times.sort_unstable();
+    let share_below = |ms: f64| {
+        let limit = Duration::from_secs_f64(ms / 1000.0);
+        ratio(times.partition_point(|time| *time <= limit), times.len())
+    };
+    // Phi at -2 to 2; n = 1000 to 2000: five standard errors of the middle one are 0.08, and packets are a little late.
+    for (deviations, expected) in [
+        (-2.0, 0.023),
+        (-1.0, 0.159),
+        (0.0, 0.5),
+        (1.0, 0.841),
+        (2.0, 0.977),
+    ] {
+        let late = tolerances().0.as_secs_f64() * 1000.0;
+        let (least, most) = (
+            share_below(60.0 + 10.0 * deviations),
+            share_below(60.0 + 10.0 * deviations + late),
+        );
+        assert!(
+            least <= expected + 0.06 && most >= expected - 0.06,
+            "at {deviations} deviations: {least} to {most}, expected {expected}"
+        );
+    }
+}
+
+#[test]
+fn a_pulse_comes_and_goes() {
+    requires!(root);
+    let scenario = Scenario::new("fault-pulse");
+    let stream = UdpStream::start(&scenario.target, &scenario.peer, Family::V4, rate(500)).unwrap();
+    let id = scenario.start("loss 100% --proto udp --pulse 300ms/700ms");
+    let_pass(Duration::from_secs(4));
+    scenario.stop(&id);
+    let samples = stream.finish(Duration::from_secs(2)).unwrap();
+    let lost: Vec<bool> = samples
+        .iter()
+        .map(|sample| sample.one_way.is_none())
+        .collect();
+    let starts = lost.windows(2).filter(|pair| !pair[0] && pair[1]).count() as u64;
+    let first = lost.iter().position(|lost| *lost).unwrap();
+    let end = lost.iter().rposition(|lost| *lost).unwrap();
+    // One begins each second, and the last of them may have been cut short.
+    let between = samples[end].sent - samples[first].sent;
+    let expected = between.as_secs() + 1;
+    assert!(
+        starts >= 3 && starts.abs_diff(expected) <= 1,
+        "{starts} pulses within {between:?}"
+    );
+    let length = lost[first..].iter().take_while(|lost| **lost).count();
+    let lasted = samples[first + length].sent - samples[first].sent;
+    let slack = tolerances().1 * 4;
+    assert!(
+        lasted.abs_diff(Duration::from_millis(300)) <= slack,
+        "a pulse of {lasted:?}"
+    );
+}
+
+#[test]
+fn a_ramp_grows() {
+    requires!(root);
+    let scenario = Scenario::new("fault-ramp");
+    let id = scenario.start("delay --ramp 0..200ms/4s --proto udp");
+    let mut before = Duration::ZERO;
+    for _ in 0..3 {
+        let report = UdpProbe {
+            series: Series::new(40, 40),
+            ..UdpProbe::default()
+        }
+        .run(&scenario.target, &scenario.peer)
+        .unwrap();
+        let now = median(&report.rtts());
+        assert!(
+            now > before + Duration::from_millis(15),
+            "{now:?} after {before:?}"
+        );
+        before = now;
+    }
+    scenario.stop(&id);
+    assert!(before < Duration::from_millis(200));
+}
+
+#[test]
+fn a_share_of_the_connections_is_hit_and_the_others_are_not() {
+    requires!(root);
+    let scenario = Scenario::new("fault-flows");
+    let id = scenario.start("loss 100% --percent-flows 50% --proto udp --direction both");
+    let mut hit = 0;
+    for _ in 0..30 {
+        let probe = UdpProbe {
+            series: Series {
+                patience: Duration::from_millis(100),
+                ..Series::new(5, 1000)
+            },
+            ..UdpProbe::default()
+        };
+        let report = probe.run(&scenario.target, &scenario.peer).unwrap();
+        let unanswered = report.unanswered().len();
+        assert!(
+            unanswered == 0 || unanswered == 5,
+            "{unanswered} of 5 of one flow"
+        );
+        hit += u64::from(unanswered == 5);
+    }
+    scenario.stop(&id);
+    within("flows", hit, 30, 0.5);
+}

@@ -1,0 +1,219 @@
+//! Filters: what they match is delayed, and what they do not match does not notice.
+
+use std::time::{Duration, Instant};
+
+use chaos_tests::{
+    lab::{Family, Host},
+    packet::{Frame, FrameSocket},
+    requires,
+    traffic::{Series, TcpServer, UdpProbe, ping_rtt, tcp_rtt},
+};
+
+use crate::scenario::{PATIENCE, Scenario, assert_added, assert_unchanged, of, series};
+
+const LATENCY: Duration = Duration::from_millis(100);
+
+fn udp(from: &Host, to: &Host, family: Family, port: u16) -> Vec<Duration> {
+    let report = UdpProbe {
+        family,
+        port,
+        series: series(100, 200),
+        ..UdpProbe::default()
+    }
+    .run(from, to)
+    .unwrap();
+    assert_eq!(
+        report.unanswered(),
+        Vec::<usize>::new(),
+        "nothing may be lost"
+    );
+    report.rtts()
+}
+
+fn tcp(from: &Host, to: &Host, family: Family) -> Vec<Duration> {
+    let server = TcpServer::echo(to, family, 0).unwrap();
+    tcp_rtt(from, &server, Series::new(50, 50)).unwrap()
+}
+
+fn icmp(from: &Host, to: &Host, family: Family) -> Vec<Duration> {
+    let times = ping_rtt(from, to.address(family), series(100, 200)).unwrap();
+    times
+        .into_iter()
+        .collect::<Option<_>>()
+        .expect("every echo request is answered")
+}
+
+#[test]
+fn by_protocol() {
+    requires!(root);
+    let scenario = Scenario::new("filter-protocol");
+    let (target, peer) = (&scenario.target, &scenario.peer);
+    for family in Family::BOTH {
+        let measure = || {
+            [
+                udp(target, peer, family, 0),
+                tcp(target, peer, family),
+                icmp(target, peer, family),
+            ]
+        };
+        for (matched, proto) in ["udp", "tcp", "icmp"].iter().enumerate() {
+            let fault = format!("delay 100ms --direction both --proto {proto}");
+            let (before, during, _) = scenario.compare(&fault, measure);
+            for (index, other) in ["udp", "tcp", "icmp"].iter().enumerate() {
+                let what = format!("{other} {family:?} under a delay of {proto}");
+                if index == matched {
+                    assert_added(&what, &before[index], &during[index], LATENCY * 2, 2);
+                } else {
+                    assert_unchanged(&what, &before[index], &during[index]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn by_port() {
+    requires!(root);
+    let scenario = Scenario::new("filter-port");
+    let (target, peer) = (&scenario.target, &scenario.peer);
+    for family in Family::BOTH {
+        let measure = || [7000, 7005, 7009, 7011].map(|port| udp(target, peer, family, port));
+        let (before, during, _) =
+            scenario.compare("delay 100ms --proto udp --port 7000,7005-7009", measure);
+        for index in 0..3 {
+            assert_added(
+                "a port of the filter",
+                &before[index],
+                &during[index],
+                LATENCY,
+                1,
+            );
+        }
+        assert_unchanged("a port beside the filter", &before[3], &during[3]);
+    }
+}
+
+#[test]
+fn by_peer() {
+    requires!(root);
+    let scenario = Scenario::new("filter-peer");
+    let other = scenario.lab.host("other").unwrap();
+    for family in Family::BOTH {
+        let measure =
+            || [&scenario.peer, &other].map(|host| udp(&scenario.target, host, family, 0));
+        let address = scenario.peer.address(family);
+        // A host, a network around the peer and not the other (.2 and .3 of a /31), and one that matches nobody.
+        let networks = of(
+            family,
+            ["10.77.0.2", "10.77.0.2/32", "192.0.2.0/24,10.77.0.2"],
+            ["fd77::2", "fd77::2/128", "2001:db8::/32,fd77::2"],
+        );
+        assert!(
+            networks[0].parse() == Ok(address),
+            "the peer is host number 2"
+        );
+        for peers in networks {
+            let (before, during, _) =
+                scenario.compare(&format!("delay 100ms --peer {peers}"), measure);
+            assert_added(
+                &format!("peer in {peers}"),
+                &before[0],
+                &during[0],
+                LATENCY,
+                1,
+            );
+            assert_unchanged(&format!("peer not in {peers}"), &before[1], &during[1]);
+        }
+    }
+    let everybody = scenario.start("delay 100ms --peer 10.77.0.0/24");
+    let times = udp(&scenario.target, &other, Family::V4, 0);
+    assert_added("a network", &[Duration::ZERO], &times, LATENCY, 1);
+    let times = udp(&scenario.target, &other, Family::V6, 0);
+    assert_unchanged(
+        "IPv6 under a filter of IPv4 peers",
+        &[Duration::ZERO],
+        &times,
+    );
+    scenario.stop(&everybody);
+}
+
+#[test]
+fn by_direction() {
+    requires!(root);
+    let scenario = Scenario::new("filter-direction");
+    let probe = UdpProbe {
+        series: series(100, 200),
+        ..UdpProbe::default()
+    };
+    let one_way = |from: &Host, to: &Host| {
+        let report = probe.run(from, to).unwrap();
+        assert_eq!(report.lost(), 0);
+        report.one_way.into_iter().flatten().collect::<Vec<_>>()
+    };
+    let measure = || {
+        [
+            one_way(&scenario.target, &scenario.peer),
+            one_way(&scenario.peer, &scenario.target),
+        ]
+    };
+    for (direction, delayed) in [("egress", 0), ("ingress", 1)] {
+        let (before, during, _) =
+            scenario.compare(&format!("delay 100ms --direction {direction}"), measure);
+        let other = 1 - delayed;
+        assert_added(
+            &format!("{direction}, that way"),
+            &before[delayed],
+            &during[delayed],
+            LATENCY,
+            1,
+        );
+        assert_unchanged(
+            &format!("{direction}, the other way"),
+            &before[other],
+            &during[other],
+        );
+    }
+}
+
+#[test]
+fn other_hosts_do_not_notice() {
+    requires!(root);
+    let scenario = Scenario::new("filter-others");
+    let other = scenario.lab.host("other").unwrap();
+    let measure = || udp(&scenario.peer, &other, Family::V4, 0);
+    let (before, during, _) = scenario.compare("delay 100ms --direction both", measure);
+    assert_unchanged("two hosts that are no target", &before, &during);
+}
+
+#[test]
+fn vlan_frames_are_matched_by_what_is_inside() {
+    requires!(root);
+    let scenario = Scenario::new("filter-vlan");
+    let (target, peer) = (&scenario.target, &scenario.peer);
+    let (from, to) = (
+        FrameSocket::open(target).unwrap(),
+        FrameSocket::open(peer).unwrap(),
+    );
+    let id = scenario.start("delay 100ms --proto udp --port 7000");
+    for family in Family::BOTH {
+        let frame = Frame::ip(target.address(family), peer.address(family))
+            .unwrap()
+            .vlan(7);
+        let times = |port| {
+            let one = |number| {
+                let payload = format!("{family:?} to {port}, {number}").into_bytes();
+                let sent = Instant::now();
+                from.send(&frame.udp(1000, port, &payload)).unwrap();
+                let arrived = to
+                    .receive(PATIENCE, |frame| frame.bytes.ends_with(&payload))
+                    .unwrap();
+                let tag = arrived.expect("the frame arrives").vlan;
+                assert_eq!(tag, Some(7), "the tag is still there");
+                sent.elapsed()
+            };
+            (0..20).map(one).collect::<Vec<_>>()
+        };
+        assert_added("matched", &times(7001), &times(7000), LATENCY, 1);
+    }
+    scenario.stop(&id);
+}

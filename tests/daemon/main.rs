@@ -1,0 +1,22 @@
+//! Tests of the product in the lab: one file per fault or behaviour. Everything goes through the real programs, as a
+//! user would do it; what is inside them is tested elsewhere.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, also in its helpers"
+)]
+#![expect(
+    clippy::print_stderr,
+    reason = "seeds and measurements, for whoever reads a failed run"
+)]
+
+mod bad_input;
+mod delay;
+mod expiry;
+mod faults;
+mod filters;
+mod loss;
+mod scenario;
+mod selectors;
+mod target_gone;
+mod when_it_dies;

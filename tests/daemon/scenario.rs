@@ -1,0 +1,231 @@
+//! What most tests start from: a target, a peer, and an agent; and how exact this machine can be.
+
+use std::{env, thread, time::Duration};
+
+use chaos_tests::{
+    daemon::Daemon,
+    lab::{Family, Host, Lab, Output},
+    stats::{median, percentile},
+    traffic::Series,
+    wait::{wait_for, wait_until},
+};
+use serde_json::Value;
+
+/// How long an answer of the agent may take; generous, for emulated machines.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A lab with a target and a peer, and an agent. Fields are dropped in this order: the agent before its lab.
+pub(crate) struct Scenario {
+    pub(crate) daemon: Daemon,
+    pub(crate) target: Host,
+    pub(crate) peer: Host,
+    pub(crate) lab: Lab,
+}
+
+impl Scenario {
+    pub(crate) fn new(name: &str) -> Self {
+        Self::with_options(name, &[])
+    }
+
+    /// With more options of the agent.
+    pub(crate) fn with_options(name: &str, options: &[&str]) -> Self {
+        let lab = Lab::new(name).unwrap();
+        let (target, peer) = (lab.host("target").unwrap(), lab.host("peer").unwrap());
+        let daemon = Daemon::start_with(&lab, options).unwrap();
+        Self {
+            daemon,
+            target,
+            peer,
+            lab,
+        }
+    }
+
+    /// Runs `chaosctl` with words separated by spaces; `{target}` stands for the target's namespace.
+    pub(crate) fn chaosctl(&self, words: &str) -> Output {
+        let words = words.replace("{target}", self.target.netns_name());
+        self.daemon
+            .chaosctl(&words.split_whitespace().collect::<Vec<_>>())
+            .unwrap()
+    }
+
+    /// The same, and what it printed as JSON; it must succeed.
+    pub(crate) fn ask(&self, words: &str) -> Value {
+        self.chaosctl(&format!("{words} -o json"))
+            .success()
+            .unwrap()
+            .json()
+            .unwrap()
+    }
+
+    /// Starts an experiment on the target that needs no client, for longer than the test takes; gives its id.
+    pub(crate) fn start(&self, fault: &str) -> String {
+        let answer = self.ask(&format!(
+            "{fault} --netns {{target}} --duration 10m --detach"
+        ));
+        assert_eq!(answer["outcome"], "detached", "{answer}");
+        answer["experiment"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Stops an experiment; gives it as it ended.
+    pub(crate) fn stop(&self, id: &str) -> Value {
+        let answer = self.ask(&format!("stop {id}"));
+        assert_eq!(answer["experiments"][0]["state"], "ended", "{answer}");
+        answer["experiments"][0].clone()
+    }
+
+    /// The experiment now.
+    pub(crate) fn status(&self, id: &str) -> Value {
+        self.ask(&format!("status {id}"))["experiment"].clone()
+    }
+
+    /// Waits until an experiment has ended; gives it.
+    pub(crate) fn ended(&self, id: &str) -> Value {
+        let what = format!("experiment {id} has ended");
+        wait_for(&what, PATIENCE, || {
+            Some(self.status(id)).filter(|status| status["state"] == "ended")
+        })
+        .unwrap()
+    }
+
+    /// Runs `measure` without and with a fault on the target; gives both results, and the experiment at its end.
+    pub(crate) fn compare<T>(&self, fault: &str, measure: impl Fn() -> T) -> (T, T, Value) {
+        let before = measure();
+        let id = self.start(fault);
+        let during = measure();
+        (before, during, self.stop(&id))
+    }
+
+    /// Stops the agent, and waits until nothing of it is left.
+    pub(crate) fn leaves_nothing(&mut self) {
+        let status = self.daemon.stop().unwrap();
+        assert!(status.success(), "chaos-daemon ended with {status}");
+        self.nothing_is_left();
+        assert!(!self.daemon.socket().exists(), "the socket is left");
+    }
+
+    /// Waits until nothing of an agent that has ended is left: the kernel takes programs away a little later.
+    pub(crate) fn nothing_is_left(&self) {
+        let last = || self.lab.leftovers().unwrap();
+        let gone = wait_until("nothing is left", PATIENCE, || last().is_empty());
+        assert!(gone.is_ok(), "left behind: {}", last());
+    }
+}
+
+/// True in a machine without hardware virtualization, about 15 times slower.
+pub(crate) fn is_emulated() -> bool {
+    env::var("CHAOS_EMULATED").is_ok_and(|value| value == "1")
+}
+
+/// A rate that this machine answers without queueing: an emulated one takes part of it.
+pub(crate) fn rate(per_second: u32) -> u32 {
+    if is_emulated() {
+        per_second.div_ceil(8)
+    } else {
+        per_second
+    }
+}
+
+/// A series at such a rate; of an emulated machine's, half, to be done in time.
+pub(crate) fn series(count: u32, per_second: u32) -> Series {
+    Series::new(
+        if is_emulated() { count / 2 } else { count },
+        rate(per_second),
+    )
+}
+
+/// How far the median and the 99th percentile of a delay may be off.
+pub(crate) fn tolerances() -> (Duration, Duration) {
+    let (median, p99) = if is_emulated() { (5, 5) } else { (1, 3) };
+    (Duration::from_millis(median), Duration::from_millis(p99))
+}
+
+/// Asserts that every time of `during` is that of `before` plus `added`: none less, and the median `lines` times the
+/// tolerance more at most. Single times may be longer on a busy machine: see [`assert_exact`].
+pub(crate) fn assert_added(
+    what: &str,
+    before: &[Duration],
+    during: &[Duration],
+    added: Duration,
+    lines: u32,
+) {
+    let (base, now, least) = (median(before), median(during), percentile(during, 0.0));
+    eprintln!(
+        "{what}: n={}, median {base:?} -> {now:?}, expected +{added:?}",
+        during.len()
+    );
+    assert!(
+        !before.is_empty() && !during.is_empty(),
+        "{what}: no samples"
+    );
+    let tolerance = tolerances().0 * lines;
+    assert!(
+        now.abs_diff(base + added) <= tolerance,
+        "{what}: median {now:?}, before {base:?}, expected +{added:?}"
+    );
+    assert!(
+        least + tolerance >= added,
+        "{what}: one took only {least:?}, expected +{added:?}"
+    );
+}
+
+/// Asserts the same, and that the 99th percentile (of an emulated machine, which stands still now and then, the 90th) is
+/// not far off. What the machine itself did to it without the fault is not the fault's.
+pub(crate) fn assert_exact(
+    what: &str,
+    before: &[Duration],
+    during: &[Duration],
+    added: Duration,
+    lines: u32,
+) {
+    assert_added(what, before, during, added, lines);
+    let (percent, base, now) = high(before, during);
+    eprintln!("{what}: p{percent} {base:?} -> {now:?}");
+    assert!(
+        is_exact(before, during, added, lines),
+        "{what}: p{percent} {now:?}, before {base:?}, expected +{added:?}"
+    );
+}
+
+/// Whether [`assert_exact`]'s percentile is not far off.
+pub(crate) fn is_exact(
+    before: &[Duration],
+    during: &[Duration],
+    added: Duration,
+    lines: u32,
+) -> bool {
+    let (_, base, now) = high(before, during);
+    now <= base + added + tolerances().1 * lines
+}
+
+fn high(before: &[Duration], during: &[Duration]) -> (f64, Duration, Duration) {
+    let percent = if is_emulated() { 90.0 } else { 99.0 };
+    (
+        percent,
+        percentile(before, percent),
+        percentile(during, percent),
+    )
+}
+
+/// Asserts that nothing was added: not to the median, and to none as much as half of a delay of 100 ms.
+pub(crate) fn assert_unchanged(what: &str, before: &[Duration], during: &[Duration]) {
+    assert_added(what, before, during, Duration::ZERO, 1);
+    // An emulated machine stands still for longer than that now and then, fault or not.
+    let most = percentile(during, if is_emulated() { 90.0 } else { 100.0 });
+    assert!(
+        most < Duration::from_millis(50),
+        "{what}: one took {most:?}"
+    );
+}
+
+/// Lets a fault that is timed by itself act for a while: the time is what is tested, not a wait for something.
+pub(crate) fn let_pass(time: Duration) {
+    thread::sleep(time);
+}
+
+/// `a` for IPv4, `b` for IPv6.
+pub(crate) fn of<T>(family: Family, v4: T, v6: T) -> T {
+    match family {
+        Family::V4 => v4,
+        Family::V6 => v6,
+    }
+}

@@ -1,0 +1,179 @@
+//! A loaded object with rules in its maps, and a way to send it a packet.
+
+use aya::maps::lpm_trie::Key;
+use chaos_abi::{
+    counters::Counters,
+    maps::{PROGRAM_EGRESS, PROGRAM_INGRESS},
+    rule::{EGRESS, FAULT_DELAY, FAULT_LOSS, INGRESS, PEER, PeerKey, Rule, Window},
+    target::Target,
+};
+use chaos_daemon::attach::{Heartbeat, Object, Plain};
+use chaos_tests::progrun::{Packet, Run, run};
+
+/// `TC_ACT_UNSPEC`: the packet goes on.
+pub(crate) const PASSED: u32 = u32::MAX;
+/// `TC_ACT_REDIRECT`: to nowhere, which is how a packet is dropped in silence.
+pub(crate) const DROPPED: u32 = 7;
+
+/// The target that packets belong to.
+pub(crate) const TARGET: u32 = 5;
+
+/// The classifiers with rules for [`TARGET`], armed for ever.
+pub(crate) struct Classifier {
+    object: Object,
+    heartbeat: Option<Heartbeat>,
+    target: Target,
+}
+
+impl Classifier {
+    /// With an agent that is alive.
+    pub(crate) fn new(rules: &[Rule]) -> Self {
+        let mut classifier = Self::without_agent(rules);
+        classifier.heartbeat = Some(classifier.object.heartbeat().unwrap());
+        classifier
+    }
+
+    /// With an agent that has never been heard of.
+    pub(crate) fn without_agent(rules: &[Rule]) -> Self {
+        let object = Object::load().unwrap();
+        let target = Target {
+            ifindex: 1,
+            ..Target::default()
+        };
+        let mut classifier = Self {
+            object,
+            heartbeat: None,
+            target,
+        };
+        for (slot, rule) in (0..).zip(rules) {
+            let position = usize::try_from(classifier.target.rule_count).unwrap();
+            classifier.target.rules[position] = slot;
+            classifier.target.rule_count += 1;
+            classifier
+                .object
+                .maps
+                .rules
+                .set(slot, Plain(*rule), 0)
+                .unwrap();
+            classifier.deadline(slot, u64::MAX);
+        }
+        classifier.publish();
+        classifier
+    }
+
+    /// Sends packets that are to be held to this interface.
+    pub(crate) fn line(mut self, engine: u32, near: u32) -> Self {
+        self.target.lines = [near; 2];
+        self.object.maps.line_engine.set(0, engine, 0).unwrap();
+        self.publish();
+        self
+    }
+
+    /// Says which interface the target is.
+    pub(crate) fn interface(mut self, ifindex: u32) -> Self {
+        self.target.ifindex = ifindex;
+        self.publish();
+        self
+    }
+
+    /// Sets a rule's deadline.
+    pub(crate) fn deadline(&mut self, slot: u32, deadline_ns: u64) {
+        self.window(slot, 0, deadline_ns);
+    }
+
+    /// Sets when a rule acts.
+    pub(crate) fn window(&mut self, slot: u32, start_ns: u64, deadline_ns: u64) {
+        let window = Window {
+            start_ns,
+            deadline_ns,
+        };
+        self.object
+            .maps
+            .windows
+            .set(slot, Plain(window), 0)
+            .unwrap();
+    }
+
+    /// Adds a peer to a rule.
+    pub(crate) fn peer(&mut self, slot: u32, prefix: u32, address: [u32; 4]) {
+        self.peer_or_exception(slot, prefix, address, PEER);
+    }
+
+    /// Adds one or the other to a rule.
+    pub(crate) fn peer_or_exception(
+        &mut self,
+        slot: u32,
+        prefix: u32,
+        address: [u32; 4],
+        value: u32,
+    ) {
+        let key = Key::new(32 + prefix, Plain(PeerKey { slot, address }));
+        self.object.maps.peers.insert(&key, value, 0).unwrap();
+    }
+
+    /// Runs the classifier for leaving packets.
+    pub(crate) fn egress(&self, frame: &[u8]) -> Run {
+        self.run(PROGRAM_EGRESS, frame, TARGET, 0)
+    }
+
+    /// Runs the classifier for arriving packets.
+    pub(crate) fn ingress(&self, frame: &[u8]) -> Run {
+        self.run(PROGRAM_INGRESS, frame, TARGET, 0)
+    }
+
+    /// Runs it for a packet of another target.
+    pub(crate) fn egress_of(&self, target: u32, frame: &[u8]) -> Run {
+        self.run(PROGRAM_EGRESS, frame, target, 0)
+    }
+
+    /// Runs it for a packet that stands for several.
+    pub(crate) fn egress_segments(&self, frame: &[u8], segments: u32) -> Run {
+        self.run(PROGRAM_EGRESS, frame, TARGET, segments)
+    }
+
+    /// What a rule did so far.
+    pub(crate) fn counters(&self, slot: u32) -> Counters {
+        let values = self.object.maps.counters.get(&slot, 0).unwrap();
+        let mut sum = Counters::default();
+        for Plain(of_cpu) in values.iter() {
+            sum += of_cpu;
+        }
+        sum
+    }
+
+    fn publish(&mut self) {
+        let target = Plain(self.target);
+        self.object.maps.targets.set(TARGET, target, 0).unwrap();
+    }
+
+    fn run(&self, program: &'static str, frame: &[u8], target: u32, segments: u32) -> Run {
+        let packet = Packet {
+            frame,
+            target,
+            segments,
+        };
+        run(&self.object, program, packet, 1).unwrap()
+    }
+}
+
+/// Drops everything, both ways.
+pub(crate) fn loss() -> Rule {
+    Rule {
+        target: TARGET,
+        directions: EGRESS | INGRESS,
+        fault: FAULT_LOSS,
+        share_ppm: 1_000_000,
+        flows_ppm: 1_000_000,
+        most_len: u32::MAX,
+        ..Rule::default()
+    }
+}
+
+/// Delays everything, both ways, by 1 ms.
+pub(crate) fn delay() -> Rule {
+    Rule {
+        fault: FAULT_DELAY,
+        delay_ns: 1_000_000,
+        ..loss()
+    }
+}

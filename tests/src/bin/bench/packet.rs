@@ -1,0 +1,191 @@
+//! What the classifier takes for one packet, by `BPF_PROG_TEST_RUN`, beside an empty program.
+
+use std::net::Ipv4Addr;
+
+use anyhow::{Context, Result, ensure};
+use aya::maps::lpm_trie::Key;
+use chaos_abi::{
+    rule::{
+        EGRESS, FAULT_DELAY, FAULT_LOSS, HAS_PEERS, PEER, PROTOCOL_TCP, PROTOCOL_UDP, PeerKey,
+        Rule, Window,
+    },
+    target::Target,
+};
+use chaos_daemon::attach::{Heartbeat, Object, Plain};
+use chaos_tests::{
+    packet::{Frame, tcp_flags},
+    progrun::{self, Packet},
+};
+use serde_json::{Value, json};
+
+use super::empty::Empty;
+
+/// The packet's target.
+const TARGET: u32 = 5;
+const MILLION: u32 = 1_000_000;
+/// CIDRs of the rule that has many.
+const CIDRS: u32 = 10_000;
+
+#[derive(clap::Args)]
+pub(super) struct Options {
+    /// How often each case is measured, in turn
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+    repetitions: u32,
+    /// Packets of one measurement
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    packets: u32,
+}
+
+/// What is measured, and how much more than the empty program it may take.
+struct Case {
+    name: &'static str,
+    budget_ns: Option<u32>,
+    program: Program,
+}
+
+enum Program {
+    Empty(Empty),
+    Classifier(Box<Object>, Heartbeat),
+}
+
+/// Measures, and gives the figures as one object.
+pub(super) fn measure(options: &Options) -> Result<Value> {
+    let mut cases = cases()?;
+    let mut figures: Vec<Vec<f64>> = cases.iter().map(|_| Vec::new()).collect();
+    for _ in 0..options.repetitions {
+        for (case, figures) in cases.iter_mut().zip(&mut figures) {
+            figures.push(case.run(options.packets)?);
+        }
+    }
+    let of = |(case, figures): (&Case, &Vec<f64>)| {
+        json!({
+            "name": case.name,
+            "budget_ns_above_floor": case.budget_ns,
+            "ns": figures,
+        })
+    };
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")
+        .context("ask for the kernel's release")?;
+    Ok(json!({
+        "benchmark": "packet",
+        "kernel_release": release.trim(),
+        "packets": options.packets,
+        "cases": cases.iter().zip(&figures).map(of).collect::<Vec<_>>(),
+    }))
+}
+
+/// A rule that takes every TCP packet that leaves.
+fn tcp() -> Rule {
+    Rule {
+        target: TARGET,
+        directions: EGRESS,
+        protocol: PROTOCOL_TCP,
+        share_ppm: MILLION,
+        flows_ppm: MILLION,
+        most_len: u32::MAX,
+        ..Rule::default()
+    }
+}
+
+fn cases() -> Result<Vec<Case>> {
+    let other = Rule {
+        protocol: PROTOCOL_UDP,
+        fault: FAULT_LOSS,
+        ..tcp()
+    };
+    let elsewhere = Rule {
+        flags: HAS_PEERS,
+        fault: FAULT_LOSS,
+        ..tcp()
+    };
+    let loss = Rule {
+        fault: FAULT_LOSS,
+        share_ppm: MILLION / 100,
+        ..tcp()
+    };
+    let delay = Rule {
+        fault: FAULT_DELAY,
+        delay_ns: 1_000_000,
+        ..tcp()
+    };
+    let case = |name, budget_ns, rules: &[Rule]| {
+        Ok::<_, anyhow::Error>(Case {
+            name,
+            budget_ns: Some(budget_ns),
+            program: loaded(rules)?,
+        })
+    };
+    let mut many = case("10,000 CIDRs, none matches", 60, &[elsewhere])?;
+    if let Program::Classifier(object, _) = &mut many.program {
+        for number in 0..CIDRS {
+            let [_, a, b, c] = number.to_be_bytes();
+            let address = [
+                0,
+                0,
+                0xffff_u32.to_be(),
+                u32::from_ne_bytes([100 + a, b, c, 0]),
+            ];
+            let key = Key::new(32 + 96 + 24, Plain(PeerKey { slot: 0, address }));
+            object.maps.peers.insert(&key, PEER, 0)?;
+        }
+    }
+    Ok(vec![
+        Case {
+            name: "empty program",
+            budget_ns: None,
+            program: Program::Empty(Empty::load()?),
+        },
+        case("1 rule, does not match", 12, &[other])?,
+        case("16 rules, none matches", 40, &[other; 16])?,
+        many,
+        case("loss of 1 %, matches", 40, &[loss])?,
+        case("delay, matches: the decision", 90, &[delay])?,
+    ])
+}
+
+fn loaded(rules: &[Rule]) -> Result<Program> {
+    let mut object = Object::load()?;
+    let mut target = Target {
+        ifindex: 1,
+        ..Target::default()
+    };
+    let armed = Window {
+        start_ns: 0,
+        deadline_ns: u64::MAX,
+    };
+    for (slot, rule) in (0..).zip(rules) {
+        target.rules[target.rule_count as usize] = slot;
+        target.rule_count += 1;
+        object.maps.rules.set(slot, Plain(*rule), 0)?;
+        object.maps.windows.set(slot, Plain(armed), 0)?;
+    }
+    object.maps.targets.set(TARGET, Plain(target), 0)?;
+    let heartbeat = object.heartbeat()?;
+    Ok(Program::Classifier(Box::new(object), heartbeat))
+}
+
+impl Case {
+    /// Nanoseconds for a packet.
+    fn run(&mut self, packets: u32) -> Result<f64> {
+        let between = Frame::v4(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
+        let frame = between.tcp(40_000, 3000, tcp_flags::ACK, &[0; 512]);
+        let (object, heartbeat) = match &mut self.program {
+            Program::Empty(empty) => return empty.run(&frame, packets),
+            Program::Classifier(object, heartbeat) => (object, heartbeat),
+        };
+        // Younger than 3 s while this runs.
+        heartbeat.beat()?;
+        let packet = Packet {
+            frame: &frame,
+            target: TARGET,
+            segments: 0,
+        };
+        let run = progrun::run(object, chaos_abi::maps::PROGRAM_EGRESS, packet, packets)?;
+        ensure!(
+            run.frame == frame,
+            "{}: the packet is not what it was",
+            self.name
+        );
+        Ok(run.took.as_secs_f64() * 1e9)
+    }
+}

@@ -1,0 +1,14 @@
+//! The lab: real test hosts on one machine, traffic between them, and what a test needs to judge it.
+
+pub mod daemon;
+pub mod lab;
+pub mod load;
+pub mod packet;
+pub mod programs;
+pub mod progrun;
+pub mod random;
+pub mod requires;
+pub mod services;
+pub mod stats;
+pub mod traffic;
+pub mod wait;

@@ -1,0 +1,39 @@
+//! Finds the programs under test: those of the same build, beside the running test.
+
+use std::{env, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// Environment variable that names the directory to look in instead.
+pub const DIRECTORY: &str = "CHAOS_BIN_DIR";
+
+/// Path of a program of this workspace, such as `chaos-daemon`: in `$CHAOS_BIN_DIR`, else in the target directory that
+/// the running program is in.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let directory = match env::var_os(DIRECTORY) {
+        Some(directory) => PathBuf::from(directory),
+        None => target_directory()?,
+    };
+    let path = directory.join(name);
+    if !path.is_file() {
+        bail!(
+            "{} does not exist: run `cargo xtask build`, or set {DIRECTORY}",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+/// `target/<profile>`: the directory of the running program, without the `deps` that tests are in.
+fn target_directory() -> Result<PathBuf> {
+    let exe = env::current_exe().context("find the running program")?;
+    let mut directory = exe
+        .parent()
+        .context("the running program has no directory")?;
+    if directory.ends_with("deps") {
+        directory = directory
+            .parent()
+            .context("the test has no target directory")?;
+    }
+    Ok(directory.to_owned())
+}

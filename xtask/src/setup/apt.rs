@@ -1,0 +1,201 @@
+//! Debian packages: which, what for, and how one sees that a machine has no need of them.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{process, workspace};
+
+/// A package, and the file or program that says it (or its like from elsewhere) is installed.
+pub(crate) struct Package {
+    name: &'static str,
+    sign: Sign,
+    why: &'static str,
+}
+
+enum Sign {
+    Program(&'static str),
+    File(&'static str),
+    /// A module that Debian's own Python can import.
+    Python(&'static str),
+}
+
+const fn package(name: &'static str, sign: Sign, why: &'static str) -> Package {
+    Package { name, sign, why }
+}
+
+/// To compile bpf-linker; not needed once it is there.
+pub(super) const BPF_LINKER: &[Package] = &[
+    package(
+        "llvm-22-dev",
+        Sign::File("/usr/lib/llvm-22/bin/llvm-config"),
+        "LLVM of the same major as rustc's, for bpf-linker",
+    ),
+    package(
+        "libpolly-22-dev",
+        Sign::File("/usr/lib/llvm-22/lib/libPolly.a"),
+        "LLVM's link line names it",
+    ),
+    package(
+        "zlib1g-dev",
+        Sign::File("/usr/include/zlib.h"),
+        "LLVM's link line names it",
+    ),
+    package(
+        "libzstd-dev",
+        Sign::File("/usr/include/zstd.h"),
+        "LLVM's link line names it",
+    ),
+    package("g++", Sign::Program("g++"), "LLVM is C++"),
+];
+
+/// To lay out hosts in network namespaces.
+pub(super) const DEMO: &[Package] = &[package(
+    "iproute2",
+    Sign::Program("tc"),
+    "network namespaces, links and qdiscs",
+)];
+
+/// Traffic for the tests.
+pub(super) const TEST: &[Package] = &[
+    package(
+        "iputils-ping",
+        Sign::Program("ping"),
+        "round trip times in the tests",
+    ),
+    package("iperf3", Sign::Program("iperf3"), "throughput in the tests"),
+    package(
+        "tcpdump",
+        Sign::Program("tcpdump"),
+        "what a receiver really saw",
+    ),
+    package(
+        "ethtool",
+        Sign::Program("ethtool"),
+        "offloads of test interfaces",
+    ),
+];
+
+/// Virtual machines.
+pub(super) const VM: &[Package] = &[
+    package(
+        "qemu-system-x86",
+        Sign::Program("qemu-system-x86_64"),
+        "other kernels in virtual machines",
+    ),
+    package(
+        "busybox-static",
+        Sign::Program("busybox"),
+        "the virtual machines' first file system",
+    ),
+    package(
+        "kmod",
+        Sign::Program("depmod"),
+        "the virtual machines' kernel modules",
+    ),
+    package(
+        "udev",
+        Sign::Program("udevadm"),
+        "the virtual machines' devices",
+    ),
+    package(
+        "file",
+        Sign::Program("file"),
+        "virtme-ng asks it for a kernel's version",
+    ),
+];
+
+/// To install virtme-ng; not needed once it is there.
+pub(super) const VENV: Package = package(
+    "python3-venv",
+    Sign::Python("ensurepip"),
+    "virtme-ng comes from PyPI",
+);
+
+impl Package {
+    pub(super) fn is_there(&self) -> bool {
+        match self.sign {
+            Sign::Program(name) => workspace::find_command(name).is_some(),
+            Sign::File(path) => Path::new(path).exists(),
+            Sign::Python(module) => {
+                let import = format!("import {module}");
+                process::succeeds(Command::new("/usr/bin/python3").args(["-c", &import]))
+            }
+        }
+    }
+}
+
+/// Installs `packages` in one go, after saying what each is for.
+pub(super) fn install(packages: &[&Package]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = packages.iter().map(|package| package.name).collect();
+    for package in packages {
+        println!(
+            "setup: installing the Debian package {}: {}",
+            package.name, package.why
+        );
+    }
+    let names_line = names.join(" ");
+    if workspace::find_command("apt-get").is_none() {
+        bail!(
+            "this machine has no apt: install the counterparts of {names_line} with its own package manager, then run this again"
+        );
+    }
+    if !is_root()? {
+        bail!(
+            "installing packages needs root: run `apt-get install {names_line}` as root, then run this again"
+        );
+    }
+    if !names.iter().all(|name| is_known(name)) {
+        update();
+    }
+    let install = || {
+        process::run(
+            apt_get()
+                .args(["install", "--yes", "--no-install-recommends"])
+                .args(&names),
+        )
+    };
+    // Lists from an image may name versions that the archive has since replaced.
+    install().or_else(|_| {
+        update();
+        install()
+    })
+}
+
+/// Fetches the package lists. A source that cannot be reached is no reason to stop: what is missing
+/// in the end says so itself.
+pub(super) fn update() {
+    println!("setup: apt-get update, because this machine's package lists are missing or old");
+    if let Err(error) = process::run(apt_get().args(["update", "--quiet"])) {
+        eprintln!("setup: going on although {error}");
+    }
+}
+
+/// Whether apt could install `name` by the lists that it has.
+pub(super) fn is_known(name: &str) -> bool {
+    process::output(process::command("apt-cache").args(["policy", name]))
+        .is_ok_and(|text| text.contains("Candidate:") && !text.contains("Candidate: (none)"))
+}
+
+pub(super) fn apt_get() -> Command {
+    let mut command = process::command("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command.args([
+        "-o",
+        "APT::Sandbox::User=root",
+        "-o",
+        "Dpkg::Use-Pty=0",
+        "--quiet",
+    ]);
+    command
+}
+
+fn is_root() -> Result<bool> {
+    let me = std::fs::metadata("/proc/self").context("cannot read /proc/self")?;
+    Ok(me.uid() == 0)
+}

@@ -1,0 +1,167 @@
+//! `cargo xtask test`: every test there is, on this kernel and in a virtual machine.
+//!
+//! The programs and the tests are compiled once, on this machine. The virtual machine runs the same
+//! binaries of the lab, where the agent finds `fq` and picks the engine that is named after it.
+
+use std::env;
+use std::fs;
+use std::io::{IsTerminal as _, stderr};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::setup::{self, Kernel, Level};
+use crate::vm::Guest;
+use crate::{build, process, workspace};
+
+mod tally;
+
+use tally::Tally;
+
+/// Ends a virtual machine whose tests do not end; each test has a limit of its own besides.
+const VM_LIMIT: Duration = Duration::from_hours(1);
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only on this kernel
+    #[arg(long, conflicts_with = "only_vm")]
+    no_vm: bool,
+    /// Only in the virtual machine
+    #[arg(long)]
+    only_vm: bool,
+    /// The kernel of the virtual machine
+    #[arg(long, value_enum, default_value = "6.1")]
+    kernel: Kernel,
+    /// Only tests whose names contain one of these
+    #[arg(last = true)]
+    filter: Vec<String>,
+}
+
+pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    setup::ensure(if args.no_vm { Level::Test } else { Level::Vm })?;
+    build::programs_and_tests()?;
+    let mut tally = Tally::default();
+    if !args.only_vm {
+        println!("test: on this kernel");
+        tally += host(&args.filter)?;
+        if args.filter.is_empty() {
+            println!("test: examples in the documentation");
+            tally += examples()?;
+        }
+    }
+    if !args.no_vm {
+        println!("test: the lab on kernel {}, emulated", args.kernel.series());
+        tally += in_vm(args)?;
+    }
+    if tally.passed == 0 && tally.failed == 0 {
+        eprintln!("test: no test has such a name");
+        return Ok(ExitCode::FAILURE);
+    }
+    // The last line: a person reads it, and so does whatever started this.
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    Ok(if tally.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn host(filter: &[String]) -> Result<Tally> {
+    let mut run = process::cargo();
+    run.args(["nextest", "run", "--workspace"]);
+    run.args(nextest_options(
+        if is_ci() { "ci" } else { "default" },
+        filter,
+    ));
+    strict(&mut run);
+    let (mut child, shown) = process::spawn_shown(&mut run)?;
+    let status = child.wait().context("cannot wait for cargo nextest")?;
+    Ok(Tally::of_nextest(&shown.finish()?, status.success()))
+}
+
+/// nextest leaves the examples in documentation to cargo.
+fn examples() -> Result<Tally> {
+    let mut run = process::cargo();
+    run.args(["test", "--quiet", "--workspace", "--doc"]);
+    let (mut child, shown) = process::spawn_shown(&mut run)?;
+    let status = child.wait().context("cannot wait for cargo test")?;
+    Ok(Tally::of_libtest(&shown.finish()?, status.success()))
+}
+
+/// The binaries of the lab, under the same runner. It finds them by two files that this machine's
+/// cargo writes, because the guest is no place to compile in.
+fn in_vm(args: &Args) -> Result<Tally> {
+    let dir = workspace::tools().join("vm");
+    fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    let binaries = process::output(
+        process::cargo()
+            .args([
+                "nextest",
+                "list",
+                "--workspace",
+                "--list-type",
+                "binaries-only",
+            ])
+            .args(["--message-format", "json"]),
+    )?;
+    let metadata = process::output(process::cargo().args(["metadata", "--format-version", "1"]))?;
+    let (binaries_file, metadata_file) = (dir.join("binaries.json"), dir.join("metadata.json"));
+    fs::write(&binaries_file, binaries).context("cannot write the list of test binaries")?;
+    fs::write(&metadata_file, metadata).context("cannot write cargo's metadata")?;
+
+    let nextest = workspace::find_command("cargo-nextest").context("cargo-nextest is missing")?;
+    let mut run = Command::new(nextest);
+    run.args(["nextest", "run", "--binaries-metadata"])
+        .arg(binaries_file);
+    run.arg("--cargo-metadata").arg(metadata_file);
+    run.args(["--filterset", "package(chaos-tests) & kind(test)"]);
+    run.args(nextest_options("vm", &args.filter));
+    let words = std::iter::once(run.get_program()).chain(run.get_args());
+    let words: Vec<String> = words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let guest = Guest {
+        kernel: args.kernel,
+        timeout: VM_LIMIT,
+        console: false,
+    };
+    let variables = [
+        // Debian's kernel has all that the lab asks for: a test that skips there is a broken guest.
+        ("CHAOS_TEST_STRICT", "1"),
+        // nextest sets LD_LIBRARY_PATH to cargo's directories, which hold no library that a test
+        // needs. Every program that a test starts would search them, through the guest's window
+        // onto this machine's files: that made tests take three times as long.
+        (
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER",
+            "env --unset=LD_LIBRARY_PATH",
+        ),
+    ];
+    let ended = guest.run(&words, workspace::root(), &variables)?;
+    Ok(Tally::of_nextest(&ended.output, ended.code == 0))
+}
+
+fn nextest_options(profile: &str, filter: &[String]) -> Vec<String> {
+    let color = if stderr().is_terminal() {
+        "always"
+    } else {
+        "never"
+    };
+    let options = ["--profile", profile, "--color", color, "--no-tests", "pass"];
+    options
+        .into_iter()
+        .map(str::to_owned)
+        .chain(filter.iter().cloned())
+        .collect()
+}
+
+/// In CI a test that cannot run has failed; elsewhere it says what it lacks, and is skipped.
+fn strict(command: &mut Command) {
+    if is_ci() {
+        command.env("CHAOS_TEST_STRICT", "1");
+    }
+}
+
+fn is_ci() -> bool {
+    env::var_os("CI").is_some_and(|value| !value.is_empty())
+}
