@@ -87,12 +87,18 @@ impl Scenario {
         .unwrap()
     }
 
-    /// Runs `measure` without and with a fault on the target; gives both results, and the experiment at its end.
-    pub(crate) fn compare<T>(&self, fault: &str, measure: impl Fn() -> T) -> (T, T, Value) {
-        let before = measure();
+    /// Runs `measure` with a fault on the target; gives its result, and the experiment at its end.
+    pub(crate) fn during<T>(&self, fault: &str, measure: impl Fn() -> T) -> (T, Value) {
         let id = self.start(fault);
         let during = measure();
-        (before, during, self.stop(&id))
+        (during, self.stop(&id))
+    }
+
+    /// The same, and before it without the fault.
+    pub(crate) fn compare<T>(&self, fault: &str, measure: impl Fn() -> T) -> (T, T, Value) {
+        let before = measure();
+        let (during, ended) = self.during(fault, measure);
+        (before, during, ended)
     }
 
     /// Stops the agent, and waits until nothing of it is left.
@@ -119,7 +125,7 @@ pub(crate) fn is_emulated() -> bool {
 /// A rate that this machine answers without queueing: an emulated one takes part of it.
 pub(crate) fn rate(per_second: u32) -> u32 {
     if is_emulated() {
-        per_second.div_ceil(8)
+        per_second.div_ceil(4)
     } else {
         per_second
     }

@@ -32,14 +32,15 @@ const READ_AT_ONCE: usize = 32;
 const LARGEST_READ: usize = 66_000;
 /// "Nice" value of the holder.
 const HIGHEST_PRIORITY: libc::c_int = -20;
-/// How long lines stay open after the agent died: no classifier sends into them any more, because the kernel has taken
-/// it off, or the entry program's table is empty; but one may have been running.
-const LINGER: Duration = Duration::from_millis(200);
+/// How long lines stay open after the agent died and after the last frame came: the kernel takes the classifiers off, or
+/// empties the entry programs' tables, while it ends the agent. On a busy node that takes a while.
+const LINGER: Duration = Duration::from_millis(500);
 
 struct Lines {
     open: BTreeMap<LineId, OpenLine>,
     queue: Queue,
     scratch: Vec<u8>,
+    last_frame_ns: u64,
 }
 
 struct OpenLine {
@@ -66,21 +67,23 @@ pub fn run(control: &OwnedFd) -> io::Result<()> {
         open: BTreeMap::new(),
         queue: Queue::new(MOST_BYTES),
         scratch: vec![0; LARGEST_READ],
+        last_frame_ns: 0,
     };
-    let mut orphaned_at = None;
+    let mut orphaned_at: Option<u64> = None;
     loop {
         let now = now_ns()?;
         lines.release_due(now, control);
         lines.close_retired();
         if let Some(since) = orphaned_at {
-            let lingered = Duration::from_nanos(now.saturating_sub(since)) >= LINGER;
+            let quiet_since = since.max(lines.last_frame_ns);
+            let lingered = Duration::from_nanos(now.saturating_sub(quiet_since)) >= LINGER;
             if lines.open.is_empty() || (lingered && lines.queue.next_departure_ns().is_none()) {
                 return Ok(());
             }
         }
         let ready = lines.wait(orphaned_at.is_none().then_some(control), now)?;
         for line in ready.lines {
-            lines.read(line, control);
+            lines.read(line, now, control);
         }
         if ready.control {
             match receive(control)? {
@@ -137,17 +140,16 @@ impl Lines {
         })
     }
 
-    fn read(&mut self, id: LineId, control: &OwnedFd) {
+    fn read(&mut self, id: LineId, now: u64, control: &OwnedFd) {
         for _ in 0..READ_AT_ONCE {
             let Some(line) = self.open.get_mut(&id) else {
                 return;
             };
             match read(&line.tap, &mut self.scratch) {
                 Ok(length) => {
-                    if let Some((departure_ns, frame)) = Frame::parse(&self.scratch[..length])
-                        && self.queue.push(id, departure_ns, frame)
-                    {
-                        line.held += 1;
+                    if let Some((departure_ns, frame)) = Frame::parse(&self.scratch[..length]) {
+                        self.last_frame_ns = now;
+                        line.held += usize::from(self.queue.push(id, departure_ns, frame));
                     }
                 }
                 Err(Errno::EAGAIN | Errno::EINTR) => return,
