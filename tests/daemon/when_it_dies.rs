@@ -37,7 +37,7 @@ fn at_random_moments(mut scenario: Scenario, signal: Signal, rounds: usize) {
     eprintln!("CHAOS_TEST_SEED={}", random.seed());
     let other = scenario.lab.host("other").unwrap();
     let to = |host: &Host| format!("--proto udp --peer {}", host.address(Family::V4));
-    let (delay, loss) = (
+    let (delay_it, lose_it) = (
         format!("delay 100ms {}", to(&scenario.peer)),
         format!("loss 100% {}", to(&other)),
     );
@@ -52,16 +52,16 @@ fn at_random_moments(mut scenario: Scenario, signal: Signal, rounds: usize) {
     for round in 0..rounds {
         let stream = |to| UdpStream::start(&scenario.target, to, Family::V4, rate(200)).unwrap();
         let started = Instant::now();
-        let (delayed, lost) = (stream(&scenario.peer), stream(&other));
-        scenario.start(&loss);
-        scenario.start(&delay);
+        let (delayed, dropped) = (stream(&scenario.peer), stream(&other));
+        scenario.start(&lose_it);
+        scenario.start(&delay_it);
         // The kernel stops an interface for a moment when it gets a clsact qdisc, and loses what is sent meanwhile.
         let counted_from = if has_tcx { started } else { Instant::now() };
         let moment = random.below(MOMENTS);
         let_pass(moment);
         scenario.daemon.signal(signal).unwrap();
         let signalled = Instant::now();
-        for (fault, stream) in [("delay", &delayed), ("loss", &lost)] {
+        for (fault, stream) in [("delay", &delayed), ("loss", &dropped)] {
             let what = format!(
                 "round {round}: traffic is normal {in_time:?} after {signal} at {moment:?} of a {fault}"
             );
@@ -73,14 +73,14 @@ fn at_random_moments(mut scenario: Scenario, signal: Signal, rounds: usize) {
             longest = longest.max(took);
             assert!(took <= in_time, "{what}: it took {took:?}");
         }
-        drop(lost);
+        drop(dropped);
         let samples = delayed.finish(PATIENCE).unwrap();
-        let lost = samples
+        let missing = samples
             .iter()
             .filter(|sample| sample.sent >= counted_from && sample.one_way.is_none())
             .count();
         assert_eq!(
-            lost, 0,
+            missing, 0,
             "round {round}: datagrams lost that were to be delayed, after {signal} at {moment:?}"
         );
         clean_up(&mut scenario, signal, round);
