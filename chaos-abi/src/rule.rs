@@ -49,6 +49,9 @@ pub const REORDERS: u32 = 1 << 6;
 /// Bit of [`Rule::flags`]: each flow has the bandwidth for itself.
 pub const PER_FLOW: u32 = 1 << 7;
 
+/// Bit of [`Rule::flags`]: the rule came after one that held packets for different times, which they must not overtake.
+pub const FOLLOWS: u32 = 1 << 8;
+
 /// Value of [`Rule::choice`]: each packet by itself, or after its predecessor where there is correlation.
 pub const CHOICE_RANDOM: u32 = 0;
 /// Value of [`Rule::choice`]: the Gilbert-Elliott model.
@@ -109,6 +112,12 @@ pub struct Rule {
     pub burst_ns: u64,
     /// A packet that would have to wait for longer is dropped.
     pub queue_ns: u64,
+    /// Tells it from every other rule, also from those that used its slot before. A rule that is changed keeps it, and with
+    /// it what is remembered of flows.
+    pub identity: u64,
+    /// Nothing that the rule holds leaves before, in `CLOCK_MONOTONIC` nanoseconds: until then, packets leave that were
+    /// held longer by the rule that was here before.
+    pub not_before_ns: u64,
     /// The target whose packets this rule may touch. A stale reference from another target is thereby void.
     pub target: u32,
     /// [`EGRESS`], [`INGRESS`] or both.
@@ -146,12 +155,16 @@ pub struct Rule {
     pub port_sides: u32,
     /// How much a delay repeats the one before, in parts per million.
     pub repeat_ppm: u32,
-    /// Tells the rules apart that use one slot after the other.
-    pub generation: u32,
-    /// Keeps the layout free of padding.
-    pub reserved: u32,
     /// See [`PortRange::side`].
     pub ports: [PortRange; MAX_PORT_RANGES],
+}
+
+impl Rule {
+    /// Whether packets that it delays are held for different times.
+    #[inline]
+    pub const fn varies(&self) -> bool {
+        self.jitter_ns | self.ramp_ns != 0 || self.table != 0 || self.flags & FOLLOWS != 0
+    }
 }
 
 /// When a rule acts, in `CLOCK_MONOTONIC` nanoseconds. It is disarmed while the deadline is 0. The start is written
@@ -225,10 +238,8 @@ pub struct Quantiles {
 pub struct FlowKey {
     /// Hash of the flow, the same for both directions.
     pub hash: u64,
-    /// Slot of the rule.
-    pub slot: u32,
-    /// [`Rule::generation`].
-    pub generation: u32,
+    /// [`Rule::identity`].
+    pub rule: u64,
 }
 
 /// What is remembered of a flow for a rule.

@@ -2,6 +2,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::rule::{EGRESS, INGRESS, PROTOCOL_ANY, PROTOCOL_TCP, PROTOCOL_UDP, PortRange, Rule};
+
 /// Most rules that act on one target at a time.
 pub const MAX_RULES_PER_TARGET: usize = 16;
 
@@ -27,4 +29,59 @@ pub struct Target {
     pub lines: [u32; 2],
     /// Slots of the rules.
     pub rules: [u32; MAX_RULES_PER_TARGET],
+    /// What the rules together may take of the packets that leave, and of those that arrive.
+    pub wanted: [Wanted; 2],
+}
+
+/// Bit of [`Wanted::protocols`].
+pub const WANTS_TCP: u32 = 1;
+/// Bit of [`Wanted::protocols`].
+pub const WANTS_UDP: u32 = 2;
+/// What no rule can take passes without a look at the rules. This says no to much of it, and never to what one takes.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Wanted {
+    /// Bits: see above.
+    pub protocols: u32,
+    /// Keeps the layout free of padding.
+    pub reserved: u32,
+    /// Bit n: some rule takes a port that is n modulo 64. All, where a rule takes any port.
+    pub ports: u64,
+}
+
+impl Wanted {
+    /// Bit of [`Wanted::ports`].
+    #[inline]
+    pub const fn port(port: u16) -> u64 {
+        1 << (port % 64)
+    }
+
+    /// What one more rule takes of packets that leave, and of those that arrive.
+    pub fn add(both: &mut [Self; 2], rule: &Rule) {
+        let protocols = match rule.protocol {
+            PROTOCOL_ANY => WANTS_TCP | WANTS_UDP,
+            PROTOCOL_TCP => WANTS_TCP,
+            PROTOCOL_UDP => WANTS_UDP,
+            // Of others, every packet gets the whole look.
+            _ => 0,
+        };
+        let used = rule.ports.iter().take(rule.port_count as usize);
+        let ports = if rule.port_count == 0 {
+            u64::MAX
+        } else {
+            used.fold(0, |ports, &PortRange { first, last, .. }| {
+                // 64 ports in a row are all there are modulo 64.
+                let last = last.min(first.saturating_add(63));
+                (first..=last).fold(ports, |ports, port| ports | Self::port(port))
+            })
+        };
+        for (wanted, direction) in both.iter_mut().zip([EGRESS, INGRESS]) {
+            if rule.directions & direction != 0 {
+                wanted.protocols |= protocols;
+                wanted.ports |= ports;
+            }
+        }
+    }
 }

@@ -17,7 +17,7 @@ use crate::client::{Address, DEFAULT_SOCKET};
 use crate::commands::{
     apply::ApplyArgs, corrupt::CorruptArgs, delay::DelayArgs, doctor::DoctorArgs,
     duplicate::DuplicateArgs, list::ListArgs, loss::LossArgs, partition::PartitionArgs,
-    rate::RateArgs, reorder::ReorderArgs, status::StatusArgs, stop::StopArgs,
+    rate::RateArgs, reorder::ReorderArgs, status::StatusArgs, stop::StopArgs, update::UpdateArgs,
 };
 
 /// Delays, drops, duplicates, reorders, corrupts or slows down chosen packets of a service, a process or a network
@@ -56,6 +56,7 @@ Examples:
   chaosctl rate 10mbit --netns web --pulse 2s/8s
   chaosctl partition --netns web --peer 10.0.0.0/8
   chaosctl apply -f experiment.yaml
+  chaosctl update delay-3f9a1c delay 200ms
   chaosctl list
   chaosctl stop --all"
     };
@@ -126,6 +127,7 @@ pub enum Command {
     Rate(RateArgs),
     Partition(PartitionArgs),
     Apply(ApplyArgs),
+    Update(UpdateArgs),
     List(ListArgs),
     Status(StatusArgs),
     Stop(StopArgs),

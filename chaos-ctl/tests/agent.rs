@@ -10,7 +10,7 @@ use chaos_proto::v1::disarm_request::Which;
 use chaos_proto::v1::{
     ArmRequest, ArmResponse, DescribeRequest, DescribeResponse, DisarmRequest, DisarmResponse,
     EndReason, Experiment, LineEngine, ListRequest, ListResponse, PrepareRequest, PrepareResponse,
-    State, WatchRequest, WatchResponse,
+    State, UpdateRequest, UpdateResponse, WatchRequest, WatchResponse,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -33,6 +33,7 @@ pub(crate) enum Call {
     Arm(String),
     Disarm(Which),
     List(bool),
+    Update(Box<UpdateRequest>),
     Watch { id: String, hold: bool },
 }
 
@@ -131,6 +132,7 @@ impl Agent {
                 | Call::Arm(_)
                 | Call::Disarm(_)
                 | Call::List(_)
+                | Call::Update(_)
                 | Call::Watch { .. } => None,
             })
             .collect();
@@ -281,6 +283,24 @@ impl AgentService for Service {
             }
         };
         Ok(Response::new(DisarmResponse { experiments }))
+    }
+
+    async fn update(
+        &self,
+        request: Request<UpdateRequest>,
+    ) -> Result<Response<UpdateResponse>, Status> {
+        let request = request.into_inner();
+        self.asked(Call::Update(Box::new(request.clone())));
+        let mut experiment = self
+            .known(&request.id)
+            .ok_or_else(|| unknown(&request.id))?;
+        if !request.rules.is_empty() {
+            experiment.rules = request.rules;
+        }
+        experiment.remaining = request.duration.or(experiment.remaining);
+        Ok(Response::new(UpdateResponse {
+            experiment: Some(experiment),
+        }))
     }
 
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {

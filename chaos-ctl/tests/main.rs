@@ -24,4 +24,5 @@ mod test_reorder;
 mod test_request;
 mod test_status;
 mod test_stop;
+mod test_update;
 mod test_usage;

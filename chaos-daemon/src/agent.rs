@@ -19,7 +19,9 @@ use tracing::{error, warn};
 
 use crate::{
     attach::{Heartbeat, Kernel},
-    engine::{Ending, Engine, EngineError, Experiment, Selector, Spec, SpecError, State, Target},
+    engine::{
+        Ending, Engine, EngineError, Experiment, Rule, Selector, Spec, SpecError, State, Target,
+    },
     expiry::Queue,
     targets::{Finder, TargetError},
 };
@@ -208,6 +210,19 @@ impl Core {
         let armed = self.engine.arm(id, Instant::now()).cloned();
         self.after(id, was.as_ref());
         Ok(armed?)
+    }
+
+    /// See [`Engine::update`].
+    pub fn update(
+        &mut self,
+        id: &str,
+        rules: Vec<Rule>,
+        time: Option<Duration>,
+    ) -> Result<Experiment, AgentError> {
+        let was = self.engine.state(id);
+        let updated = self.engine.update(id, rules, time, Instant::now()).cloned();
+        self.after(id, was.as_ref());
+        Ok(updated?)
     }
 
     /// Ends one experiment.

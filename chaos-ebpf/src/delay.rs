@@ -36,6 +36,16 @@ pub const fn quantile(table: &Quantiles, random: u64) -> u64 {
     low + ((high.saturating_sub(low) * within) >> 16)
 }
 
+/// A hold that ends no earlier than a time.
+#[inline(always)]
+pub const fn at_least(hold_ns: u64, now_ns: u64, not_before_ns: u64) -> u64 {
+    if now_ns + hold_ns < not_before_ns {
+        not_before_ns - now_ns
+    } else {
+        hold_ns
+    }
+}
+
 /// Departure of a packet that must not leave before its predecessor in the same flow.
 #[inline(always)]
 pub const fn in_order(departure_ns: u64, predecessor_ns: u64) -> u64 {
@@ -54,6 +64,13 @@ mod tests {
     #[test]
     fn constant_delay_ignores_chance() {
         assert_eq!(uniform(100, 0, u64::MAX), 100);
+    }
+
+    #[test]
+    fn nothing_leaves_before_its_time() {
+        assert_eq!(at_least(100, 1000, 0), 100);
+        assert_eq!(at_least(100, 1000, 1100), 100);
+        assert_eq!(at_least(100, 1000, 1250), 250);
     }
 
     #[test]

@@ -5,14 +5,14 @@
 
 use chaos_abi::rule::{PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP};
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
+pub(crate) const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// Tag of a VLAN.
 pub const ETHERTYPE_VLAN: u16 = 0x8100;
 /// Outer tag of two.
 pub const ETHERTYPE_QINQ: u16 = 0x88a8;
 
-const ETHERNET_LEN: usize = 14;
+pub(crate) const ETHERNET_LEN: usize = 14;
 const VLAN_LEN: usize = 4;
 const MAX_VLAN_TAGS: usize = 2;
 const IPV6_LEN: usize = 40;

@@ -15,6 +15,7 @@ pub mod choice;
 pub mod delay;
 pub mod filter;
 pub mod flow;
+pub mod glance;
 pub mod rate;
 pub mod shape;
 

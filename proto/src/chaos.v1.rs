@@ -416,6 +416,27 @@ pub struct ArmResponse {
     #[prost(message, optional, tag = "1")]
     pub experiment: ::core::option::Option<Experiment>,
 }
+/// What to change of an experiment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateRequest {
+    /// Id from Prepare.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// What the rules are from now on: as many as there were, each with the kind of fault that it had. Empty: they stay.
+    /// Pulses and ramps begin anew.
+    #[prost(message, repeated, tag = "2")]
+    pub rules: ::prost::alloc::vec::Vec<Rule>,
+    /// How long from now, or before arm: from arm. More than 0; from arm, at most 24 h in all. Unset: the deadline stays.
+    #[prost(message, optional, tag = "3")]
+    pub duration: ::core::option::Option<::prost_types::Duration>,
+}
+/// The experiment as changed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateResponse {
+    /// Its counters go on.
+    #[prost(message, optional, tag = "1")]
+    pub experiment: ::core::option::Option<Experiment>,
+}
 /// Which experiments to end.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DisarmRequest {
@@ -1060,6 +1081,29 @@ pub mod agent_service_client {
                 .insert(GrpcMethod::new("chaos.v1.AgentService", "Disarm"));
             self.inner.unary(req, path, codec).await
         }
+        /// Changes an experiment that has not ended: its rules, its time, or both. Each packet meets the rules as they were or
+        /// as they are, on every target or, after an error, on none.
+        pub async fn update(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateRequest>,
+        ) -> std::result::Result<tonic::Response<super::UpdateResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/chaos.v1.AgentService/Update",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("chaos.v1.AgentService", "Update"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Running and prepared experiments, newest first; with include_ended also the last 100 ended.
         pub async fn list(
             &mut self,
@@ -1147,6 +1191,12 @@ pub mod agent_service_server {
             &self,
             request: tonic::Request<super::DisarmRequest>,
         ) -> std::result::Result<tonic::Response<super::DisarmResponse>, tonic::Status>;
+        /// Changes an experiment that has not ended: its rules, its time, or both. Each packet meets the rules as they were or
+        /// as they are, on every target or, after an error, on none.
+        async fn update(
+            &self,
+            request: tonic::Request<super::UpdateRequest>,
+        ) -> std::result::Result<tonic::Response<super::UpdateResponse>, tonic::Status>;
         /// Running and prepared experiments, newest first; with include_ended also the last 100 ended.
         async fn list(
             &self,
@@ -1405,6 +1455,51 @@ pub mod agent_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DisarmSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/chaos.v1.AgentService/Update" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateSvc<T: AgentService>(pub Arc<T>);
+                    impl<
+                        T: AgentService,
+                    > tonic::server::UnaryService<super::UpdateRequest>
+                    for UpdateSvc<T> {
+                        type Response = super::UpdateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AgentService>::update(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -150,7 +150,11 @@ fn nothing_passes_a_partition_and_everything_passes_after_it() {
     let other = scenario.lab.host("other").unwrap();
     for family in Family::BOTH {
         let ping = |from, to| {
-            let times = ping_rtt(from, to, Series::new(5, 20)).unwrap();
+            let series = Series {
+                patience: Duration::from_secs(1),
+                ..Series::new(5, 20)
+            };
+            let times = ping_rtt(from, to, series).unwrap();
             times.iter().flatten().count()
         };
         let peer = scenario.peer.address(family);

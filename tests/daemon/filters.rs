@@ -1,6 +1,9 @@
 //! Filters: what they match is delayed, and what they do not match does not notice.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use chaos_tests::{
     lab::{Family, Host},
@@ -43,6 +46,17 @@ fn icmp(from: &Host, to: &Host, family: Family) -> Vec<Duration> {
         .expect("every echo request is answered")
 }
 
+/// Measures side by side; gives what each measured.
+fn at_once<const N: usize>(
+    measures: [&(dyn Fn() -> Vec<Duration> + Sync); N],
+) -> [Vec<Duration>; N] {
+    thread::scope(|scope| {
+        measures
+            .map(|measure| scope.spawn(measure))
+            .map(|measuring| measuring.join().unwrap())
+    })
+}
+
 #[test]
 fn by_protocol() {
     requires!(root);
@@ -50,11 +64,11 @@ fn by_protocol() {
     let (target, peer) = (&scenario.target, &scenario.peer);
     for family in Family::BOTH {
         let measure = || {
-            [
-                udp(target, peer, family, 0),
-                tcp(target, peer, family),
-                icmp(target, peer, family),
-            ]
+            at_once([
+                &|| udp(target, peer, family, 0),
+                &|| tcp(target, peer, family),
+                &|| icmp(target, peer, family),
+            ])
         };
         let before = measure();
         for (matched, proto) in ["udp", "tcp", "icmp"].iter().enumerate() {
@@ -78,7 +92,8 @@ fn by_port() {
     let scenario = Scenario::new("filter-port");
     let (target, peer) = (&scenario.target, &scenario.peer);
     for family in Family::BOTH {
-        let measure = || [7000, 7005, 7009, 7011].map(|port| udp(target, peer, family, port));
+        let to = |port| udp(target, peer, family, port);
+        let measure = || at_once([&|| to(7000), &|| to(7005), &|| to(7009), &|| to(7011)]);
         let (before, during, _) =
             scenario.compare("delay 100ms --proto udp --port 7000,7005-7009", measure);
         for index in 0..3 {
@@ -100,8 +115,8 @@ fn by_peer() {
     let scenario = Scenario::new("filter-peer");
     let other = scenario.lab.host("other").unwrap();
     for family in Family::BOTH {
-        let measure =
-            || [&scenario.peer, &other].map(|host| udp(&scenario.target, host, family, 0));
+        let to = |host| udp(&scenario.target, host, family, 0);
+        let measure = || at_once([&|| to(&scenario.peer), &|| to(&other)]);
         let address = scenario.peer.address(family);
         // A host, a network around the peer and not the other (.2 and .3 of a /31), and one that matches nobody.
         let networks = of(

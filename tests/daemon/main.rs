@@ -19,4 +19,5 @@ mod loss;
 mod scenario;
 mod selectors;
 mod target_gone;
+mod update;
 mod when_it_dies;

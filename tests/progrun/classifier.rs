@@ -5,7 +5,7 @@ use chaos_abi::{
     counters::Counters,
     maps::{PROGRAM_EGRESS, PROGRAM_INGRESS},
     rule::{EGRESS, FAULT_DELAY, FAULT_LOSS, INGRESS, PEER, PeerKey, Rule, Window},
-    target::Target,
+    target::{Target, Wanted},
 };
 use chaos_daemon::attach::{Heartbeat, Object, Plain};
 use chaos_tests::progrun::{Packet, Run, run};
@@ -49,6 +49,7 @@ impl Classifier {
             let position = usize::try_from(classifier.target.rule_count).unwrap();
             classifier.target.rules[position] = slot;
             classifier.target.rule_count += 1;
+            Wanted::add(&mut classifier.target.wanted, rule);
             classifier
                 .object
                 .maps

@@ -11,7 +11,7 @@ use chaos_proto::v1::agent_service_client::AgentServiceClient;
 use chaos_proto::v1::disarm_request::Which;
 use chaos_proto::v1::{
     ArmRequest, DescribeRequest, DescribeResponse, DisarmRequest, Experiment, ListRequest,
-    PrepareRequest, WatchRequest, WatchResponse,
+    PrepareRequest, UpdateRequest, WatchRequest, WatchResponse,
 };
 use tonic::transport::Channel;
 use tonic::{Response, Status, Streaming};
@@ -69,6 +69,13 @@ impl Agent {
         let mut service = self.service.clone();
         let request = ArmRequest { id: id.to_owned() };
         let answer = self.answer(ANSWER_WITHIN, service.arm(request)).await?;
+        answer.experiment.ok_or(ClientError::Incomplete)
+    }
+
+    /// Changes an experiment that has not ended.
+    pub async fn update(&self, request: UpdateRequest) -> Result<Experiment, ClientError> {
+        let mut service = self.service.clone();
+        let answer = self.answer(PREPARE_WITHIN, service.update(request)).await?;
         answer.experiment.ok_or(ClientError::Incomplete)
     }
 

@@ -12,6 +12,7 @@ pub mod rate;
 pub mod reorder;
 pub mod status;
 pub mod stop;
+pub mod update;
 
 use crate::arguments::{ExperimentArgs, FaultArgs};
 use crate::cli::Command;
@@ -32,6 +33,7 @@ impl Command {
             Self::Rate(arguments) => arguments.run(address, output).await,
             Self::Partition(arguments) => arguments.run(address, output).await,
             Self::Apply(arguments) => arguments.run(address, output).await,
+            Self::Update(arguments) => arguments.run(address, output).await,
             Self::List(arguments) => arguments.run(&Agent::connect(address).await?, output).await,
             Self::Status(arguments) => arguments.run(&Agent::connect(address).await?, output).await,
             Self::Stop(arguments) => arguments.run(&Agent::connect(address).await?, output).await,

@@ -25,7 +25,7 @@ pub struct PartitionArgs {
 }
 
 /// In a file, `partition: {}`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartitionFault {}
 

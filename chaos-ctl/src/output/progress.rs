@@ -32,10 +32,9 @@ impl Progress {
             words::targets(armed.targets.len()),
             time_in_words(duration),
         ));
-        let bar = output.draws().then(|| {
-            let length = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-            ProgressBar::new(length).with_style(style())
-        });
+        let bar = output
+            .draws()
+            .then(|| ProgressBar::new(length(armed)).with_style(style()));
         Self {
             output,
             bar,
@@ -55,8 +54,11 @@ impl Progress {
     /// Takes note of news.
     pub fn update(&mut self, experiment: &Experiment) {
         let left = from_wire(experiment.remaining.as_ref());
+        // It may have been given more time.
+        self.next_line = self.next_line.max(left.saturating_sub(LINE_EVERY));
         if let Some(bar) = &self.bar {
             let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            bar.set_length(length(experiment));
             bar.set_position(bar.length().unwrap_or_default().saturating_sub(left_ms));
             bar.set_message(news(experiment, left));
         } else if left <= self.next_line && !left.is_zero() {
@@ -92,6 +94,12 @@ impl Progress {
             None => say(self.output),
         }
     }
+}
+
+/// Of the bar, in milliseconds.
+fn length(experiment: &Experiment) -> u64 {
+    let duration = from_wire(experiment.duration.as_ref());
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn news(experiment: &Experiment, left: Duration) -> String {

@@ -115,6 +115,18 @@ impl AgentService for Service {
         }))
     }
 
+    async fn update(
+        &self,
+        request: Request<v1::UpdateRequest>,
+    ) -> Result<Response<v1::UpdateResponse>, Status> {
+        let (id, rules, time) =
+            request::update(request.into_inner()).map_err(|error| status::of_request(&error))?;
+        let updated = ask(&self.agent, move |core| core.update(&id, rules, time)).await?;
+        Ok(Response::new(v1::UpdateResponse {
+            experiment: Some(self.experiment(&updated)),
+        }))
+    }
+
     async fn disarm(
         &self,
         request: Request<v1::DisarmRequest>,

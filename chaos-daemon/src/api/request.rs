@@ -39,14 +39,9 @@ pub(super) fn spec(
     request: v1::PrepareRequest,
     default_grace: Duration,
 ) -> Result<Spec, RequestError> {
-    let rules = request
-        .rules
-        .into_iter()
-        .map(rule)
-        .collect::<Result<_, _>>()?;
     Ok(Spec {
         selector: selector(request.selector)?,
-        rules,
+        rules: rules(request.rules)?,
         duration: time(
             "the duration",
             request.duration.ok_or(RequestError::Missing("duration"))?,
@@ -57,6 +52,20 @@ pub(super) fn spec(
             .map_or(Ok(default_grace), |grace| time("the grace period", grace))?,
         seed: request.seed.unwrap_or_else(random),
     })
+}
+
+/// What an update changes: the experiment, its rules, its time from now.
+pub(super) fn update(
+    request: v1::UpdateRequest,
+) -> Result<(String, Vec<Rule>, Option<Duration>), RequestError> {
+    let duration = request.duration;
+    Ok((
+        request.id,
+        rules(request.rules)?,
+        duration
+            .map(|duration| time("the duration", duration))
+            .transpose()?,
+    ))
 }
 
 /// A name that people can say and type, such as `delay-3f9a1c`, and that is free.
@@ -115,6 +124,10 @@ fn selector(selector: Option<v1::Selector>) -> Result<Selector, RequestError> {
         at,
         interface: non_empty(interface),
     })
+}
+
+fn rules(rules: Vec<v1::Rule>) -> Result<Vec<Rule>, RequestError> {
+    rules.into_iter().map(rule).collect()
 }
 
 fn rule(rule: v1::Rule) -> Result<Rule, RequestError> {

@@ -45,8 +45,14 @@ fn code(error: &AgentError) -> Code {
         },
         AgentError::Engine(error) => match error {
             EngineError::NoSuchExperiment { .. } => Code::NotFound,
-            EngineError::AlreadyArmed { .. } | EngineError::Arm { .. } => Code::FailedPrecondition,
-            EngineError::Datapath { source, .. } => datapath_code(source),
+            EngineError::Spec(_) | EngineError::OtherFaults { .. } => Code::InvalidArgument,
+            EngineError::AlreadyArmed { .. }
+            | EngineError::Over { .. }
+            | EngineError::UpdateBroke { .. }
+            | EngineError::Arm { .. } => Code::FailedPrecondition,
+            EngineError::Datapath { source, .. } | EngineError::Update { source, .. } => {
+                datapath_code(source)
+            }
         },
     }
 }

@@ -267,27 +267,24 @@ impl Attacher {
 
 impl Attached {
     pub(super) fn new(number: u32, target: &Target) -> Self {
-        Self {
-            number,
-            netns: target.netns.clone(),
-            interface: target.interface.clone(),
-            ifindex: target.ifindex,
-            had_clsact: false,
-            entries: [None, None],
-            lines: [None, None],
-            rules: Vec::new(),
-            longest: Duration::ZERO,
-        }
+        Self::at(number, &target.netns, &target.interface, target.ifindex)
     }
 
     /// The same place with nothing on it.
     fn without_parts(&self) -> Self {
         Self {
-            number: self.number,
-            netns: self.netns.clone(),
-            interface: self.interface.clone(),
-            ifindex: self.ifindex,
             had_clsact: self.had_clsact,
+            ..Self::at(self.number, &self.netns, &self.interface, self.ifindex)
+        }
+    }
+
+    fn at(number: u32, netns: &Netns, interface: &str, ifindex: u32) -> Self {
+        Self {
+            number,
+            netns: netns.clone(),
+            interface: interface.to_owned(),
+            ifindex,
+            had_clsact: false,
             entries: [None, None],
             lines: [None, None],
             rules: Vec::new(),

@@ -16,7 +16,7 @@ use tracing::warn;
 
 use super::{
     attached::{Attached, Attacher, kernel},
-    loader::{Object, Plain, monotonic_ns},
+    loader::{self, Object, Plain, monotonic_ns},
     rules::{self, Placed, Slots},
     sweep::Leftover,
 };
@@ -44,6 +44,8 @@ pub struct Kernel {
 struct Installed {
     key: Key,
     rules: Vec<Placed>,
+    /// What is to take over from them, one for each.
+    staged: Vec<Placed>,
 }
 
 impl Kernel {
@@ -141,6 +143,8 @@ impl Kernel {
         };
         for (to, from) in target.rules.iter_mut().zip(&attached.rules) {
             *to = *from;
+            let Plain(rule) = self.object.maps.rules.get(from, 0).map_err(kernel)?;
+            abi::Wanted::add(&mut target.wanted, &rule);
         }
         self.object
             .maps
@@ -183,9 +187,7 @@ impl Kernel {
         if let Err(error) = self.publish(key) {
             warn!(%error, "could not take rules off a target; they are disarmed");
         }
-        for placed in installed {
-            rules::take_back(&mut self.object.maps, &mut self.slots, placed);
-        }
+        self.erase(installed);
         self.detach_if_unused(key);
     }
 }
@@ -202,6 +204,7 @@ impl Datapath for Kernel {
         let mut written = Vec::with_capacity(spec.rules.len());
         let result = self
             .write_rules(key, target, spec, &mut written)
+            .and_then(|()| self.list(key, &written))
             .and_then(|()| self.publish(key));
         if let Err(error) = result {
             self.take_back(key, &written);
@@ -217,9 +220,92 @@ impl Datapath for Kernel {
             Installed {
                 key,
                 rules: written,
+                staged: Vec::new(),
             },
         );
         Ok(id)
+    }
+
+    fn stage(
+        &mut self,
+        installation: Installation,
+        target: &Target,
+        spec: &Spec,
+    ) -> Result<(), DatapathError> {
+        // The lines must hold packets for as long as the new rules ask for, beside what they hold already.
+        let key = self.attach(target, spec)?;
+        let mut staged = Vec::with_capacity(spec.rules.len());
+        let written = self.write_rules(key, target, spec, &mut staged);
+        if written.is_err() {
+            self.erase(&staged);
+            return written;
+        }
+        if let Some(installed) = self.installed.get_mut(&installation) {
+            installed.staged = staged;
+        }
+        Ok(())
+    }
+
+    fn switch(
+        &mut self,
+        installations: &[Installation],
+        time: Option<Duration>,
+    ) -> Result<(), DatapathError> {
+        let window = time.map_or_else(Window::default, |time| window(monotonic_ns(), time));
+        for id in installations {
+            let Some(installed) = self.installed.get_mut(id) else {
+                continue;
+            };
+            // Nothing is staged for a target that has gone.
+            for (next, earlier) in installed.staged.iter_mut().zip(&installed.rules) {
+                rules::follow(&mut self.object.maps, next, earlier, window).map_err(kernel)?;
+                next.before = rules::counters(&self.object.maps, earlier);
+            }
+            if installed.staged.is_empty() {
+                continue;
+            }
+            // From here on, what is staged is what it was.
+            std::mem::swap(&mut installed.staged, &mut installed.rules);
+            let key = installed.key;
+            if let Some(attached) = self.attached.get_mut(&key) {
+                for slot in &mut attached.rules {
+                    let is_old = |placed: &Placed| placed.slot == *slot;
+                    if let Some(position) = installed.staged.iter().position(is_old) {
+                        *slot = installed.rules[position].slot;
+                    }
+                }
+            }
+            self.publish(key)?;
+        }
+        loader::wait_for_programs();
+        for id in installations {
+            self.take_over(*id);
+        }
+        Ok(())
+    }
+
+    fn unstage(&mut self, installations: &[Installation]) {
+        for id in installations {
+            if let Some(installed) = self.installed.get_mut(id) {
+                let staged = std::mem::take(&mut installed.staged);
+                self.erase(&staged);
+            }
+        }
+    }
+
+    fn extend(
+        &mut self,
+        installations: &[Installation],
+        time: Duration,
+    ) -> Result<(), DatapathError> {
+        let Window { deadline_ns, .. } = window(monotonic_ns(), time);
+        for installed in installations.iter().filter_map(|id| self.installed.get(id)) {
+            for placed in &installed.rules {
+                rules::set_deadline(&mut self.object.maps, placed.slot, deadline_ns)
+                    .map_err(kernel)?;
+            }
+        }
+        Ok(())
     }
 
     fn arm(
@@ -227,12 +313,7 @@ impl Datapath for Kernel {
         installations: &[Installation],
         duration: Duration,
     ) -> Result<(), DatapathError> {
-        let start_ns = monotonic_ns();
-        let window = Window {
-            start_ns,
-            deadline_ns: start_ns.saturating_add(rules::nanoseconds(duration)),
-        };
-        self.set_windows(installations, window)
+        self.set_windows(installations, window(monotonic_ns(), duration))
     }
 
     fn disarm(&mut self, installations: &[Installation]) {
@@ -243,7 +324,8 @@ impl Datapath for Kernel {
 
     fn remove(&mut self, installations: Vec<Installation>) {
         for id in installations {
-            if let Some(Installed { key, rules }) = self.installed.remove(&id) {
+            if let Some(Installed { key, rules, staged }) = self.installed.remove(&id) {
+                self.erase(&staged);
                 self.take_back(key, &rules);
             }
         }
@@ -257,7 +339,7 @@ impl Datapath for Kernel {
         slots
             .into_iter()
             .flatten()
-            .map(|placed| rules::counters(&self.object.maps, placed.slot))
+            .map(|placed| rules::counters(&self.object.maps, placed))
             .collect()
     }
 
@@ -290,23 +372,56 @@ impl Kernel {
         spec: &Spec,
         written: &mut Vec<Placed>,
     ) -> Result<(), DatapathError> {
-        let Some(attached) = self.attached.get_mut(&key) else {
-            return Err(DatapathError::TargetGone);
-        };
-        if attached.rules.len() + spec.rules.len() > MAX_RULES_PER_TARGET {
+        let attached = self.attached.get(&key).ok_or(DatapathError::TargetGone)?;
+        for (position, rule) in spec.rules.iter().enumerate() {
+            let seed = seed_of(spec.seed, target, position);
+            let (maps, slots) = (&mut self.object.maps, &mut self.slots);
+            written.push(rules::place(maps, slots, attached.number, rule, seed)?);
+        }
+        Ok(())
+    }
+
+    /// Adds rules to those of a target, for when it is published.
+    fn list(&mut self, key: Key, written: &[Placed]) -> Result<(), DatapathError> {
+        let attached = self.attached.get_mut(&key);
+        let attached = attached.ok_or(DatapathError::TargetGone)?;
+        if attached.rules.len() + written.len() > MAX_RULES_PER_TARGET {
             return Err(DatapathError::Full {
                 what: "rules on one target",
                 most: MAX_RULES_PER_TARGET,
             });
         }
-        for (position, rule) in spec.rules.iter().enumerate() {
-            let seed = seed_of(spec.seed, target, position);
-            let (maps, slots) = (&mut self.object.maps, &mut self.slots);
-            let placed = rules::place(maps, slots, attached.number, rule, seed)?;
-            attached.rules.push(placed.slot);
-            written.push(placed);
-        }
+        attached
+            .rules
+            .extend(written.iter().map(|placed| placed.slot));
         Ok(())
+    }
+
+    /// Adds what changed rules did to the counters of those that took over, and takes them away.
+    fn take_over(&mut self, id: Installation) {
+        let Some(installed) = self.installed.get_mut(&id) else {
+            return;
+        };
+        let changed = std::mem::take(&mut installed.staged);
+        for (next, earlier) in installed.rules.iter_mut().zip(&changed) {
+            next.before = rules::counters(&self.object.maps, earlier);
+        }
+        self.erase(&changed);
+    }
+
+    /// Takes away rules that no target has, or no longer has.
+    fn erase(&mut self, placed: &[Placed]) {
+        for placed in placed {
+            rules::take_back(&mut self.object.maps, &mut self.slots, placed);
+        }
+    }
+}
+
+/// From `now_ns` on, for so long.
+fn window(now_ns: u64, time: Duration) -> Window {
+    Window {
+        start_ns: now_ns,
+        deadline_ns: now_ns.saturating_add(rules::nanoseconds(time)),
     }
 }
 

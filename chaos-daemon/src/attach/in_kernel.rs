@@ -7,7 +7,7 @@ use crate::engine::{
     Choice, Connections, Delay, Direction, Fault, Filter, Ppm, Protocol, Rate, Rule, Side,
 };
 
-/// A rule of this target. What it needs from other maps is still missing: its table and its generation.
+/// A rule of this target. What it needs from other maps is still missing: its table and its identity.
 pub(super) fn in_kernel(target: u32, rule: &Rule, seed: u64) -> abi::Rule {
     let mut out = abi::Rule {
         seed,

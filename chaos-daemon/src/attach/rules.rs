@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use super::{
     attached::kernel,
     in_kernel::in_kernel,
-    loader::{Maps, Plain},
+    loader::{Maps, Plain, monotonic_ns},
     quantiles::{self, Tables},
 };
 use crate::engine::{DatapathError, Fault, Rule};
@@ -26,7 +26,7 @@ use crate::engine::{DatapathError, Fault, Rule};
 pub(super) struct Slots {
     free: Vec<u32>,
     next: u32,
-    generation: u32,
+    rules_made: u64,
     tables: Tables,
 }
 
@@ -62,6 +62,8 @@ pub(super) struct Placed {
     pub(super) slot: u32,
     pub(super) rule: Rule,
     table: Option<u32>,
+    /// What it did before it was changed.
+    pub(super) before: Counters,
 }
 
 /// Writes a rule into a free slot, disarmed and with its counters at zero.
@@ -76,14 +78,15 @@ pub(super) fn place(
     let number = table.is_some().then(|| slots.tables.take()).transpose()?;
     let slot = slots.take();
     let slot = slot.inspect_err(|_| slots.give_back_table(number))?;
+    slots.rules_made += 1;
     let placed = Placed {
         slot,
         rule: rule.clone(),
         table: number,
+        before: Counters::default(),
     };
-    slots.generation = slots.generation.wrapping_add(1);
     let mut kernel_rule = in_kernel(target, rule, seed);
-    kernel_rule.generation = slots.generation;
+    kernel_rule.identity = slots.rules_made;
     if let (Some(number), Some(table)) = (number, table) {
         kernel_rule.table = number + 1;
         if let Err(error) = maps.tables.set(number, Plain(table), 0) {
@@ -141,6 +144,39 @@ fn peers(rule: &Rule) -> [(&[IpNet], u32); 2] {
     [(&filter.peers, PEER), (&filter.exceptions, EXCEPTION)]
 }
 
+/// From the moment that a rule is told of its earlier form to the last packet that this one takes.
+const SWITCHING_NS: u64 = 10_000_000;
+
+/// Prepares a rule to take over from an earlier form of it, and to act in `window`: it remembers what that one did, and
+/// lets nothing overtake what that one holds.
+pub(super) fn follow(
+    maps: &mut Maps,
+    placed: &Placed,
+    earlier: &Placed,
+    window: Window,
+) -> Result<(), MapError> {
+    let memory = maps.memories.get(&earlier.slot, 0)?;
+    maps.memories.set(placed.slot, memory, 0)?;
+    let Plain(before) = maps.rules.get(&earlier.slot, 0)?;
+    let Plain(mut kernel_rule) = maps.rules.get(&placed.slot, 0)?;
+    kernel_rule.identity = before.identity;
+    let may_hold = before.fault == abi::FAULT_DELAY && window.deadline_ns != 0;
+    if may_hold && before.flags & abi::REORDERS == 0 {
+        // Of a delay that varies, the kernel knows when each flow's last packet leaves.
+        if before.varies() {
+            kernel_rule.flags |= abi::FOLLOWS;
+        }
+        let last_ns = if before.varies() {
+            0
+        } else {
+            monotonic_ns() + before.delay_ns + SWITCHING_NS
+        };
+        kernel_rule.not_before_ns = before.not_before_ns.max(last_ns);
+    }
+    maps.rules.set(placed.slot, Plain(kernel_rule), 0)?;
+    set_window(maps, placed.slot, window)
+}
+
 /// Lets a rule act from now to its deadline, or not at all where both are 0.
 pub(super) fn set_window(maps: &mut Maps, slot: u32, window: Window) -> Result<(), MapError> {
     let not_yet = Window {
@@ -151,10 +187,20 @@ pub(super) fn set_window(maps: &mut Maps, slot: u32, window: Window) -> Result<(
     maps.windows.set(slot, Plain(window), 0)
 }
 
-/// Sum over all CPUs.
-pub(super) fn counters(maps: &Maps, slot: u32) -> Counters {
-    let mut sum = Counters::default();
-    if let Ok(values) = maps.counters.get(&slot, 0) {
+/// Moves the deadline of a rule that acts, which it does all the while.
+pub(super) fn set_deadline(maps: &mut Maps, slot: u32, deadline_ns: u64) -> Result<(), MapError> {
+    let Plain(window) = maps.windows.get(&slot, 0)?;
+    let window = Window {
+        deadline_ns,
+        ..window
+    };
+    maps.windows.set(slot, Plain(window), 0)
+}
+
+/// What a rule did, and its earlier forms: the sum over all CPUs.
+pub(super) fn counters(maps: &Maps, placed: &Placed) -> Counters {
+    let mut sum = placed.before;
+    if let Ok(values) = maps.counters.get(&placed.slot, 0) {
         for Plain(of_cpu) in values.iter() {
             sum += of_cpu;
         }

@@ -84,6 +84,32 @@ pub trait Datapath {
     /// Puts the rules of `spec` in place on one target, disarmed. On error nothing of it stays.
     fn install(&mut self, target: &Target, spec: &Spec) -> Result<Installation, DatapathError>;
 
+    /// Puts other rules in place beside those of an installation, disarmed. On error none of them stays.
+    fn stage(
+        &mut self,
+        installation: Installation,
+        target: &Target,
+        spec: &Spec,
+    ) -> Result<(), DatapathError>;
+
+    /// Lets what was staged take over from what was there, which is taken away; counters go on. It acts for so long from
+    /// now, or does not yet act.
+    fn switch(
+        &mut self,
+        installations: &[Installation],
+        time: Option<Duration>,
+    ) -> Result<(), DatapathError>;
+
+    /// Takes away what was staged.
+    fn unstage(&mut self, installations: &[Installation]);
+
+    /// Moves the deadline of rules that act to so long from now.
+    fn extend(
+        &mut self,
+        installations: &[Installation],
+        time: Duration,
+    ) -> Result<(), DatapathError>;
+
     /// Lets rules act for so long from now.
     fn arm(
         &mut self,

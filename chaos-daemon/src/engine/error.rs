@@ -155,6 +155,43 @@ pub enum EngineError {
         /// As asked for.
         id: String,
     },
+    /// It is over.
+    #[error("experiment {id} has ended: start another one")]
+    Over {
+        /// As asked for.
+        id: String,
+    },
+    /// An update that is another experiment.
+    #[error(
+        "an update changes what the rules of {id} say ({there}), not what they are ({asked}): start another experiment beside it"
+    )]
+    OtherFaults {
+        /// As asked for.
+        id: String,
+        /// Kinds of its faults.
+        there: String,
+        /// Kinds of the faults that were asked for.
+        asked: String,
+    },
+    /// What was asked for instead makes no sense.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A changed rule could not be put in place; the old ones act on.
+    #[error("cannot update {target}: {source}; nothing was changed")]
+    Update {
+        /// Name of the target.
+        target: String,
+        /// The reason.
+        source: DatapathError,
+    },
+    /// The kernel refused in the middle; the experiment has ended.
+    #[error("cannot update {id}: {detail}; it was taken away")]
+    UpdateBroke {
+        /// As asked for.
+        id: String,
+        /// The reason.
+        detail: String,
+    },
     /// A rule could not be put in place; nothing of the experiment is.
     #[error("cannot prepare {target}: {source}; nothing was applied")]
     Datapath {

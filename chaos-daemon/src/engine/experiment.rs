@@ -8,7 +8,7 @@ use super::{
     HEALTH_INTERVAL, PREPARED_LIFETIME,
     datapath::Installation,
     fault::Counters,
-    spec::{Spec, Target},
+    spec::{Rule, Spec, Target},
 };
 
 /// Where an experiment is in its life.
@@ -122,6 +122,29 @@ impl Experiment {
         self.state = State::Armed;
         self.deadline = now + self.spec.duration;
         self.unheld_since = now;
+    }
+
+    /// What it is to do, with other rules, where any are given, and so long from `now`.
+    pub(super) fn changed(&self, rules: Vec<Rule>, time: Option<Duration>, now: Instant) -> Spec {
+        let mut spec = self.spec.clone();
+        if !rules.is_empty() {
+            spec.rules = rules;
+        }
+        if let Some(time) = time {
+            let passed = self.spec.duration.saturating_sub(self.remaining(now));
+            // It is said to people.
+            let passed =
+                Duration::from_millis(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
+            spec.duration = passed.saturating_add(time);
+        }
+        spec
+    }
+
+    pub(super) fn update(&mut self, spec: Spec, deadline: Option<Instant>) {
+        self.spec = spec;
+        if let Some(deadline) = deadline {
+            self.deadline = deadline;
+        }
     }
 
     pub(super) fn ended(&mut self, ending: Ending) {

@@ -103,6 +103,61 @@ impl<D: Datapath> Engine<D> {
         Ok(&self.live[index])
     }
 
+    /// Changes an experiment that has not ended: its rules, where any are given, and how long it goes on from `now`.
+    pub fn update(
+        &mut self,
+        id: &str,
+        rules: Vec<Rule>,
+        time: Option<Duration>,
+        now: Instant,
+    ) -> Result<&Experiment, EngineError> {
+        let Ok(index) = self.position(id) else {
+            self.find(id)?;
+            return Err(EngineError::Over { id: id.to_owned() });
+        };
+        let experiment = &self.live[index];
+        let spec = experiment.changed(rules, time, now);
+        if time == Some(Duration::ZERO) {
+            return Err(SpecError::Duration(Duration::ZERO).into());
+        }
+        spec.check()?;
+        let (there, asked) = (experiment.spec.faults(), spec.faults());
+        if there != asked {
+            return Err(EngineError::OtherFaults {
+                id: id.to_owned(),
+                there,
+                asked,
+            });
+        }
+        let installations: Vec<Installation> = experiment.installations().collect();
+        let is_armed = experiment.state == State::Armed;
+        let left = is_armed.then(|| time.unwrap_or_else(|| experiment.remaining(now)));
+        let done = if spec.rules == experiment.spec.rules {
+            left.map_or(Ok(()), |left| self.datapath.extend(&installations, left))
+        } else {
+            self.stage(index, &spec)?;
+            self.datapath.switch(&installations, left)
+        };
+        if let Err(source) = done {
+            let detail = source.to_string();
+            self.end(
+                index,
+                Ending {
+                    reason: EndReason::Failed,
+                    detail: detail.clone(),
+                },
+            );
+            return Err(EngineError::UpdateBroke {
+                id: id.to_owned(),
+                detail,
+            });
+        }
+        self.live[index].update(spec, left.map(|left| now + left));
+        info!(id, "experiment updated");
+        self.count(index);
+        Ok(&self.live[index])
+    }
+
     /// Ends an experiment, if it has not ended yet.
     pub fn stop(&mut self, id: &str, ending: Ending) -> Result<&Experiment, EngineError> {
         if let Ok(index) = self.position(id) {
@@ -180,6 +235,22 @@ impl<D: Datapath> Engine<D> {
     /// Gives the kernel back, when all is over.
     pub fn into_datapath(self) -> D {
         self.datapath
+    }
+
+    /// Puts changed rules in place on all targets that are there, or on none.
+    fn stage(&mut self, index: usize, spec: &Spec) -> Result<(), EngineError> {
+        let mut staged = Vec::new();
+        for hit in self.live[index].hits.iter().filter(|hit| !hit.gone) {
+            if let Err(source) = self.datapath.stage(hit.installation, &hit.target, spec) {
+                self.datapath.unstage(&staged);
+                return Err(EngineError::Update {
+                    target: hit.target.name.clone(),
+                    source,
+                });
+            }
+            staged.push(hit.installation);
+        }
+        Ok(())
     }
 
     fn look_at_health(&mut self, index: usize, now: Instant) {

@@ -102,6 +102,12 @@ impl Spec {
         self.rules.iter().any(|rule| rule.fault.holds())
     }
 
+    /// Kinds of its faults, in order.
+    pub fn faults(&self) -> String {
+        let names: Vec<&str> = self.rules.iter().map(|rule| rule.fault.name()).collect();
+        names.join(", ")
+    }
+
     /// Checks what the types do not.
     pub fn check(&self) -> Result<(), SpecError> {
         if self.rules.is_empty() || self.rules.len() > MOST_RULES {

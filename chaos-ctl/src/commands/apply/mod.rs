@@ -4,9 +4,10 @@ mod file;
 
 use std::path::{Path, PathBuf};
 
+use chaos_proto::v1::{Rule, Selector};
 use clap::Args;
 
-use crate::arguments::{TimingArgs, request};
+use crate::arguments::{FileTiming, TimingArgs, request};
 use crate::client::{Address, Agent};
 use crate::error::{CommandError, ErrorKind};
 use crate::experiment;
@@ -51,32 +52,49 @@ Examples:
 
 impl ApplyArgs {
     pub(super) async fn run(&self, address: &Address, output: Output) -> Result<(), CommandError> {
-        let (name, base) = if self.file == Path::new("-") {
-            ("standard input".to_owned(), Path::new(""))
-        } else {
-            let base = self.file.parent().unwrap_or(Path::new(""));
-            (self.file.display().to_string(), base)
-        };
-        let text = self.read().map_err(|source| {
-            let error = FileError::Read {
-                file: name.clone(),
-                source,
-            };
-            CommandError::new(ErrorKind::Failed, error)
-        })?;
-        let file = ExperimentFile::parse(&name, &text)?;
-        let rules = file.rules(&name, base)?;
-        let selector = file.selector(base).to_wire()?;
-        let request = request(selector, rules, &self.timing, &file.timing());
+        let described = read(&self.file)?;
+        let request = request(
+            described.selector,
+            described.rules,
+            &self.timing,
+            &described.timing,
+        );
         let agent = Agent::connect(address).await?;
         experiment::run(&agent, request, output).await
     }
+}
 
-    fn read(&self) -> std::io::Result<String> {
-        if self.file == Path::new("-") {
-            std::io::read_to_string(std::io::stdin())
-        } else {
-            std::fs::read_to_string(&self.file)
-        }
-    }
+/// What an experiment file describes.
+pub(super) struct Described {
+    pub(super) selector: Selector,
+    pub(super) rules: Vec<Rule>,
+    timing: FileTiming,
+}
+
+/// Reads an experiment file, or standard input where it is `-`.
+pub(super) fn read(file: &Path) -> Result<Described, CommandError> {
+    let (name, base) = if file == Path::new("-") {
+        ("standard input".to_owned(), Path::new(""))
+    } else {
+        let base = file.parent().unwrap_or(Path::new(""));
+        (file.display().to_string(), base)
+    };
+    let text = if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    let text = text.map_err(|source| {
+        let error = FileError::Read {
+            file: name.clone(),
+            source,
+        };
+        CommandError::new(ErrorKind::Failed, error)
+    })?;
+    let file = ExperimentFile::parse(&name, &text)?;
+    Ok(Described {
+        rules: file.rules(&name, base)?,
+        selector: file.selector(base).to_wire()?,
+        timing: file.timing(),
+    })
 }

@@ -47,6 +47,16 @@ impl<'a> Linear<'a> {
         }
     }
 
+    /// The same, with nothing known of what is there.
+    #[inline(always)]
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            ctx: self.ctx,
+            start: self.ctx.data(),
+            end: self.ctx.data_end(),
+        }
+    }
+
     #[inline(always)]
     fn at<T: Copy>(&self, offset: usize) -> Option<T> {
         let mut at = self.start + offset;

@@ -28,7 +28,7 @@ use chaos_ebpf::{
     chance, choice, delay,
     filter::{self, Direction},
     flow::Flow,
-    rate, shape,
+    glance, rate, shape,
 };
 
 use crate::{
@@ -121,8 +121,17 @@ pub(crate) fn decide(
     if target.rule_count == 0 {
         return None;
     }
+    let way = match direction {
+        Direction::Egress => EGRESS_LINE,
+        Direction::Ingress => INGRESS_LINE,
+    };
+    let linear = Linear::of(ctx);
+    if !glance::may_take(&target.wanted[way], &linear) {
+        return None;
+    }
     let packet = packet()?;
-    packet.flow = Flow::parse(&Linear::of(ctx))?;
+    // Bounds anew: of the old ones the verifier would remember each way through the glance.
+    packet.flow = Flow::parse(&linear.again())?;
     packet.now = 0;
     packet.hold_ns = 0;
     packet.ordered = 0;
@@ -133,10 +142,7 @@ pub(crate) fn decide(
         ctx,
         number,
         direction,
-        way: match direction {
-            Direction::Egress => 0,
-            Direction::Ingress => 1,
-        },
+        way: way as u32,
         target,
         packet,
         drops: false,
@@ -162,10 +168,7 @@ pub(crate) fn decide(
     if packet.ordered != 0 {
         departure_ns = behind_predecessor(number, direction, &packet.flow, departure_ns);
     }
-    let near = target.lines[match direction {
-        Direction::Egress => EGRESS_LINE,
-        Direction::Ingress => INGRESS_LINE,
-    }];
+    let near = target.lines[way];
     Some((Verdict::Hold { near, departure_ns }, target, packet))
 }
 
@@ -215,7 +218,7 @@ fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
     }
     let mut of_flow = 0;
     if rule.flags & (NEW_CONNECTIONS | OLD_CONNECTIONS) != 0 || rule.choice == CHOICE_FIRST {
-        let known = remembered(rule, slot, &packet.flow)?;
+        let known = remembered(rule, &packet.flow)?;
         let is_new = known.is_new != 0;
         if (rule.flags & NEW_CONNECTIONS != 0 && !is_new)
             || (rule.flags & OLD_CONNECTIONS != 0 && is_new)
@@ -245,8 +248,9 @@ fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
             return Some(true);
         }
         FAULT_DELAY => {
-            packet.hold_ns += hold(rule, window, memory, packet.now, another);
-            packet.ordered |= u32::from(rule.flags & REORDERS == 0 && varies(rule));
+            let hold_ns = hold(rule, window, memory, packet.now, another);
+            packet.hold_ns += delay::at_least(hold_ns, packet.now, rule.not_before_ns);
+            packet.ordered |= u32::from(rule.flags & REORDERS == 0 && rule.varies());
             packet.delaying |= 1 << index;
         }
         FAULT_DUPLICATE if packet.copies < MAX_COPIES => {
@@ -275,7 +279,7 @@ fn limit(
     let rooms = if rule.flags & PER_FLOW == 0 {
         &mut memory.room_ns
     } else {
-        &mut remembered(rule, slot, &packet.flow)?.room_ns
+        &mut remembered(rule, &packet.flow)?.room_ns
     };
     let room_ns = &mut rooms[pass.way as usize % 2];
     let Some(turn) = rate::turn(rule, *room_ns, packet.now, packet.size.bytes) else {
@@ -286,12 +290,6 @@ fn limit(
     packet.hold_ns += turn.wait_ns;
     packet.delaying |= u32::from(turn.wait_ns != 0) << index;
     Some(false)
-}
-
-/// Whether packets of the rule are held for different times.
-#[inline(always)]
-fn varies(rule: &Rule) -> bool {
-    rule.jitter_ns | rule.ramp_ns != 0 || rule.table != 0
 }
 
 #[inline(always)]
@@ -334,11 +332,10 @@ fn next_position(memory: &mut Memory) -> u64 {
 
 /// What the rule remembers of the packet's connection, from now on if not yet.
 #[inline(always)]
-fn remembered(rule: &Rule, slot: u32, flow: &Flow) -> Option<&'static mut FlowMemory> {
+fn remembered(rule: &Rule, flow: &Flow) -> Option<&'static mut FlowMemory> {
     let key = FlowKey {
         hash: flow.connection(0),
-        slot,
-        generation: rule.generation,
+        rule: rule.identity,
     };
     let opens = flow.opens_connection();
     // SAFETY: as for `memory`.

@@ -6,10 +6,10 @@ use anyhow::{Context, Result, ensure};
 use aya::maps::lpm_trie::Key;
 use chaos_abi::{
     rule::{
-        EGRESS, FAULT_DELAY, FAULT_LOSS, HAS_PEERS, PEER, PROTOCOL_TCP, PROTOCOL_UDP, PeerKey,
-        Rule, Window,
+        EGRESS, FAULT_DELAY, FAULT_LOSS, HAS_PEERS, PEER, PORT_OF_EITHER, PROTOCOL_TCP,
+        PROTOCOL_UDP, PeerKey, PortRange, Rule, Window,
     },
-    target::Target,
+    target::{Target, Wanted},
 };
 use chaos_daemon::attach::{Heartbeat, Object, Plain};
 use chaos_tests::{
@@ -108,6 +108,19 @@ fn cases() -> Result<Vec<Case>> {
         delay_ns: 1_000_000,
         ..tcp()
     };
+    // The frame's port is 3000: it is another, and looks the same at a glance.
+    let mut other_port = Rule {
+        fault: FAULT_LOSS,
+        port_count: 1,
+        port_sides: PORT_OF_EITHER.into(),
+        ..tcp()
+    };
+    other_port.ports[0] = PortRange {
+        first: 3064,
+        last: 3064,
+        side: PORT_OF_EITHER,
+        reserved: 0,
+    };
     let case = |name, budget_ns, rules: &[Rule]| {
         Ok::<_, anyhow::Error>(Case {
             name,
@@ -137,6 +150,7 @@ fn cases() -> Result<Vec<Case>> {
         },
         case("1 rule, does not match", 12, &[other])?,
         case("16 rules, none matches", 40, &[other; 16])?,
+        case("16 rules, none matches, nearly", 40, &[other_port; 16])?,
         many,
         case("loss of 1 %, matches", 40, &[loss])?,
         case("delay, matches: the decision", 90, &[delay])?,
@@ -156,6 +170,7 @@ fn loaded(rules: &[Rule]) -> Result<Program> {
     for (slot, rule) in (0..).zip(rules) {
         target.rules[target.rule_count as usize] = slot;
         target.rule_count += 1;
+        Wanted::add(&mut target.wanted, rule);
         object.maps.rules.set(slot, Plain(*rule), 0)?;
         object.maps.windows.set(slot, Plain(armed), 0)?;
     }

@@ -1,0 +1,211 @@
+//! `chaosctl update`: changes an experiment while it runs.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chaos_proto::v1::selector::Where;
+use chaos_proto::v1::{Experiment, Rule, Selector, UpdateRequest};
+use clap::{Args, Subcommand};
+
+use super::apply;
+use super::corrupt::CorruptFault;
+use super::delay::DelayFault;
+use super::duplicate::DuplicateFault;
+use super::loss::LossFault;
+use super::partition::PartitionFault;
+use super::rate::RateFault;
+use super::reorder::ReorderFault;
+use crate::arguments::{FaultArgs, FilterArgs, ShapeArgs, rule, to_wire};
+use crate::client::{Address, Agent};
+use crate::error::{CommandError, ErrorKind};
+use crate::output::{Output, json, table, words};
+use crate::quantity::duration;
+
+/// Change a running experiment without a gap
+///
+/// Give its kind of fault with other numbers, or a file with other rules, or more or less time, or both. Each packet
+/// meets a rule as it was or as it is, never none; the counters go on, and so does the deadline, unless --duration is
+/// given. Packets that the old delay holds leave when they were to leave, and the new one lets none overtake them.
+///
+/// All options of the fault are given anew. Its filters stay as they are where none is given, and so does its pulse;
+/// where one is given, they are those that are given. Pulses and ramps begin anew. A fault does not become another, and
+/// targets stay: start another experiment for that.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, disable_help_subcommand = true)]
+pub struct UpdateArgs {
+    /// Id of the experiment, as `chaosctl list` shows it
+    #[arg(value_name = "ID")]
+    id: String,
+
+    /// How long the experiment goes on from now [default: until the deadline that it has]
+    ///
+    /// A number with its unit, such as 30s or 1m30s; above 0. From its beginning to its end it is at most 24h.
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    duration: Option<Duration>,
+
+    /// Take all rules from an experiment file; `-` reads standard input
+    ///
+    /// As many as the experiment has, with the same kinds of faults in the same order. What the file says about time is
+    /// not looked at; what it points at must be what the experiment points at.
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    #[command(subcommand)]
+    fault: Option<Change>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  chaosctl update delay-3f9a1c delay 200ms --jitter 20ms
+  chaosctl update loss-77e0b2 loss 5% --peer 10.0.0.0/8
+  chaosctl update delay-3f9a1c --duration 1m
+  chaosctl update delay-3f9a1c -f experiment.yaml";
+
+/// What the fault of an experiment is to be.
+#[derive(Debug, Subcommand)]
+enum Change {
+    /// How long packets are held
+    Delay(Changed<DelayFault>),
+    /// Which packets are dropped
+    Loss(Changed<LossFault>),
+    /// Which packets are sent twice
+    Duplicate(Changed<DuplicateFault>),
+    /// Which packets are overtaken
+    Reorder(Changed<ReorderFault>),
+    /// Which packets get a flipped bit
+    Corrupt(Changed<CorruptFault>),
+    /// How much may pass
+    Rate(Changed<RateFault>),
+    /// Which packets do not pass
+    Partition(Changed<PartitionFault>),
+}
+
+#[derive(Debug, Args)]
+struct Changed<F: Args> {
+    #[command(flatten)]
+    fault: F,
+
+    #[command(flatten)]
+    filter: FilterArgs,
+
+    #[command(flatten)]
+    shape: ShapeArgs,
+}
+
+/// An update that cannot be asked for.
+#[derive(Debug, thiserror::Error)]
+enum UpdateError {
+    #[error("the command does not say what to change: give a fault, a file or a duration")]
+    Nothing,
+    #[error("the command has a fault and a file: leave out one of them")]
+    Both,
+    #[error(
+        "{id} has {count} rules, so that a fault alone does not say which to change: give a file with all of them"
+    )]
+    SeveralRules { id: String, count: usize },
+    #[error(
+        "the file is about {file}, and {id} acts on {there}: targets stay, so start another experiment"
+    )]
+    Elsewhere {
+        id: String,
+        file: String,
+        there: String,
+    },
+}
+
+impl From<UpdateError> for CommandError {
+    fn from(error: UpdateError) -> Self {
+        let kind = match &error {
+            UpdateError::Nothing | UpdateError::Both => ErrorKind::Usage,
+            // The agent had to be asked first.
+            UpdateError::SeveralRules { .. } | UpdateError::Elsewhere { .. } => ErrorKind::Failed,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl UpdateArgs {
+    pub(super) async fn run(&self, address: &Address, output: Output) -> Result<(), CommandError> {
+        if self.fault.is_none() && self.file.is_none() && self.duration.is_none() {
+            return Err(UpdateError::Nothing.into());
+        }
+        if self.fault.is_some() && self.file.is_some() {
+            return Err(UpdateError::Both.into());
+        }
+        let described = self.file.as_deref().map(apply::read).transpose()?;
+        let agent = Agent::connect(address).await?;
+        let rules = match (&self.fault, described) {
+            (Some(change), _) => vec![self.rule(change, &agent.experiment(&self.id).await?)?],
+            (None, Some(described)) => {
+                let there = agent.experiment(&self.id).await?.selector;
+                let there = words::selector(there.as_ref());
+                let file = words::selector(Some(&in_full(described.selector)));
+                if file != there {
+                    let id = self.id.clone();
+                    return Err(UpdateError::Elsewhere { id, file, there }.into());
+                }
+                described.rules
+            }
+            (None, None) => Vec::new(),
+        };
+        let request = UpdateRequest {
+            id: self.id.clone(),
+            rules,
+            duration: self.duration.and_then(to_wire),
+        };
+        let updated = agent.update(request).await?;
+        output.result(
+            || table::status(&updated),
+            || json::Status {
+                experiment: (&updated).into(),
+            },
+        )?;
+        Ok(())
+    }
+
+    /// The only rule of an experiment, changed.
+    fn rule(&self, change: &Change, experiment: &Experiment) -> Result<Rule, CommandError> {
+        let [there] = &experiment.rules[..] else {
+            return Err(UpdateError::SeveralRules {
+                id: self.id.clone(),
+                count: experiment.rules.len(),
+            }
+            .into());
+        };
+        match change {
+            Change::Delay(changed) => changed.rule(there),
+            Change::Loss(changed) => changed.rule(there),
+            Change::Duplicate(changed) => changed.rule(there),
+            Change::Reorder(changed) => changed.rule(there),
+            Change::Corrupt(changed) => changed.rule(there),
+            Change::Rate(changed) => changed.rule(there),
+            Change::Partition(changed) => changed.rule(there),
+        }
+    }
+}
+
+/// As the agent says it, with what it fills in.
+fn in_full(mut selector: Selector) -> Selector {
+    if let Some(Where::Service(service)) = &mut selector.r#where
+        && service.namespace.is_empty()
+    {
+        "default".clone_into(&mut service.namespace);
+    }
+    selector
+}
+
+impl<F: Args + FaultArgs> Changed<F> {
+    /// What is not given stays as it is: a filter that was left out would hit more than before.
+    fn rule(&self, there: &Rule) -> Result<Rule, CommandError> {
+        let mut changed = rule(&self.fault, &self.filter, self.shape.pulse, Path::new(""))?;
+        if self.filter.to_wire() == FilterArgs::default().to_wire() {
+            let mut kept = there.filter.clone().unwrap_or_default();
+            // An option of the fault, which is given anew.
+            kept.syn_only = false;
+            self.fault.narrow(&mut kept);
+            changed.filter = Some(kept);
+        }
+        changed.pulse = changed.pulse.or(there.pulse);
+        Ok(changed)
+    }
+}

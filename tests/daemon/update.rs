@@ -1,0 +1,127 @@
+//! Updates of an experiment that runs: nobody sees it change but by what it does.
+
+use std::time::{Duration, Instant};
+
+use chaos_tests::{
+    lab::Family,
+    requires,
+    stats::median,
+    traffic::{StreamSample, UdpStream},
+};
+
+use crate::scenario::{PATIENCE, Scenario, let_pass, rate, tolerances};
+
+/// What was sent from `from` to `to` took, and none of it was lost.
+fn times(samples: &[StreamSample], from: Instant, to: Instant) -> Vec<Duration> {
+    let sent = samples.iter();
+    let sent = sent.filter(|sample| (from..to).contains(&sample.sent));
+    sent.map(|sample| sample.one_way.expect("none is lost"))
+        .collect()
+}
+
+#[test]
+fn a_delay_grows_and_shrinks_in_order() {
+    requires!(root);
+    let mut scenario = Scenario::new("update-delay");
+    let id = scenario.start("delay 100ms --proto udp");
+    let stream = UdpStream::start(&scenario.target, &scenario.peer, Family::V4, rate(200)).unwrap();
+    let started = Instant::now();
+    let mut asked = Vec::new();
+    for change in [
+        "delay 200ms",
+        "delay 20ms",
+        "delay 60ms --jitter 30ms",
+        "delay 30ms",
+    ] {
+        let_pass(Duration::from_millis(700));
+        let before = Instant::now();
+        scenario.ask(&format!("update {id} {change}"));
+        asked.push((before, Instant::now()));
+    }
+    let_pass(Duration::from_millis(700));
+    let stopped = Instant::now();
+    let experiment = scenario.stop(&id);
+    let samples = stream.finish(PATIENCE).unwrap();
+    let arrivals: Vec<Instant> = samples
+        .iter()
+        .filter(|sample| sample.sent < stopped)
+        .map(|sample| sample.sent + sample.one_way.expect("none is lost"))
+        .collect();
+    assert!(
+        arrivals.is_sorted(),
+        "an update lets packets overtake others"
+    );
+    let late = tolerances().1;
+    let whole = |from, to, expected: u64| {
+        let times = times(&samples, from, to);
+        let (expected, middle) = (Duration::from_millis(expected), median(&times));
+        assert!(
+            middle >= expected && middle <= expected + late,
+            "expected {expected:?}, median {middle:?} of {}",
+            times.len()
+        );
+        assert!(
+            times.iter().all(|time| *time >= expected),
+            "one was hit by no rule"
+        );
+    };
+    whole(started, asked[0].0, 100);
+    whole(asked[0].1, asked[1].0, 200);
+    // What the longer delay holds goes first.
+    whole(asked[1].1 + Duration::from_millis(250), asked[2].0, 20);
+    // Uniform from 30 to 90 ms, and not before the one in front.
+    let jitter = times(&samples, asked[2].1, asked[3].0);
+    assert!(jitter.iter().all(|time| *time >= Duration::from_millis(30)));
+    whole(asked[3].1 + Duration::from_millis(150), stopped, 30);
+    let sent = samples.iter().filter(|sample| sample.sent < stopped);
+    let (sent, totals) = (sent.count() as u64, &experiment["totals"]);
+    // One more may have been sent before the stop took effect.
+    assert!(
+        totals["delayed_packets"].as_u64() >= Some(sent),
+        "{sent} sent, {experiment}"
+    );
+    scenario.leaves_nothing();
+}
+
+#[test]
+fn not_one_packet_passes_between_two_forms_of_a_loss() {
+    requires!(root);
+    let mut scenario = Scenario::new("update-loss");
+    let id = scenario.start("loss 100% --proto udp");
+    let stream =
+        UdpStream::start(&scenario.target, &scenario.peer, Family::V4, rate(2000)).unwrap();
+    for round in 0..10 {
+        let peer = if round % 2 == 0 {
+            "--peer 0.0.0.0/0"
+        } else {
+            "--proto udp"
+        };
+        scenario.ask(&format!("update {id} loss 100% {peer}"));
+    }
+    let stopped = Instant::now();
+    let experiment = scenario.stop(&id);
+    let samples = stream.finish(Duration::from_secs(2)).unwrap();
+    let during: Vec<_> = samples
+        .iter()
+        .filter(|sample| sample.sent < stopped)
+        .collect();
+    let passed = during.iter().filter(|sample| sample.one_way.is_some());
+    assert_eq!(passed.count(), 0, "of {} sent", during.len());
+    assert!(!during.is_empty());
+    assert!(
+        experiment["totals"]["dropped_packets"].as_u64() >= Some(during.len() as u64),
+        "counters do not go on: {experiment}"
+    );
+    scenario.leaves_nothing();
+}
+
+#[test]
+fn a_new_duration_counts_from_the_update() {
+    requires!(root);
+    let scenario = Scenario::new("update-duration");
+    let id = scenario.start("loss 100% --proto udp");
+    let answer = scenario.ask(&format!("update {id} --duration 2s"));
+    let left = answer["experiment"]["remaining_ns"].as_u64();
+    assert!(left > Some(0) && left <= Some(2_000_000_000), "{answer}");
+    assert_eq!(scenario.ended(&id)["end_reason"], "expired");
+}
