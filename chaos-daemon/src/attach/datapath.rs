@@ -1,5 +1,7 @@
 //! Carries out what the engine asks: one attachment for each target, shared by its experiments.
 
+mod update;
+
 use std::{
     collections::{BTreeMap, HashMap},
     io,
@@ -16,7 +18,7 @@ use tracing::warn;
 
 use super::{
     attached::{Attached, Attacher, kernel},
-    loader::{self, Object, Plain, monotonic_ns},
+    loader::{Object, Plain, monotonic_ns},
     rules::{self, Placed, Slots},
     sweep::Leftover,
 };
@@ -232,18 +234,7 @@ impl Datapath for Kernel {
         target: &Target,
         spec: &Spec,
     ) -> Result<(), DatapathError> {
-        // The lines must hold packets for as long as the new rules ask for, beside what they hold already.
-        let key = self.attach(target, spec)?;
-        let mut staged = Vec::with_capacity(spec.rules.len());
-        let written = self.write_rules(key, target, spec, &mut staged);
-        if written.is_err() {
-            self.erase(&staged);
-            return written;
-        }
-        if let Some(installed) = self.installed.get_mut(&installation) {
-            installed.staged = staged;
-        }
-        Ok(())
+        self.write_beside(installation, target, spec)
     }
 
     fn switch(
@@ -251,46 +242,11 @@ impl Datapath for Kernel {
         installations: &[Installation],
         time: Option<Duration>,
     ) -> Result<(), DatapathError> {
-        let window = time.map_or_else(Window::default, |time| window(monotonic_ns(), time));
-        for id in installations {
-            let Some(installed) = self.installed.get_mut(id) else {
-                continue;
-            };
-            // Nothing is staged for a target that has gone.
-            for (next, earlier) in installed.staged.iter_mut().zip(&installed.rules) {
-                rules::follow(&mut self.object.maps, next, earlier, window).map_err(kernel)?;
-                next.before = rules::counters(&self.object.maps, earlier);
-            }
-            if installed.staged.is_empty() {
-                continue;
-            }
-            // From here on, what is staged is what it was.
-            std::mem::swap(&mut installed.staged, &mut installed.rules);
-            let key = installed.key;
-            if let Some(attached) = self.attached.get_mut(&key) {
-                for slot in &mut attached.rules {
-                    let is_old = |placed: &Placed| placed.slot == *slot;
-                    if let Some(position) = installed.staged.iter().position(is_old) {
-                        *slot = installed.rules[position].slot;
-                    }
-                }
-            }
-            self.publish(key)?;
-        }
-        loader::wait_for_programs();
-        for id in installations {
-            self.take_over(*id);
-        }
-        Ok(())
+        self.put_in_place(installations, time)
     }
 
     fn unstage(&mut self, installations: &[Installation]) {
-        for id in installations {
-            if let Some(installed) = self.installed.get_mut(id) {
-                let staged = std::mem::take(&mut installed.staged);
-                self.erase(&staged);
-            }
-        }
+        self.take_back_staged(installations);
     }
 
     fn extend(
@@ -298,14 +254,7 @@ impl Datapath for Kernel {
         installations: &[Installation],
         time: Duration,
     ) -> Result<(), DatapathError> {
-        let Window { deadline_ns, .. } = window(monotonic_ns(), time);
-        for installed in installations.iter().filter_map(|id| self.installed.get(id)) {
-            for placed in &installed.rules {
-                rules::set_deadline(&mut self.object.maps, placed.slot, deadline_ns)
-                    .map_err(kernel)?;
-            }
-        }
-        Ok(())
+        self.move_deadline(installations, time)
     }
 
     fn arm(
@@ -395,18 +344,6 @@ impl Kernel {
             .rules
             .extend(written.iter().map(|placed| placed.slot));
         Ok(())
-    }
-
-    /// Adds what changed rules did to the counters of those that took over, and takes them away.
-    fn take_over(&mut self, id: Installation) {
-        let Some(installed) = self.installed.get_mut(&id) else {
-            return;
-        };
-        let changed = std::mem::take(&mut installed.staged);
-        for (next, earlier) in installed.rules.iter_mut().zip(&changed) {
-            next.before = rules::counters(&self.object.maps, earlier);
-        }
-        self.erase(&changed);
     }
 
     /// Takes away rules that no target has, or no longer has.
