@@ -1,10 +1,10 @@
 //! From what the engine knows to messages.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chaos_proto::v1;
 
-use super::{fault, filter};
+use super::{fault, filter, wire::write_time};
 use crate::{
     attach::features::Features,
     engine::{
@@ -30,7 +30,7 @@ pub(super) fn experiment(experiment: &Experiment, engine: Option<LineEngine>) ->
         state: state.into(),
         end_reason: reason.into(),
         end_detail: detail.to_owned(),
-        remaining: Some(time(remaining)),
+        remaining: Some(write_time(remaining)),
         targets: experiment.hits.iter().map(hit).collect(),
         ..planned(&experiment.spec, engine)
     }
@@ -85,8 +85,8 @@ fn planned(spec: &Spec, engine: Option<LineEngine>) -> v1::Experiment {
     v1::Experiment {
         selector: Some(selector(&spec.selector)),
         rules: spec.rules.iter().map(rule).collect(),
-        duration: Some(time(spec.duration)),
-        remaining: Some(time(spec.duration)),
+        duration: Some(write_time(spec.duration)),
+        remaining: Some(write_time(spec.duration)),
         detached: spec.detached,
         seed: spec.seed,
         line_engine: engine.into(),
@@ -124,8 +124,8 @@ fn rule(rule: &Rule) -> v1::Rule {
         filter: Some(filter::write(&rule.filter)),
         fault: Some(fault::write(&rule.fault)),
         pulse: rule.pulse.map(|pulse| v1::Pulse {
-            on: Some(time(pulse.on)),
-            off: Some(time(pulse.off)),
+            on: Some(write_time(pulse.on)),
+            off: Some(write_time(pulse.off)),
         }),
     }
 }
@@ -180,13 +180,5 @@ const fn line_engine(engine: Option<LineEngine>) -> v1::LineEngine {
         None => v1::LineEngine::Unspecified,
         Some(LineEngine::Fq) => v1::LineEngine::Fq,
         Some(LineEngine::Tap) => v1::LineEngine::Tap,
-    }
-}
-
-/// Times of experiments are bounded far below what the message holds.
-pub(super) fn time(duration: Duration) -> prost_types::Duration {
-    prost_types::Duration {
-        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        nanos: duration.subsec_nanos().cast_signed(),
     }
 }

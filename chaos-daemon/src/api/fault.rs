@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use chaos_proto::v1::{self, loss::Model, rule::Fault as Wire};
 
-use super::{
-    answer,
-    request::{RequestError, time},
-};
+use super::wire::{RequestError, read_time, write_time};
 use crate::engine::{Choice, Delay, Distribution, Fault, Ppm, Ramp, Rate};
 
 pub(super) fn read(fault: Wire) -> Result<Fault, RequestError> {
@@ -25,7 +22,7 @@ pub(super) fn read(fault: Wire) -> Result<Fault, RequestError> {
             by,
         }) => Fault::Reorder {
             choice: random(share_ppm, correlation_ppm, gap),
-            by: time(
+            by: read_time(
                 "the reordering",
                 by.ok_or(RequestError::Missing("time to reorder by"))?,
             )?,
@@ -64,7 +61,7 @@ const fn random(share_ppm: u32, correlation_ppm: u32, gap: u32) -> Choice {
 fn read_delay(delay: v1::Delay) -> Result<Delay, RequestError> {
     let measured = !delay.quantile_ns.is_empty();
     let latency = match delay.latency {
-        Some(latency) => time("the delay", latency)?,
+        Some(latency) => read_time("the delay", latency)?,
         None if measured => Duration::ZERO,
         None => return Err(RequestError::Missing("latency")),
     };
@@ -83,13 +80,13 @@ fn read_delay(delay: v1::Delay) -> Result<Delay, RequestError> {
     };
     let ramp = |ramp: v1::Ramp| {
         Ok::<_, RequestError>(Ramp {
-            from: time("the ramp", ramp.from.unwrap_or_default())?,
-            over: time("the ramp", ramp.over.unwrap_or_default())?,
+            from: read_time("the ramp", ramp.from.unwrap_or_default())?,
+            over: read_time("the ramp", ramp.over.unwrap_or_default())?,
         })
     };
     Ok(Delay {
         latency,
-        jitter: time("the jitter", delay.jitter.unwrap_or_default())?,
+        jitter: read_time("the jitter", delay.jitter.unwrap_or_default())?,
         distribution,
         correlation: Ppm(delay.correlation_ppm),
         reorder: delay.reorder,
@@ -135,7 +132,7 @@ pub(super) fn write(fault: &Fault) -> Wire {
                 share_ppm,
                 correlation_ppm,
                 gap,
-                by: Some(answer::time(*by)),
+                by: Some(write_time(*by)),
             })
         }
         Fault::Corrupt { choice, drop } => {
@@ -180,15 +177,15 @@ fn write_delay(delay: &Delay) -> v1::Delay {
         Distribution::Measured(quantiles) => (v1::Distribution::Unspecified, quantiles.clone()),
     };
     v1::Delay {
-        latency: Some(answer::time(delay.latency)),
-        jitter: Some(answer::time(delay.jitter)),
+        latency: Some(write_time(delay.latency)),
+        jitter: Some(write_time(delay.jitter)),
         distribution: distribution.into(),
         quantile_ns,
         correlation_ppm: delay.correlation.0,
         reorder: delay.reorder,
         ramp: delay.ramp.map(|ramp| v1::Ramp {
-            from: Some(answer::time(ramp.from)),
-            over: Some(answer::time(ramp.over)),
+            from: Some(write_time(ramp.from)),
+            over: Some(write_time(ramp.over)),
         }),
     }
 }

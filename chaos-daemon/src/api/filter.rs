@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use chaos_proto::v1;
 use ipnet::IpNet;
 
-use super::request::RequestError;
+use super::wire::RequestError;
 use crate::engine::{Connections, Direction, Filter, PortRange, Ppm, Protocol, Side, SpecError};
 
 /// Largest length that the message says means no bound.

@@ -6,6 +6,7 @@ mod filter;
 mod request;
 mod serve;
 mod status;
+mod wire;
 
 use std::{pin::Pin, time::Duration};
 

@@ -4,35 +4,11 @@ use std::time::Duration;
 
 use chaos_proto::v1::{self, selector::Where as WireWhere};
 
-use super::{fault, filter};
-use crate::engine::{Pulse, Rule, Selector, Spec, SpecError, Where};
-
-/// Why a request cannot be read.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RequestError {
-    /// A required part is not there.
-    #[error("the request has no {0}")]
-    Missing(&'static str),
-    /// A number that no name stands for.
-    #[error(
-        "the request has an unknown {what} ({value}): chaosctl and chaos-daemon are of different versions"
-    )]
-    Unknown { what: &'static str, value: i32 },
-    /// Negative, or beyond any bound.
-    #[error("{what} is not a usable time: it is negative or far too long")]
-    Time { what: &'static str },
-    /// Not a CIDR.
-    #[error(
-        "{0:?} is no CIDR: give an address with a prefix length, such as 10.0.0.0/8 or fd00::/64, or an address alone"
-    )]
-    Peer(String),
-    /// Not ports.
-    #[error(transparent)]
-    Spec(#[from] SpecError),
-    /// Not a process.
-    #[error("a process number is above 0")]
-    Pid,
-}
+use super::{
+    fault, filter,
+    wire::{RequestError, read_time},
+};
+use crate::engine::{Pulse, Rule, Selector, Spec, Where};
 
 /// The experiment that a request asks for.
 pub(super) fn spec(
@@ -42,14 +18,14 @@ pub(super) fn spec(
     Ok(Spec {
         selector: selector(request.selector)?,
         rules: rules(request.rules)?,
-        duration: time(
+        duration: read_time(
             "the duration",
             request.duration.ok_or(RequestError::Missing("duration"))?,
         )?,
         detached: request.detached,
-        grace: request
-            .grace
-            .map_or(Ok(default_grace), |grace| time("the grace period", grace))?,
+        grace: request.grace.map_or(Ok(default_grace), |grace| {
+            read_time("the grace period", grace)
+        })?,
         seed: request.seed.unwrap_or_else(random),
     })
 }
@@ -63,7 +39,7 @@ pub(super) fn update(
         request.id,
         rules(request.rules)?,
         duration
-            .map(|duration| time("the duration", duration))
+            .map(|duration| read_time("the duration", duration))
             .transpose()?,
     ))
 }
@@ -133,8 +109,8 @@ fn rules(rules: Vec<v1::Rule>) -> Result<Vec<Rule>, RequestError> {
 fn rule(rule: v1::Rule) -> Result<Rule, RequestError> {
     let pulse = |pulse: v1::Pulse| {
         Ok::<_, RequestError>(Pulse {
-            on: time("the pulse", pulse.on.unwrap_or_default())?,
-            off: time("the pulse", pulse.off.unwrap_or_default())?,
+            on: read_time("the pulse", pulse.on.unwrap_or_default())?,
+            off: read_time("the pulse", pulse.off.unwrap_or_default())?,
         })
     };
     Ok(Rule {
@@ -142,13 +118,6 @@ fn rule(rule: v1::Rule) -> Result<Rule, RequestError> {
         fault: fault::read(rule.fault.ok_or(RequestError::Missing("fault"))?)?,
         pulse: rule.pulse.map(pulse).transpose()?,
     })
-}
-
-pub(super) fn time(
-    what: &'static str,
-    duration: prost_types::Duration,
-) -> Result<Duration, RequestError> {
-    Duration::try_from(duration).map_err(|_| RequestError::Time { what })
 }
 
 fn non_empty(text: String) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use tonic::{Code, Status};
 
-use super::request::RequestError;
+use super::wire::RequestError;
 use crate::{
     agent::AgentError,
     engine::{DatapathError, EngineError},

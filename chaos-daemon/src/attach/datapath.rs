@@ -18,7 +18,8 @@ use tracing::warn;
 
 use super::{
     attached::{Attached, Attacher, kernel},
-    loader::{Object, Plain, monotonic_ns},
+    clock::{monotonic_ns, nanoseconds},
+    loader::{Object, Plain},
     rules::{self, Placed, Slots},
     sweep::Leftover,
 };
@@ -358,7 +359,7 @@ impl Kernel {
 fn window(now_ns: u64, time: Duration) -> Window {
     Window {
         start_ns: now_ns,
-        deadline_ns: now_ns.saturating_add(rules::nanoseconds(time)),
+        deadline_ns: now_ns.saturating_add(nanoseconds(time)),
     }
 }
 

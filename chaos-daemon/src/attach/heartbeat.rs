@@ -5,7 +5,7 @@ use std::time::Duration;
 use aya::maps::{Array, MapData, MapError};
 use chaos_abi::maps::LIVENESS_LIMIT_NS;
 
-use super::loader::monotonic_ns;
+use super::clock::monotonic_ns;
 
 /// The liveness word.
 pub struct Heartbeat {

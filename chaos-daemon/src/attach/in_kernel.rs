@@ -2,7 +2,7 @@
 
 use chaos_abi::rule as abi;
 
-use super::rules::nanoseconds;
+use super::clock::nanoseconds;
 use crate::engine::{
     Choice, Connections, Delay, Direction, Fault, Filter, Ppm, Protocol, Rate, Rule, Side,
 };

@@ -5,6 +5,7 @@
 //! engine's, who is a target is `targets`'.
 
 mod attached;
+mod clock;
 mod datapath;
 pub mod features;
 mod heartbeat;
@@ -17,6 +18,7 @@ pub mod retire;
 mod rules;
 pub mod sweep;
 
+pub use clock::monotonic_ns;
 pub use datapath::Kernel;
 pub use heartbeat::Heartbeat;
-pub use loader::{LoadError, Maps, Object, Plain, Programs, monotonic_ns};
+pub use loader::{LoadError, Maps, Object, Plain, Programs};

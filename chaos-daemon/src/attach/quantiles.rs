@@ -8,7 +8,7 @@ use chaos_abi::{
 };
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::rules::nanoseconds;
+use super::clock::nanoseconds;
 use crate::engine::{DatapathError, Delay, Distribution};
 
 /// The first and the last quantile of a distribution without bounds: half a step inwards would cut its tails at 1/2048,

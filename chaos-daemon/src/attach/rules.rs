@@ -15,8 +15,9 @@ use ipnet::IpNet;
 
 use super::{
     attached::kernel,
+    clock::monotonic_ns,
     in_kernel::in_kernel,
-    loader::{Maps, Plain, monotonic_ns},
+    loader::{Maps, Plain},
     quantiles::{self, Tables},
 };
 use crate::engine::{DatapathError, Fault, Rule};
@@ -239,10 +240,6 @@ fn peer_key(slot: u32, peer: &IpNet) -> Key<Plain<PeerKey>> {
         *word = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     }
     Key::new(PEER_SLOT_BITS + prefix, Plain(PeerKey { slot, address }))
-}
-
-pub(super) fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::{Kernel, window};
 use crate::{
     attach::{
         attached::kernel,
-        loader::{self, monotonic_ns},
+        clock::{self, monotonic_ns},
         rules::{self, Placed},
     },
     engine::{DatapathError, Installation, Spec, Target},
@@ -71,7 +71,7 @@ impl Kernel {
             }
             self.publish(key)?;
         }
-        loader::wait_for_programs();
+        clock::wait_for_programs();
         for id in installations {
             self.take_over(*id);
         }
