@@ -18,6 +18,8 @@ pub const PEERS: &str = "PEERS";
 pub const CONNECTIONS: &str = "CONNECTIONS";
 /// Latest departure of each flow that has jitter: `LruHashMap<u64, u64>`.
 pub const FLOWS: &str = "FLOWS";
+/// Ports of the first fragments of datagrams, source in the upper half: `LruHashMap<u64, u32>`.
+pub const FRAGMENTS: &str = "FRAGMENTS";
 /// One entry: when the agent was last alive, in `CLOCK_MONOTONIC` nanoseconds: `Array<u64>`.
 pub const LIVENESS: &str = "LIVENESS";
 /// One entry: the line engine: `Array<u32>`.
@@ -33,6 +35,8 @@ pub const MAX_PEERS: u32 = 1 << 17;
 pub const MAX_FLOWS: u32 = 1 << 15;
 /// Most connections of which something is remembered at a time, over all rules.
 pub const MAX_CONNECTIONS: u32 = 1 << 15;
+/// Most datagrams at a time whose fragments are under way.
+pub const MAX_FRAGMENTS: u32 = 1 << 13;
 /// Most distributions at a time.
 pub const MAX_TABLES: u32 = 64;
 

@@ -81,8 +81,10 @@ pub struct Flow {
     pub destination: [u32; 4],
     /// IP protocol number; `ICMPv6` counts as ICMP.
     pub protocol: u32,
-    /// 1 when the ports were in the packet: TCP and UDP, but not in later fragments.
-    pub has_ports: u32,
+    /// 1 when the ports are known: TCP and UDP, but later fragments do not have them.
+    pub has_ports: u16,
+    /// 0 for what is whole, [`FIRST_FRAGMENT`] or [`LATER_FRAGMENT`].
+    pub fragment: u16,
     /// Host order.
     pub source_port: u16,
     /// Host order.
@@ -93,9 +95,22 @@ pub struct Flow {
     pub tcp_flags: u16,
     /// Where the headers end.
     pub payload: u32,
-    /// Keeps the size a multiple of 8 bytes.
-    pub reserved: u32,
+    /// What the fragments of one datagram have in common.
+    pub datagram: u32,
 }
+
+/// Value of [`Flow::fragment`]: the one with the ports.
+pub const FIRST_FRAGMENT: u16 = 1;
+/// Value of [`Flow::fragment`]: another one.
+pub const LATER_FRAGMENT: u16 = 2;
+
+/// Bits of IPv4's flags and offset: more fragments.
+const IPV4_MORE: u16 = 0x2000;
+/// Its offset.
+const IPV4_OFFSET: u16 = 0x1fff;
+/// Likewise of IPv6's fragment header.
+const IPV6_MORE: u16 = 1;
+const IPV6_OFFSET: u16 = 0xfff8;
 
 const SYN: u16 = 0x02;
 const ACK: u16 = 0x10;
@@ -138,6 +153,17 @@ impl Flow {
         self.tcp_flags & (SYN | ACK) == SYN
     }
 
+    /// One number for the datagram that it is a fragment of: with ports or without, it is the same.
+    #[inline(always)]
+    pub const fn datagram(&self) -> u64 {
+        let whole = Self {
+            source_port: 0,
+            destination_port: 0,
+            ..*self
+        };
+        whole.hash(self.datagram as u64)
+    }
+
     /// DSCP: the upper six bits of the traffic class.
     #[inline(always)]
     pub const fn dscp(&self) -> u32 {
@@ -175,19 +201,23 @@ impl Flow {
             return None;
         }
         let mapped = 0xffff_u32.to_be();
-        let flow = Self {
+        let mut flow = Self {
             source: [0, 0, mapped, frame.word(at + 12)?],
             destination: [0, 0, mapped, frame.word(at + 16)?],
             protocol: u32::from(frame.byte(at + 9)?),
             traffic_class: u16::from(frame.byte(at + 1)?),
             ..Self::default()
         };
-        let fragment_offset = frame.short(at + 6)? & 0x1fff;
-        if fragment_offset == 0 {
-            flow.with_ports(frame, at + header)
-        } else {
-            Some(flow.with_payload(at + header))
+        let place = frame.short(at + 6)?;
+        if place & (IPV4_MORE | IPV4_OFFSET) != 0 {
+            flow.datagram = u32::from(frame.short(at + 4)?);
+            flow.fragment = FIRST_FRAGMENT;
         }
+        if place & IPV4_OFFSET != 0 {
+            flow.fragment = LATER_FRAGMENT;
+            return Some(flow.with_payload(at + header));
+        }
+        flow.with_ports(frame, at + header)
     }
 
     #[inline(always)]
@@ -218,9 +248,17 @@ impl Flow {
                 NEXT_FRAGMENT => 8,
                 _ => (usize::from(length) + 1) * 8,
             };
-            if next == NEXT_FRAGMENT && u16::from_be_bytes([high, low]) & 0xfff8 != 0 {
-                flow.protocol = protocol_of(following);
-                return Some(flow.with_payload(offset + length));
+            if next == NEXT_FRAGMENT {
+                let place = u16::from_be_bytes([high, low]);
+                if place & (IPV6_MORE | IPV6_OFFSET) != 0 {
+                    flow.datagram = u32::from_ne_bytes(frame.four(offset + 4)?);
+                    flow.fragment = FIRST_FRAGMENT;
+                }
+                if place & IPV6_OFFSET != 0 {
+                    flow.fragment = LATER_FRAGMENT;
+                    flow.protocol = protocol_of(following);
+                    return Some(flow.with_payload(offset + length));
+                }
             }
             next = following;
             offset = frame.forget(offset + length);

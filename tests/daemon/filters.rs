@@ -110,6 +110,31 @@ fn by_port() {
 }
 
 #[test]
+fn by_port_also_in_fragments() {
+    requires!(root);
+    let scenario = Scenario::new("filter-fragments");
+    for family in Family::BOTH {
+        let id = scenario.start("loss 100% --proto udp --port 7000");
+        let [matched, others] = [7000, 7001].map(|port| {
+            UdpProbe {
+                family,
+                port,
+                series: series(40, 200),
+                // Three fragments.
+                size: 4000,
+            }
+            .run(&scenario.target, &scenario.peer)
+            .unwrap()
+        });
+        let totals = scenario.stop(&id)["totals"].clone();
+        assert_eq!(matched.lost(), matched.sent.len(), "{family:?}");
+        assert_eq!(others.lost(), 0, "{family:?}");
+        let fragments = 3 * matched.sent.len() as u64;
+        assert_eq!(totals["dropped_packets"], fragments, "{family:?}: {totals}");
+    }
+}
+
+#[test]
 fn by_peer() {
     requires!(root);
     let scenario = Scenario::new("filter-peer");

@@ -8,6 +8,7 @@
 mod choices;
 mod classifier;
 mod filters;
+mod fragments;
 mod frames;
 mod line;
 mod loss;

@@ -258,8 +258,9 @@ mod tests {
             (4 + size_of::<PeerKey>(), 4, maps::MAX_PEERS)
         );
         assert_eq!(sizes(maps::FLOWS), (8, 8, maps::MAX_FLOWS));
+        assert_eq!(sizes(maps::FRAGMENTS), (8, 4, maps::MAX_FRAGMENTS));
         assert_eq!(sizes(maps::LIVENESS), (4, 8, 1));
         assert_eq!(sizes(maps::LINE_ENGINE), (4, 4, 1));
-        assert_eq!(object.maps.len(), 13, "a map that nothing checks");
+        assert_eq!(object.maps.len(), 14, "a map that nothing checks");
     }
 }

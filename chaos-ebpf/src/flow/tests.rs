@@ -105,6 +105,54 @@ fn first_fragment_has_ports() {
 }
 
 #[test]
+fn fragments_of_one_datagram_are_known_as_such() {
+    let v4 = |place: u16, id: u16, ports: [u8; 8]| {
+        let mut header = ipv4(17, place, &[]);
+        header[4..6].copy_from_slice(&id.to_be_bytes());
+        let mut frame = Built::new(0x0800);
+        frame.push(&header[..20]).push(&ports);
+        frame.flow().unwrap()
+    };
+    let v6 = |place: u16, id: u16, ports: [u8; 8]| {
+        let mut frame = Built::new(0x86dd);
+        frame
+            .push(&ipv6(NEXT_FRAGMENT))
+            .push(&[17, 0])
+            .push(&place.to_be_bytes())
+            .push(&[0, 0])
+            .push(&id.to_be_bytes())
+            .push(&ports);
+        frame.flow().unwrap()
+    };
+    for (first, later, last) in [
+        (
+            v4(0x2000, 7, PORTS),
+            v4(0x2010, 7, [9; 8]),
+            v4(0x0020, 7, [8; 8]),
+        ),
+        (
+            v6(0x0001, 7, PORTS),
+            v6(0x0081, 7, [9; 8]),
+            v6(0x0100, 7, [8; 8]),
+        ),
+    ] {
+        let kinds = [first, later, last].map(|flow| flow.fragment);
+        assert_eq!(kinds, [FIRST_FRAGMENT, LATER_FRAGMENT, LATER_FRAGMENT]);
+        assert_eq!(first.datagram(), later.datagram());
+        assert_eq!(first.datagram(), last.datagram());
+    }
+    assert_ne!(
+        v4(0x2000, 7, PORTS).datagram(),
+        v4(0x2000, 8, PORTS).datagram()
+    );
+    // A whole datagram, also one with a fragment header that says so.
+    assert_eq!(
+        (v4(0x4000, 7, PORTS).fragment, v6(0, 7, PORTS).fragment),
+        (0, 0)
+    );
+}
+
+#[test]
 fn vlan_and_qinq_are_looked_through() {
     for tags in [&[0x8100_u16][..], &[0x88a8, 0x8100]] {
         let mut frame = Built::new(tags[0]);
