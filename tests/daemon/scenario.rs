@@ -185,7 +185,8 @@ pub(crate) fn assert_exact(
 ) {
     assert_added(what, before, during, added, lines);
     let (percent, base, now) = high(before, during);
-    eprintln!("{what}: p{percent} {base:?} -> {now:?}");
+    let (least, most) = (percentile(before, 99.0), percentile(during, 99.0));
+    eprintln!("{what}: p{percent} {base:?} -> {now:?}, p99 {least:?} -> {most:?}");
     assert!(
         is_exact(before, during, added, lines),
         "{what}: p{percent} {now:?}, before {base:?}, expected +{added:?}"
