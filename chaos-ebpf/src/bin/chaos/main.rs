@@ -21,6 +21,7 @@
 mod act;
 mod clock;
 mod counters;
+mod fragments;
 mod line;
 mod packet;
 mod rules;

@@ -15,9 +15,7 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use chaos_abi::{
-    maps::{
-        MAX_CONNECTIONS, MAX_FLOWS, MAX_FRAGMENTS, MAX_PEERS, MAX_RULES, MAX_TABLES, MAX_TARGETS,
-    },
+    maps::{MAX_CONNECTIONS, MAX_FLOWS, MAX_PEERS, MAX_RULES, MAX_TABLES, MAX_TARGETS},
     rule::{
         CHOICE_FIRST, EXCEPTION, FAULT_CORRUPT, FAULT_DELAY, FAULT_DUPLICATE, FAULT_LOSS,
         FAULT_RATE, FlowKey, FlowMemory, HAS_EXCEPTIONS, HAS_PEERS, Memory, NEW_CONNECTIONS,
@@ -29,13 +27,13 @@ use chaos_abi::{
 use chaos_ebpf::{
     chance, choice, delay,
     filter::{self, Direction},
-    flow::{FIRST_FRAGMENT, Flow},
+    flow::Flow,
     glance, rate, shape,
 };
 
 use crate::{
     act::MAX_COPIES,
-    clock, counters,
+    clock, counters, fragments,
     packet::{self, Linear, Size},
 };
 
@@ -56,8 +54,6 @@ static CONNECTIONS: LruHashMap<FlowKey, FlowMemory> =
 static PEERS: LpmTrie<PeerKey, u32> = LpmTrie::with_max_entries(MAX_PEERS, BPF_F_NO_PREALLOC);
 #[map]
 static FLOWS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(MAX_FLOWS, 0);
-#[map]
-static FRAGMENTS: LruHashMap<u64, u32> = LruHashMap::with_max_entries(MAX_FRAGMENTS, 0);
 
 /// The kernel takes no trie without it.
 const BPF_F_NO_PREALLOC: u32 = 1;
@@ -137,7 +133,7 @@ pub(crate) fn decide(
     // Bounds anew: of the old ones the verifier would remember each way through the glance.
     packet.flow = Flow::parse(&linear.again())?;
     if packet.flow.fragment != 0 {
-        share_ports(&mut packet.flow);
+        fragments::share_ports(&mut packet.flow);
     }
     packet.now = 0;
     packet.hold_ns = 0;
@@ -177,27 +173,6 @@ pub(crate) fn decide(
     }
     let near = target.lines[way];
     Some((Verdict::Hold { near, departure_ns }, target, packet))
-}
-
-/// Later fragments get the ports that the first one had, if it came before them.
-#[inline(always)]
-fn share_ports(flow: &mut Flow) {
-    let key = flow.datagram();
-    if flow.fragment == FIRST_FRAGMENT {
-        if flow.has_ports == 0 {
-            return;
-        }
-        let ports = u32::from(flow.source_port) << 16 | u32::from(flow.destination_port);
-        // A full map that cannot evict remembers others.
-        let _ = FRAGMENTS.insert(key, ports, 0);
-        return;
-    }
-    // SAFETY: the value is a plain integer.
-    if let Some(&ports) = unsafe { FRAGMENTS.get(key) } {
-        flow.source_port = (ports >> 16) as u16;
-        flow.destination_port = ports as u16;
-        flow.has_ports = 1;
-    }
 }
 
 const CONTINUE: i64 = 0;
