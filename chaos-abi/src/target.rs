@@ -37,6 +37,7 @@ pub struct Target {
 pub const WANTS_TCP: u32 = 1;
 /// Bit of [`Wanted::protocols`].
 pub const WANTS_UDP: u32 = 2;
+
 /// What no rule can take passes without a look at the rules. This says no to much of it, and never to what one takes.
 #[repr(C)]
 #[derive(

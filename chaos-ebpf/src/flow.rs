@@ -15,13 +15,13 @@ pub const ETHERTYPE_QINQ: u16 = 0x88a8;
 pub(crate) const ETHERNET_LEN: usize = 14;
 const VLAN_LEN: usize = 4;
 const MAX_VLAN_TAGS: usize = 2;
-const IPV6_LEN: usize = 40;
+pub(crate) const IPV6_LEN: usize = 40;
 /// More extension headers than any sane packet has.
 const MAX_EXTENSIONS: usize = 6;
 
 const NEXT_HOP_BY_HOP: u8 = 0;
-const NEXT_TCP: u8 = 6;
-const NEXT_UDP: u8 = 17;
+pub(crate) const NEXT_TCP: u8 = 6;
+pub(crate) const NEXT_UDP: u8 = 17;
 const NEXT_ROUTING: u8 = 43;
 const NEXT_FRAGMENT: u8 = 44;
 const NEXT_AUTHENTICATION: u8 = 51;
@@ -105,9 +105,9 @@ pub const FIRST_FRAGMENT: u16 = 1;
 pub const LATER_FRAGMENT: u16 = 2;
 
 /// Bits of IPv4's flags and offset: more fragments.
-const IPV4_MORE: u16 = 0x2000;
+pub(crate) const IPV4_MORE: u16 = 0x2000;
 /// Its offset.
-const IPV4_OFFSET: u16 = 0x1fff;
+pub(crate) const IPV4_OFFSET: u16 = 0x1fff;
 /// Likewise of IPv6's fragment header.
 const IPV6_MORE: u16 = 1;
 const IPV6_OFFSET: u16 = 0xfff8;

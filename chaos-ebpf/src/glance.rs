@@ -2,14 +2,13 @@
 
 use chaos_abi::target::{WANTS_TCP, WANTS_UDP, Wanted};
 
-use crate::flow::{ETHERNET_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Frame};
+use crate::flow::{
+    ETHERNET_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Frame, IPV4_MORE, IPV4_OFFSET, IPV6_LEN,
+    NEXT_TCP, NEXT_UDP,
+};
 
 /// Version 4, five words.
 const IPV4_WITHOUT_OPTIONS: u8 = 0x45;
-/// More fragments, or an offset.
-const IPV4_IS_FRAGMENT: u16 = 0x3fff;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
 
 /// Whether any of a target's rules may take the packet. It looks at plain headers only, which most packets have; of
 /// others it says yes.
@@ -19,8 +18,8 @@ pub fn may_take<F: Frame + ?Sized>(wanted: &Wanted, frame: &F) -> bool {
         return true;
     };
     let bit = match protocol {
-        TCP => WANTS_TCP,
-        UDP => WANTS_UDP,
+        NEXT_TCP => WANTS_TCP,
+        NEXT_UDP => WANTS_UDP,
         _ => return true,
     };
     if wanted.protocols & bit == 0 {
@@ -43,11 +42,11 @@ fn plain_transport<F: Frame + ?Sized>(frame: &F) -> Option<(u8, usize)> {
     match frame.short(ETHERNET_LEN - 2)? {
         ETHERTYPE_IPV4
             if frame.byte(ETHERNET_LEN)? == IPV4_WITHOUT_OPTIONS
-                && frame.short(ETHERNET_LEN + 6)? & IPV4_IS_FRAGMENT == 0 =>
+                && frame.short(ETHERNET_LEN + 6)? & (IPV4_MORE | IPV4_OFFSET) == 0 =>
         {
             Some((frame.byte(ETHERNET_LEN + 9)?, ETHERNET_LEN + 20))
         }
-        ETHERTYPE_IPV6 => Some((frame.byte(ETHERNET_LEN + 6)?, ETHERNET_LEN + 40)),
+        ETHERTYPE_IPV6 => Some((frame.byte(ETHERNET_LEN + 6)?, ETHERNET_LEN + IPV6_LEN)),
         _ => None,
     }
 }
@@ -108,7 +107,7 @@ mod tests {
 
     fn frame(numbers: &mut Numbers) -> [u8; 80] {
         let mut frame = [0; 80];
-        let protocol = numbers.of(&[TCP, UDP, 1, 44, 58, 132]);
+        let protocol = numbers.of(&[NEXT_TCP, NEXT_UDP, 1, 44, 58, 132]);
         let ports_at = if numbers.below(2) == 0 {
             frame[12..15].copy_from_slice(&[0x08, 0x00, numbers.of(&[0x45, 0x46])]);
             frame[20] = numbers.of(&[0, 0, 0x20, 0x01, 0x40]);

@@ -7,6 +7,7 @@ use chaos_tests::{
     requires,
     stats::median,
     traffic::{StreamSample, UdpStream},
+    wait::wait_until,
 };
 
 use crate::scenario::{PATIENCE, Scenario, let_pass, rate, tolerances};
@@ -124,4 +125,45 @@ fn a_new_duration_counts_from_the_update() {
     let left = answer["experiment"]["remaining_ns"].as_u64();
     assert!(left > Some(0) && left <= Some(2_000_000_000), "{answer}");
     assert_eq!(scenario.ended(&id)["end_reason"], "expired");
+}
+
+#[test]
+fn more_time_reaches_the_kernel() {
+    requires!(root);
+    let scenario = Scenario::new("update-longer");
+    let answer = scenario.ask("loss 100% --proto udp --netns {target} --duration 2s --detach");
+    let id = answer["experiment"]["id"].as_str().unwrap();
+    scenario.ask(&format!("update {id} --duration 10m"));
+    // Past the deadline that the kernel was given first.
+    let_pass(Duration::from_secs(3));
+    let stream = UdpStream::start(&scenario.target, &scenario.peer, Family::V4, rate(200)).unwrap();
+    let_pass(Duration::from_millis(500));
+    let samples = stream.finish(Duration::from_secs(1)).unwrap();
+    let passed = samples.iter().filter(|sample| sample.one_way.is_some());
+    assert_eq!((passed.count(), samples.is_empty()), (0, false));
+    scenario.stop(id);
+}
+
+#[test]
+fn what_is_known_of_connections_stays_known() {
+    requires!(root);
+    let scenario = Scenario::new("update-connections");
+    let id = scenario.start("loss --first 3 --proto udp");
+    let stream = UdpStream::start(&scenario.target, &scenario.peer, Family::V4, rate(200)).unwrap();
+    let arrived = || {
+        let samples = stream.samples();
+        let arrived = samples.iter().filter(|sample| sample.one_way.is_some());
+        arrived.count() > 5
+    };
+    wait_until("more than the first four are over", PATIENCE, arrived).unwrap();
+    scenario.ask(&format!("update {id} loss --first 4"));
+    let_pass(Duration::from_millis(500));
+    let samples = stream.finish(Duration::from_secs(1)).unwrap();
+    let lost: Vec<bool> = samples
+        .iter()
+        .map(|sample| sample.one_way.is_none())
+        .collect();
+    assert_eq!(lost.iter().position(|lost| !lost), Some(3));
+    assert_eq!(lost.iter().filter(|lost| **lost).count(), 3, "forgotten");
+    scenario.stop(&id);
 }

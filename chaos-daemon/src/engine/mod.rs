@@ -86,14 +86,7 @@ impl<D: Datapath> Engine<D> {
         }
         let installations: Vec<Installation> = experiment.installations().collect();
         if let Err(source) = self.datapath.arm(&installations, experiment.spec.duration) {
-            let detail = source.to_string();
-            self.end(
-                index,
-                Ending {
-                    reason: EndReason::Failed,
-                    detail: detail.clone(),
-                },
-            );
+            let detail = self.fail(index, &source);
             return Err(EngineError::Arm {
                 id: id.to_owned(),
                 detail,
@@ -139,14 +132,7 @@ impl<D: Datapath> Engine<D> {
             self.datapath.switch(&installations, left)
         };
         if let Err(source) = done {
-            let detail = source.to_string();
-            self.end(
-                index,
-                Ending {
-                    reason: EndReason::Failed,
-                    detail: detail.clone(),
-                },
-            );
+            let detail = self.fail(index, &source);
             return Err(EngineError::UpdateBroke {
                 id: id.to_owned(),
                 detail,
@@ -296,6 +282,17 @@ impl<D: Datapath> Engine<D> {
         self.ended.push_back(experiment);
         let last = self.ended.len() - 1;
         &self.ended[last]
+    }
+
+    /// Ends an experiment that the kernel refused; gives the reason.
+    fn fail(&mut self, index: usize, source: &DatapathError) -> String {
+        let detail = source.to_string();
+        let ending = Ending {
+            reason: EndReason::Failed,
+            detail: detail.clone(),
+        };
+        self.end(index, ending);
+        detail
     }
 
     fn count(&mut self, index: usize) {

@@ -73,16 +73,16 @@ pub(super) struct Described {
 
 /// Reads an experiment file, or standard input where it is `-`.
 pub(super) fn read(file: &Path) -> Result<Described, CommandError> {
-    let (name, base) = if file == Path::new("-") {
-        ("standard input".to_owned(), Path::new(""))
+    let (name, base, text) = if file == Path::new("-") {
+        let text = std::io::read_to_string(std::io::stdin());
+        ("standard input".to_owned(), Path::new(""), text)
     } else {
         let base = file.parent().unwrap_or(Path::new(""));
-        (file.display().to_string(), base)
-    };
-    let text = if file == Path::new("-") {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        std::fs::read_to_string(file)
+        (
+            file.display().to_string(),
+            base,
+            std::fs::read_to_string(file),
+        )
     };
     let text = text.map_err(|source| {
         let error = FileError::Read {
