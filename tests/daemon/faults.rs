@@ -8,7 +8,9 @@ use chaos_tests::{
     packet::{Frame, FrameSocket},
     requires,
     stats::{Binomial, median},
-    traffic::{NetCounters, Series, UdpProbe, UdpReport, UdpStream, bulk_tcp, ping_rtt},
+    traffic::{
+        NetCounters, Series, StreamSample, UdpProbe, UdpReport, UdpStream, bulk_tcp, ping_rtt,
+    },
     wait::wait_until,
 };
 
@@ -225,26 +227,29 @@ fn a_pulse_comes_and_goes() {
     let_pass(Duration::from_secs(4));
     scenario.stop(&id);
     let samples = stream.finish(Duration::from_secs(2)).unwrap();
-    let lost: Vec<bool> = samples
-        .iter()
-        .map(|sample| sample.one_way.is_none())
-        .collect();
-    let starts = lost.windows(2).filter(|pair| !pair[0] && pair[1]).count() as u64;
-    let first = lost.iter().position(|lost| *lost).unwrap();
-    let end = lost.iter().rposition(|lost| *lost).unwrap();
-    // One begins each second, and the last of them may have been cut short.
-    let between = samples[end].sent - samples[first].sent;
-    let expected = between.as_secs() + 1;
+    let lost = |sample: &StreamSample| sample.one_way.is_none();
+    let first = samples.iter().position(lost).unwrap();
+    let last = samples.iter().rposition(lost).unwrap();
+    let hit = &samples[first..=last];
+    let between = hit[hit.len() - 1].sent - hit[0].sent;
     assert!(
-        starts >= 3 && starts.abs_diff(expected) <= 1,
-        "{starts} pulses within {between:?}"
+        between > Duration::from_secs(2),
+        "lost within {between:?} only"
     );
-    let length = lost[first..].iter().take_while(|lost| **lost).count();
-    let lasted = samples[first + length].sent - samples[first].sent;
-    let slack = tolerances().1 * 4;
+    // The share of the fates that pulses explain, the first of which began so long before the first loss. A sender
+    // that stood still has fewer datagrams to tell of, not other ones.
+    let explained = |began: u64| {
+        let by_pulse = |sample: &StreamSample| {
+            let since = (sample.sent - hit[0].sent) + Duration::from_millis(began);
+            since.as_millis() % 1000 < 300
+        };
+        let agree = hit.iter().filter(|sample| by_pulse(sample) == lost(sample));
+        agree.count() as f64 / hit.len() as f64
+    };
+    let best = (0..300).map(explained).fold(0.0, f64::max);
     assert!(
-        lasted.abs_diff(Duration::from_millis(300)) <= slack,
-        "a pulse of {lasted:?}"
+        best >= 0.97,
+        "pulses of 300 ms in each second explain {best}"
     );
 }
 
