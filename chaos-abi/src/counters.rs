@@ -27,6 +27,8 @@ pub struct Counters {
     pub duplicated_packets: u64,
     /// Matched packets of which a bit was flipped.
     pub corrupted_packets: u64,
+    /// Matched packets that were answered in the name of their receiver, and did not get there.
+    pub answered_packets: u64,
 }
 
 impl core::ops::AddAssign<&Counters> for Counters {
@@ -40,6 +42,7 @@ impl core::ops::AddAssign<&Counters> for Counters {
         self.undelayed_packets += other.undelayed_packets;
         self.duplicated_packets += other.duplicated_packets;
         self.corrupted_packets += other.corrupted_packets;
+        self.answered_packets += other.answered_packets;
     }
 }
 
@@ -59,6 +62,7 @@ mod tests {
             undelayed_packets: 7,
             duplicated_packets: 8,
             corrupted_packets: 9,
+            answered_packets: 10,
         };
         let mut sum = one;
         sum += &one;
@@ -74,6 +78,7 @@ mod tests {
                 undelayed_packets: 14,
                 duplicated_packets: 16,
                 corrupted_packets: 18,
+                answered_packets: 20,
             }
         );
     }

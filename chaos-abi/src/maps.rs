@@ -44,6 +44,8 @@ pub const MAX_TABLES: u32 = 64;
 pub const PROGRAM_EGRESS: &str = "chaos_egress";
 /// Classifier for packets that arrive at a target.
 pub const PROGRAM_INGRESS: &str = "chaos_ingress";
+/// Answers a packet, called by the classifiers.
+pub const PROGRAM_ANSWER: &str = "chaos_answer";
 /// Far end of a line for leaving packets.
 pub const PROGRAM_OUT: &str = "chaos_out";
 /// Far end of a line for arriving packets.
@@ -54,6 +56,13 @@ pub const LINE_IFINDEX: &str = "IFINDEX";
 pub const LINE_TARGET: &str = "TARGET";
 /// What is attached: writes the target's number into the packet's control block and calls one of the above.
 pub const PROGRAM_ENTRY: &str = "chaos_entry";
+
+/// What the classifiers call: `ProgramArray`.
+pub const ACTIONS: &str = "ACTIONS";
+/// Place of [`PROGRAM_ANSWER`] in [`ACTIONS`].
+pub const ACTION_ANSWER: u32 = 0;
+/// How many places [`ACTIONS`] has.
+pub const MAX_ACTIONS: u32 = 1;
 
 /// Map of the entry object with one element, the program to call: `ProgramArray`.
 pub const ENTRY_CALLS: &str = "CALLS";

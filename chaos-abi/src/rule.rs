@@ -31,6 +31,10 @@ pub const FAULT_DUPLICATE: u32 = 3;
 pub const FAULT_CORRUPT: u32 = 4;
 /// Value of [`Rule::fault`]: hold the packet until the bandwidth has room for it.
 pub const FAULT_RATE: u32 = 5;
+/// Value of [`Rule::fault`]: drop the packet, and tell its sender so.
+pub const FAULT_REJECT: u32 = 6;
+/// Value of [`Rule::fault`]: end the packet's connection, on both sides.
+pub const FAULT_RESET: u32 = 7;
 
 /// Bit of [`Rule::flags`]: the other side's address must be among the rule's peers.
 pub const HAS_PEERS: u32 = 1;
@@ -112,6 +116,10 @@ pub struct Rule {
     pub burst_ns: u64,
     /// A packet that would have to wait for longer is dropped.
     pub queue_ns: u64,
+    /// A connection lives for so long after its first packet that matched, in nanoseconds.
+    pub after_ns: u64,
+    /// A connection lives until it has carried so many bytes, both directions together.
+    pub after_bytes: u64,
     /// Tells it from every other rule, also from those that used its slot before. A rule that is changed keeps it, and with
     /// it what is remembered of flows.
     pub identity: u64,
@@ -254,4 +262,8 @@ pub struct FlowMemory {
     pub packets: u64,
     /// When the bandwidth has room for the next packet, of those that leave and of those that arrive.
     pub room_ns: [u64; 2],
+    /// When the first packet matched.
+    pub since_ns: u64,
+    /// Bytes that it carried so far, without headers.
+    pub bytes: u64,
 }

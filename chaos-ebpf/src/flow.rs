@@ -15,7 +15,8 @@ pub const ETHERTYPE_QINQ: u16 = 0x88a8;
 pub(crate) const ETHERNET_LEN: usize = 14;
 const VLAN_LEN: usize = 4;
 const MAX_VLAN_TAGS: usize = 2;
-pub(crate) const IPV6_LEN: usize = 40;
+/// Length of an IPv6 header without extensions.
+pub const IPV6_LEN: usize = 40;
 /// More extension headers than any sane packet has.
 const MAX_EXTENSIONS: usize = 6;
 
@@ -25,7 +26,7 @@ pub(crate) const NEXT_UDP: u8 = 17;
 const NEXT_ROUTING: u8 = 43;
 const NEXT_FRAGMENT: u8 = 44;
 const NEXT_AUTHENTICATION: u8 = 51;
-const NEXT_ICMPV6: u8 = 58;
+pub(crate) const NEXT_ICMPV6: u8 = 58;
 const NEXT_DESTINATION: u8 = 60;
 
 /// Router solicitation to redirect: RFC 4861's messages.
@@ -82,9 +83,11 @@ pub struct Flow {
     /// IP protocol number; `ICMPv6` counts as ICMP.
     pub protocol: u32,
     /// 1 when the ports are known: TCP and UDP, but later fragments do not have them.
-    pub has_ports: u16,
+    pub has_ports: u8,
     /// 0 for what is whole, [`FIRST_FRAGMENT`] or [`LATER_FRAGMENT`].
-    pub fragment: u16,
+    pub fragment: u8,
+    /// Where the header of IP begins.
+    pub network: u16,
     /// Host order.
     pub source_port: u16,
     /// Host order.
@@ -93,16 +96,18 @@ pub struct Flow {
     pub traffic_class: u16,
     /// TCP's flags; 0 where there are none.
     pub tcp_flags: u16,
+    /// Where the header of TCP, UDP or whatever IP carries begins.
+    pub transport: u16,
     /// Where the headers end.
-    pub payload: u32,
+    pub payload: u16,
     /// What the fragments of one datagram have in common.
     pub datagram: u32,
 }
 
 /// Value of [`Flow::fragment`]: the one with the ports.
-pub const FIRST_FRAGMENT: u16 = 1;
+pub const FIRST_FRAGMENT: u8 = 1;
 /// Value of [`Flow::fragment`]: another one.
-pub const LATER_FRAGMENT: u16 = 2;
+pub const LATER_FRAGMENT: u8 = 2;
 
 /// Bits of IPv4's flags and offset: more fragments.
 pub(crate) const IPV4_MORE: u16 = 0x2000;
@@ -112,8 +117,14 @@ pub(crate) const IPV4_OFFSET: u16 = 0x1fff;
 const IPV6_MORE: u16 = 1;
 const IPV6_OFFSET: u16 = 0xfff8;
 
-const SYN: u16 = 0x02;
-const ACK: u16 = 0x10;
+/// Bits of [`Flow::tcp_flags`].
+pub const FIN: u16 = 0x01;
+/// Opens a connection.
+pub const SYN: u16 = 0x02;
+/// Ends it at once.
+pub const RST: u16 = 0x04;
+/// Has the number of the next byte.
+pub const ACK: u16 = 0x10;
 /// Where TCP's header has its own length, in its upper four bits, and its flags.
 const TCP_LENGTH: usize = 12;
 const UDP_LEN: usize = 8;
@@ -206,6 +217,8 @@ impl Flow {
             destination: [0, 0, mapped, frame.word(at + 16)?],
             protocol: u32::from(frame.byte(at + 9)?),
             traffic_class: u16::from(frame.byte(at + 1)?),
+            network: at as u16,
+            transport: (at + header) as u16,
             ..Self::default()
         };
         let place = frame.short(at + 6)?;
@@ -229,6 +242,8 @@ impl Flow {
             traffic_class: (frame.short(at)? >> 4) & 0xff,
             source: address(frame, at + 8)?,
             destination: address(frame, at + 24)?,
+            network: at as u16,
+            transport: (at + IPV6_LEN) as u16,
             ..Self::default()
         };
         let mut next = frame.byte(at + 6)?;
@@ -257,6 +272,7 @@ impl Flow {
                 if place & IPV6_OFFSET != 0 {
                     flow.fragment = LATER_FRAGMENT;
                     flow.protocol = protocol_of(following);
+                    flow.transport = (offset + length) as u16;
                     return Some(flow.with_payload(offset + length));
                 }
             }
@@ -265,6 +281,7 @@ impl Flow {
             extensions += 1;
         }
         flow.protocol = protocol_of(next);
+        flow.transport = offset as u16;
         flow = flow.with_payload(offset);
         if next == NEXT_ICMPV6 {
             let [kind, ..] = frame.four(offset)?;
@@ -308,7 +325,7 @@ impl Flow {
 
     #[inline(always)]
     const fn with_payload(mut self, at: usize) -> Self {
-        self.payload = at as u32;
+        self.payload = at as u16;
         self
     }
 }

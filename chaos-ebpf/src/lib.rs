@@ -10,6 +10,7 @@
     reason = "what is cast is bounded there, and constant functions have no `TryFrom`"
 )]
 
+pub mod answer;
 pub mod chance;
 pub mod choice;
 pub mod delay;
@@ -17,6 +18,7 @@ pub mod filter;
 pub mod flow;
 pub mod glance;
 pub mod rate;
+pub mod reset;
 pub mod shape;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{Array, LpmTrie, Map, MapData, MapError, PerCpuArray},
+    maps::{Array, LpmTrie, Map, MapData, MapError, PerCpuArray, ProgramArray},
     programs::{ProgramError, ProgramFd, SchedClassifier},
 };
 use chaos_abi::{
@@ -101,6 +101,8 @@ pub struct Object {
     pub maps: Maps,
     /// Their programs.
     pub programs: Programs,
+    /// Empties itself when it is closed.
+    _actions: ProgramArray<MapData>,
 }
 
 impl Object {
@@ -111,6 +113,16 @@ impl Object {
             egress: load_program(&mut ebpf, maps::PROGRAM_EGRESS)?,
             ingress: load_program(&mut ebpf, maps::PROGRAM_INGRESS)?,
         };
+        let mut actions: ProgramArray<MapData> = take(&mut ebpf, maps::ACTIONS)?;
+        for (place, name) in [(maps::ACTION_ANSWER, maps::PROGRAM_ANSWER)] {
+            let program = load_program(&mut ebpf, name)?;
+            actions
+                .set(place, &program, 0)
+                .map_err(|source| LoadError::Map {
+                    name: maps::ACTIONS,
+                    source,
+                })?;
+        }
         let maps = Maps {
             targets: take(&mut ebpf, maps::TARGETS)?,
             rules: take(&mut ebpf, maps::RULES)?,
@@ -125,6 +137,7 @@ impl Object {
             ebpf,
             maps,
             programs,
+            _actions: actions,
         })
     }
 
@@ -261,6 +274,7 @@ mod tests {
         assert_eq!(sizes(maps::FRAGMENTS), (8, 4, maps::MAX_FRAGMENTS));
         assert_eq!(sizes(maps::LIVENESS), (4, 8, 1));
         assert_eq!(sizes(maps::LINE_ENGINE), (4, 4, 1));
-        assert_eq!(object.maps.len(), 14, "a map that nothing checks");
+        assert_eq!(sizes(maps::ACTIONS), (4, 4, maps::MAX_ACTIONS));
+        assert_eq!(object.maps.len(), 15, "a map that nothing checks");
     }
 }

@@ -38,6 +38,12 @@ pub(crate) fn dropped(slot: u32, size: Size) {
     });
 }
 
+/// A rule had it answered.
+#[inline(always)]
+pub(crate) fn answered(slot: u32, size: Size) {
+    update(slot, |counters| counters.answered_packets += size.packets);
+}
+
 /// A rule had it sent twice.
 #[inline(always)]
 pub(crate) fn duplicated(slot: u32, size: Size) {

@@ -19,6 +19,7 @@
 )]
 
 mod act;
+mod answer;
 mod clock;
 mod counters;
 mod fragments;
@@ -39,6 +40,12 @@ pub fn chaos_egress(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn chaos_ingress(ctx: TcContext) -> i32 {
     act::classify(&ctx, Direction::Ingress)
+}
+
+/// Packets that are answered.
+#[classifier]
+pub fn chaos_answer(ctx: TcContext) -> i32 {
+    answer::answer(&ctx)
 }
 
 #[cfg(not(test))]

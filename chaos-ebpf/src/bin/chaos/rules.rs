@@ -18,7 +18,7 @@ use chaos_abi::{
     maps::{MAX_CONNECTIONS, MAX_FLOWS, MAX_PEERS, MAX_RULES, MAX_TABLES, MAX_TARGETS},
     rule::{
         CHOICE_FIRST, EXCEPTION, FAULT_CORRUPT, FAULT_DELAY, FAULT_DUPLICATE, FAULT_LOSS,
-        FAULT_RATE, FlowKey, FlowMemory, HAS_EXCEPTIONS, HAS_PEERS, Memory, NEW_CONNECTIONS,
+        FAULT_RATE, FAULT_REJECT, FAULT_RESET, FlowKey, FlowMemory, HAS_EXCEPTIONS, HAS_PEERS, Memory, NEW_CONNECTIONS,
         OLD_CONNECTIONS, PEER, PEER_SLOT_BITS, PER_FLOW, PROTOCOL_TCP, PeerKey, Quantiles,
         REORDERS, Rule, Window,
     },
@@ -28,7 +28,7 @@ use chaos_ebpf::{
     chance, choice, delay,
     filter::{self, Direction},
     flow::Flow,
-    glance, rate, shape,
+    glance, rate, reset, shape,
 };
 
 use crate::{
@@ -63,6 +63,8 @@ const ADDRESS_BITS: u32 = 128;
 pub(crate) enum Verdict {
     /// It never arrives.
     Drop,
+    /// It never arrives, and somebody is told.
+    Answer { slot: u32 },
     /// It goes on, perhaps with copies or a flipped bit.
     Pass,
     /// It goes into the line `near` and on at `departure_ns`.
@@ -86,6 +88,11 @@ pub(crate) struct Packet {
     /// Bit n: rule n of the target wants a bit of it flipped, which one `noise` says.
     pub(crate) corrupting: u32,
     pub(crate) noise: u64,
+    /// The fault that answers it, and the slot of the rule; no fault: it is dropped silently.
+    pub(crate) answer: u32,
+    pub(crate) answering: u32,
+    /// Which way it goes.
+    pub(crate) direction: Direction,
 }
 
 #[map]
@@ -93,9 +100,15 @@ static PACKET: PerCpuArray<Packet> = PerCpuArray::with_max_entries(1, 0);
 
 /// This CPU's packet. Programs of one CPU do not interrupt each other.
 #[inline(always)]
-fn packet() -> Option<&'static mut Packet> {
+pub(crate) fn packet() -> Option<&'static mut Packet> {
     // SAFETY: the element belongs to this CPU, and the pointer is not kept beyond the program's run.
     PACKET.get_ptr_mut(0).map(|packet| unsafe { &mut *packet })
+}
+
+/// The target that a packet belongs to.
+#[inline(always)]
+pub(crate) fn target(ctx: &TcContext) -> Option<&'static Target> {
+    TARGETS.get(packet::target(ctx))
 }
 
 /// A packet on its way through the rules of its target.
@@ -141,6 +154,8 @@ pub(crate) fn decide(
     packet.delaying = 0;
     packet.copies = 0;
     packet.corrupting = 0;
+    packet.answer = 0;
+    packet.direction = direction;
     let mut pass = Pass {
         ctx,
         number,
@@ -162,7 +177,13 @@ pub(crate) fn decide(
     }
     let Pass { packet, drops, .. } = pass;
     if drops {
-        return Some((Verdict::Drop, target, packet));
+        let verdict = match packet.answer {
+            0 => Verdict::Drop,
+            _ => Verdict::Answer {
+                slot: packet.answering,
+            },
+        };
+        return Some((verdict, target, packet));
     }
     if packet.delaying == 0 {
         return (packet.copies | packet.corrupting != 0).then_some((Verdict::Pass, target, packet));
@@ -219,8 +240,15 @@ fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
     if !shape::acts(rule, window, packet.now) || !filter::takes_length(rule, packet.size.of_one()) {
         return Some(false);
     }
+    if rule.fault == FAULT_RESET && !reset::may_end(rule, &packet.flow) {
+        return Some(false);
+    }
     let mut of_flow = 0;
-    if rule.flags & (NEW_CONNECTIONS | OLD_CONNECTIONS) != 0 || rule.choice == CHOICE_FIRST {
+    let mut is_due = true;
+    if rule.flags & (NEW_CONNECTIONS | OLD_CONNECTIONS) != 0
+        || rule.choice == CHOICE_FIRST
+        || reset::waits(rule)
+    {
         let known = remembered(rule, &packet.flow)?;
         let is_new = known.is_new != 0;
         if (rule.flags & NEW_CONNECTIONS != 0 && !is_new)
@@ -230,11 +258,17 @@ fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
         }
         of_flow = if is_new { known.packets } else { u64::MAX };
         known.packets += 1;
+        let headers = packet.size.packets * u64::from(packet.flow.payload);
+        let carried = packet.size.bytes.saturating_sub(headers);
+        is_due = reset::is_due(rule, known, packet.now, carried);
     }
     let of_flow = packet::forget(of_flow);
     counters::matched(slot, packet.size);
     let memory = memory(slot)?;
     let position = next_position(memory);
+    if packet::forget(is_due.into()) == 0 {
+        return Some(false);
+    }
     if rule.fault == FAULT_RATE {
         return limit(rule, slot, index, pass, memory);
     }
@@ -248,6 +282,11 @@ fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
     match rule.fault {
         FAULT_LOSS => {
             counters::dropped(slot, packet.size);
+            return Some(true);
+        }
+        FAULT_REJECT | FAULT_RESET => {
+            packet.answer = rule.fault;
+            packet.answering = slot;
             return Some(true);
         }
         FAULT_DELAY => {
