@@ -143,7 +143,7 @@ pub struct Rule {
     /// How much a decision repeats the one before, in parts per million.
     pub correlation_ppm: u32,
     /// Probabilities of the models, in parts per million: p, r, loss in the bad state, loss in the good one; or p13, p31,
-    /// p32, p23, p14.
+    /// p32, p23, p14. Of a reset, the first is the share of the connections that end.
     pub model_ppm: [u32; 5],
     /// Of [`CHOICE_EVERY`] and [`CHOICE_FIRST`]. For the others, at least so many packets lie between two that are chosen.
     pub count: u32,

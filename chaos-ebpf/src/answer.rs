@@ -127,31 +127,13 @@ impl Ends {
     /// Header of IPv4 in front of so many bytes.
     #[inline(always)]
     pub const fn ipv4(&self, protocol: u32, length: usize) -> [u8; IPV4_LEN] {
-        let [high, low] = ((IPV4_LEN + length) as u16).to_be_bytes();
-        let [a, b, c, d] = self.source[3].to_ne_bytes();
-        let [e, f, g, h] = self.destination[3].to_ne_bytes();
-        let mut header = [
-            0x45,
-            0,
-            high,
-            low,
-            0,
-            0,
-            0,
-            0,
-            TIME_TO_LIVE,
-            protocol as u8,
-            0,
-            0,
-            a,
-            b,
-            c,
-            d,
-            e,
-            f,
-            g,
-            h,
-        ];
+        let mut header = [0; IPV4_LEN];
+        header[0] = 0x45;
+        [header[2], header[3]] = ((IPV4_LEN + length) as u16).to_be_bytes();
+        header[8] = TIME_TO_LIVE;
+        header[9] = protocol as u8;
+        [header[12], header[13], header[14], header[15]] = self.source[3].to_ne_bytes();
+        [header[16], header[17], header[18], header[19]] = self.destination[3].to_ne_bytes();
         [header[10], header[11]] = Sum(0).and_bytes(&header).checksum().to_be_bytes();
         header
     }
@@ -241,13 +223,13 @@ impl Reset {
     /// The header. Of a packet whose checksum is left to a network card, the field has what the card begins with.
     #[inline(always)]
     pub const fn header(&self, ends: &Ends, left_to_card: bool) -> [u8; TCP_LEN] {
-        let [a, b] = ends.source_port.to_be_bytes();
-        let [c, d] = ends.destination_port.to_be_bytes();
-        let [s0, s1, s2, s3] = self.sequence.to_be_bytes();
-        let [a0, a1, a2, a3] = self.acknowledged.to_be_bytes();
-        let mut header = [
-            a, b, c, d, s0, s1, s2, s3, a0, a1, a2, a3, TCP_WORDS, self.flags, 0, 0, 0, 0, 0, 0,
-        ];
+        let mut header = [0; TCP_LEN];
+        [header[0], header[1]] = ends.source_port.to_be_bytes();
+        [header[2], header[3]] = ends.destination_port.to_be_bytes();
+        [header[4], header[5], header[6], header[7]] = self.sequence.to_be_bytes();
+        [header[8], header[9], header[10], header[11]] = self.acknowledged.to_be_bytes();
+        header[12] = TCP_WORDS;
+        header[13] = self.flags;
         let addresses = ends.sum(PROTOCOL_TCP as u8, TCP_LEN);
         let checksum = if left_to_card {
             addresses.folded()

@@ -14,7 +14,7 @@ pub fn may_end(rule: &Rule, flow: &Flow) -> bool {
     flow.fragment == 0
         && flow.tcp_flags & RST == 0
         // Another number than that of the filter.
-        && chance::hit(flow.connection(!rule.seed), rule.share_ppm)
+        && chance::hit(flow.connection(!rule.seed), rule.model_ppm[0])
 }
 
 /// Whether connections live for a while.
@@ -62,14 +62,16 @@ mod tests {
     #[test]
     fn a_share_of_the_connections_ends() {
         let rule = Rule {
-            share_ppm: 500_000,
+            model_ppm: [500_000, 0, 0, 0, 0],
             ..Rule::default()
         };
         let flow = |port| Flow {
             source_port: port,
             ..Flow::default()
         };
-        let ending = (0..1000).filter(|&port| may_end(&rule, &flow(port))).count();
+        let ending = (0..1000)
+            .filter(|&port| may_end(&rule, &flow(port)))
+            .count();
         // n = 1000, p = 0.5: three standard errors are 47.
         assert!((453..=547).contains(&ending), "{ending}");
         let reset = Flow {
@@ -77,7 +79,7 @@ mod tests {
             ..flow(1)
         };
         let whole = Rule {
-            share_ppm: 1_000_000,
+            model_ppm: [1_000_000, 0, 0, 0, 0],
             ..rule
         };
         assert!(may_end(&whole, &flow(1)) && !may_end(&whole, &reset));

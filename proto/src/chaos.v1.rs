@@ -123,7 +123,7 @@ pub struct Rule {
     #[prost(message, optional, tag = "9")]
     pub pulse: ::core::option::Option<Pulse>,
     /// Exactly one.
-    #[prost(oneof = "rule::Fault", tags = "2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "rule::Fault", tags = "2, 3, 4, 5, 6, 7, 8, 10")]
     pub fault: ::core::option::Option<rule::Fault>,
 }
 /// Nested message and enum types in `Rule`.
@@ -152,6 +152,9 @@ pub mod rule {
         /// Let nothing pass.
         #[prost(message, tag = "8")]
         Partition(super::Partition),
+        /// End connections.
+        #[prost(message, tag = "10")]
+        Reset(super::Reset),
     }
 }
 /// On and off by turns, beginning with on when the experiment is armed. The kernel keeps the time.
@@ -392,9 +395,27 @@ pub struct Rate {
     #[prost(bool, tag = "4")]
     pub per_flow: bool,
 }
-/// Drops all matched packets, silently.
+/// Lets no matched packet arrive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Partition {}
+pub struct Partition {
+    /// Tell whoever sends them, with a TCP RST or, of other protocols, an ICMP error "port unreachable". Otherwise they are
+    /// dropped silently.
+    #[prost(bool, tag = "1")]
+    pub reject: bool,
+}
+/// Ends the TCP connections of matched packets with a RST to both ends. The packet itself does not arrive.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reset {
+    /// Share of the connections, in parts per million: 1 to 1000000. The others are never ended.
+    #[prost(uint32, tag = "1")]
+    pub share_ppm: u32,
+    /// How long a connection lives, from its first matched packet. Unset: not at all. At most 24 h. Not with after_bytes.
+    #[prost(message, optional, tag = "2")]
+    pub after: ::core::option::Option<::prost_types::Duration>,
+    /// How many bytes a connection carries before, in the directions that match together. 0: none. At most 1 TiB.
+    #[prost(uint64, tag = "3")]
+    pub after_bytes: u64,
+}
 /// The experiment as prepared.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PrepareResponse {
@@ -590,6 +611,9 @@ pub struct Counters {
     /// Of the matched: sent with a flipped bit.
     #[prost(uint64, tag = "9")]
     pub corrupted_packets: u64,
+    /// Of the matched: answered in the name of whoever they were for, where they did not arrive.
+    #[prost(uint64, tag = "10")]
+    pub answered_packets: u64,
 }
 /// How a classifier is attached to an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

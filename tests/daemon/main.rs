@@ -10,6 +10,7 @@
     reason = "seeds and measurements, for whoever reads a failed run"
 )]
 
+mod answers;
 mod bad_input;
 mod delay;
 mod expiry;

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod answers;
 mod choices;
 mod classifier;
 mod filters;

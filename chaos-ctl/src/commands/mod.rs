@@ -10,6 +10,7 @@ pub mod loss;
 pub mod partition;
 pub mod rate;
 pub mod reorder;
+pub mod reset;
 pub mod status;
 pub mod stop;
 pub mod update;
@@ -32,6 +33,7 @@ impl Command {
             Self::Corrupt(arguments) => arguments.run(address, output).await,
             Self::Rate(arguments) => arguments.run(address, output).await,
             Self::Partition(arguments) => arguments.run(address, output).await,
+            Self::Reset(arguments) => arguments.run(address, output).await,
             Self::Apply(arguments) => arguments.run(address, output).await,
             Self::Update(arguments) => arguments.run(address, output).await,
             Self::List(arguments) => arguments.run(&Agent::connect(address).await?, output).await,

@@ -15,29 +15,42 @@ use crate::output::Output;
 /// Cut the target off from its peers: nothing that matches passes
 ///
 /// In both directions, unless --direction says otherwise, and silently: nobody is told, as when a cable is cut. Open
-/// connections stall, and new ones fail by timeout. Without --peer it is everybody that --except does not name.
+/// connections stall, and new ones fail by timeout. With --reject, senders are told. Without --peer it is everybody that --except does not name.
 /// Packets are dropped at the target's interface, so that the target still talks to itself. The fault ends by itself.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PartitionArgs {
     #[command(flatten)]
+    fault: PartitionFault,
+
+    #[command(flatten)]
     experiment: ExperimentArgs,
 }
 
-/// In a file, `partition: {}`.
+/// Who is told. In a file, the keys of `partition`.
 #[derive(Debug, Default, Args, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PartitionFault {}
+#[serde(default, deny_unknown_fields)]
+pub struct PartitionFault {
+    /// Tell whoever sends: TCP by a RST, other protocols by an ICMP error "port unreachable"
+    ///
+    /// As a firewall that rejects: applications see "connection refused", and open connections end. What must not be
+    /// answered (RST, ICMP errors, multicast, later fragments) is dropped silently.
+    #[arg(long)]
+    reject: bool,
+}
 
 const EXAMPLES: &str = "\
 Examples:
   chaosctl partition --peer 10.0.0.0/8 --svc provider-chaos-service --duration 30s
   chaosctl partition --netns web --except 10.0.0.7,10.0.0.8
+  chaosctl partition --reject --netns web --peer 10.0.0.7
   chaosctl partition --netns web --peer 10.0.0.7 --peer-port 5432 --direction egress";
 
 impl FaultArgs for PartitionFault {
     fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
-        Ok(Fault::Partition(Partition {}))
+        Ok(Fault::Partition(Partition {
+            reject: self.reject,
+        }))
     }
 
     fn narrow(&self, filter: &mut Filter) {
@@ -49,6 +62,6 @@ impl FaultArgs for PartitionFault {
 
 impl PartitionArgs {
     pub(super) async fn run(&self, address: &Address, output: Output) -> Result<(), CommandError> {
-        super::apply_fault(&PartitionFault {}, &self.experiment, address, output).await
+        super::apply_fault(&self.fault, &self.experiment, address, output).await
     }
 }

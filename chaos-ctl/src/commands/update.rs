@@ -15,6 +15,7 @@ use super::loss::LossFault;
 use super::partition::PartitionFault;
 use super::rate::RateFault;
 use super::reorder::ReorderFault;
+use super::reset::ResetFault;
 use crate::arguments::{FaultArgs, FilterArgs, ShapeArgs, rule, to_wire};
 use crate::client::{Address, Agent};
 use crate::error::{CommandError, ErrorKind};
@@ -78,6 +79,8 @@ enum Change {
     Rate(Changed<RateFault>),
     /// Which packets do not pass
     Partition(Changed<PartitionFault>),
+    /// Which connections are ended
+    Reset(Changed<ResetFault>),
 }
 
 #[derive(Debug, Args)]
@@ -180,6 +183,7 @@ impl UpdateArgs {
             Change::Corrupt(changed) => changed.rule(there),
             Change::Rate(changed) => changed.rule(there),
             Change::Partition(changed) => changed.rule(there),
+            Change::Reset(changed) => changed.rule(there),
         }
     }
 }

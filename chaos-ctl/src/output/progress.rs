@@ -114,6 +114,7 @@ fn news(experiment: &Experiment, left: Duration) -> String {
         (total.dropped_packets, "dropped"),
         (total.duplicated_packets, "duplicated"),
         (total.corrupted_packets, "corrupted"),
+        (total.answered_packets, "answered"),
     ] {
         if count > 0 {
             let _ = write!(text, ", {} {done}", packets(count));

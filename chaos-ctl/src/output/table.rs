@@ -18,57 +18,69 @@ pub fn hits(experiment: &Experiment) -> String {
         let mut faults = experiment.rules.iter().flat_map(|rule| &rule.fault);
         faults.any(is)
     };
-    let columns = Columns {
-        duplicated: total.duplicated_packets > 0
-            || has(|fault| matches!(fault, Fault::Duplicate(_))),
-        corrupted: total.corrupted_packets > 0
-            || has(|fault| matches!(fault, Fault::Corrupt(corrupt) if !corrupt.drop)),
-    };
-    let mut table = table(&columns.header());
+    let columns: Vec<&Column> = COLUMNS
+        .iter()
+        .filter(|column| (column.count)(&total) > 0 || has(column.is_of))
+        .collect();
+    let mut header = vec!["TARGET", "INTERFACE", "MATCHED", "DELAYED", "DROPPED"];
+    header.extend(columns.iter().map(|column| column.name));
+    let mut table = table(&header);
     for target in &experiment.targets {
         let mut row = vec![name(target), target.interface.clone()];
-        row.extend(columns.cells(&tally::of_target(target)));
+        row.extend(cells(&columns, &tally::of_target(target)));
         table.add_row(row);
     }
     if experiment.targets.len() != 1 {
         let mut row = vec!["total".to_owned(), String::new()];
-        row.extend(columns.cells(&total));
+        row.extend(cells(&columns, &total));
         table.add_row(row);
     }
     finish(&table)
 }
 
-/// Which columns are there beside those that always are.
-struct Columns {
-    duplicated: bool,
-    corrupted: bool,
+/// A column that is not always there.
+struct Column {
+    name: &'static str,
+    count: fn(&Counters) -> u64,
+    /// Whether the fault asks for it.
+    is_of: fn(&Fault) -> bool,
 }
 
-impl Columns {
-    fn header(&self) -> Vec<&'static str> {
-        let mut header = vec!["TARGET", "INTERFACE", "MATCHED", "DELAYED", "DROPPED"];
-        header.extend(self.duplicated.then_some("DUPLICATED"));
-        header.extend(self.corrupted.then_some("CORRUPTED"));
-        header
-    }
+const COLUMNS: [Column; 3] = [
+    Column {
+        name: "DUPLICATED",
+        count: |counters| counters.duplicated_packets,
+        is_of: |fault| matches!(fault, Fault::Duplicate(_)),
+    },
+    Column {
+        name: "CORRUPTED",
+        count: |counters| counters.corrupted_packets,
+        is_of: |fault| matches!(fault, Fault::Corrupt(corrupt) if !corrupt.drop),
+    },
+    Column {
+        name: "ANSWERED",
+        count: |counters| counters.answered_packets,
+        is_of: |fault| {
+            matches!(fault, Fault::Partition(partition) if partition.reject)
+                || matches!(fault, Fault::Reset(_))
+        },
+    },
+];
 
-    fn cells(&self, counters: &Counters) -> Vec<String> {
-        let cell = |count, size| match count {
-            0 => "0".to_owned(),
-            count => format!("{} ({})", packets(count), bytes(size)),
-        };
-        let mut cells = vec![
-            cell(counters.matched_packets, counters.matched_bytes),
-            cell(counters.delayed_packets, counters.delayed_bytes),
-            cell(counters.dropped_packets, counters.dropped_bytes),
-        ];
-        cells.extend(
-            self.duplicated
-                .then(|| packets(counters.duplicated_packets)),
-        );
-        cells.extend(self.corrupted.then(|| packets(counters.corrupted_packets)));
-        cells
-    }
+fn cells(columns: &[&Column], counters: &Counters) -> Vec<String> {
+    let cell = |count, size| match count {
+        0 => "0".to_owned(),
+        count => format!("{} ({})", packets(count), bytes(size)),
+    };
+    let always = [
+        cell(counters.matched_packets, counters.matched_bytes),
+        cell(counters.delayed_packets, counters.delayed_bytes),
+        cell(counters.dropped_packets, counters.dropped_bytes),
+    ];
+    let others = columns
+        .iter()
+        .map(|column| packets((column.count)(counters)));
+    always.into_iter().chain(others).collect()
 }
 
 /// What would happen: targets, rules, and the effect to expect.

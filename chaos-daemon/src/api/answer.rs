@@ -160,6 +160,7 @@ fn counters(counters: &Counters) -> v1::Counters {
         undelayed_packets: counters.undelayed_packets,
         duplicated_packets: counters.duplicated_packets,
         corrupted_packets: counters.corrupted_packets,
+        answered_packets: counters.answered_packets,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chaos_proto::v1::{self, loss::Model, rule::Fault as Wire};
 
 use super::wire::{RequestError, read_time, write_time};
-use crate::engine::{Choice, Delay, Distribution, Fault, Ppm, Ramp, Rate};
+use crate::engine::{Choice, Delay, Distribution, Fault, Ppm, Ramp, Rate, Reset};
 
 pub(super) fn read(fault: Wire) -> Result<Fault, RequestError> {
     Ok(match fault {
@@ -46,7 +46,18 @@ pub(super) fn read(fault: Wire) -> Result<Fault, RequestError> {
             queue_bytes,
             per_flow,
         }),
-        Wire::Partition(v1::Partition {}) => Fault::Partition,
+        Wire::Partition(v1::Partition { reject }) => Fault::Partition { reject },
+        Wire::Reset(v1::Reset {
+            share_ppm,
+            after,
+            after_bytes,
+        }) => Fault::Reset(Reset {
+            share: Ppm(share_ppm),
+            after: after
+                .map(|after| read_time("the life of a connection", after))
+                .transpose()?,
+            after_bytes,
+        }),
     })
 }
 
@@ -149,7 +160,12 @@ pub(super) fn write(fault: &Fault) -> Wire {
             queue_bytes: rate.queue_bytes,
             per_flow: rate.per_flow,
         }),
-        Fault::Partition => Wire::Partition(v1::Partition {}),
+        Fault::Partition { reject } => Wire::Partition(v1::Partition { reject: *reject }),
+        Fault::Reset(reset) => Wire::Reset(v1::Reset {
+            share_ppm: reset.share.0,
+            after: reset.after.map(write_time),
+            after_bytes: reset.after_bytes,
+        }),
     }
 }
 
@@ -301,7 +317,12 @@ mod tests {
                 queue_bytes: 3,
                 per_flow: true,
             }),
-            Wire::Partition(v1::Partition {}),
+            Wire::Partition(v1::Partition { reject: true }),
+            Wire::Reset(v1::Reset {
+                share_ppm: 1,
+                after: ms(2),
+                after_bytes: 3,
+            }),
         ] {
             assert_eq!(write(&read(fault.clone()).unwrap()), fault);
         }

@@ -8,7 +8,7 @@ use super::{
     fault, filter,
     wire::{RequestError, read_time},
 };
-use crate::engine::{Pulse, Rule, Selector, Spec, Where};
+use crate::engine::{Fault, Protocol, Pulse, Rule, Selector, Spec, Where};
 
 /// The experiment that a request asks for.
 pub(super) fn spec(
@@ -113,9 +113,14 @@ fn rule(rule: v1::Rule) -> Result<Rule, RequestError> {
             off: read_time("the pulse", pulse.off.unwrap_or_default())?,
         })
     };
+    let mut filter = filter::read(&rule.filter.unwrap_or_default())?;
+    let fault = fault::read(rule.fault.ok_or(RequestError::Missing("fault"))?)?;
+    if matches!(fault, Fault::Reset(_)) {
+        filter.protocol.get_or_insert(Protocol::Tcp);
+    }
     Ok(Rule {
-        filter: filter::read(&rule.filter.unwrap_or_default())?,
-        fault: fault::read(rule.fault.ok_or(RequestError::Missing("fault"))?)?,
+        filter,
+        fault,
         pulse: rule.pulse.map(pulse).transpose()?,
     })
 }

@@ -390,7 +390,7 @@ mod tests {
             reorder: false,
             ramp: None,
         }));
-        let loss = spec(Fault::Partition);
+        let loss = spec(Fault::Partition { reject: false });
         assert!(matches!(features.line_for(&loss), Ok(None)));
         assert_eq!(
             features.line_for(&delay).unwrap_err().to_string(),

@@ -96,7 +96,14 @@ fn fault(out: &mut abi::Rule, fault: &Fault) {
             choose(out, choice);
         }
         Fault::Rate(rate) => limit(out, rate),
-        Fault::Partition => out.fault = abi::FAULT_LOSS,
+        Fault::Partition { reject: false } => out.fault = abi::FAULT_LOSS,
+        Fault::Partition { reject: true } => out.fault = abi::FAULT_REJECT,
+        Fault::Reset(reset) => {
+            out.fault = abi::FAULT_RESET;
+            out.model_ppm[0] = reset.share.0;
+            out.after_ns = reset.after.map_or(0, nanoseconds);
+            out.after_bytes = reset.after_bytes;
+        }
     }
 }
 
@@ -201,7 +208,7 @@ mod tests {
                 dscp: Some(46),
                 length: (64, 1500),
             },
-            fault: Fault::Partition,
+            fault: Fault::Partition { reject: false },
             pulse: Some(Pulse {
                 on: Duration::from_secs(2),
                 off: Duration::from_secs(8),

@@ -105,6 +105,10 @@ pub struct Object {
     _actions: ProgramArray<MapData>,
 }
 
+/// What the classifiers call.
+const ACTIONS: [(u32, &str); maps::MAX_ACTIONS as usize] =
+    [(maps::ACTION_ANSWER, maps::PROGRAM_ANSWER)];
+
 impl Object {
     /// Loads the object and all its programs.
     pub fn load() -> Result<Self, LoadError> {
@@ -114,7 +118,7 @@ impl Object {
             ingress: load_program(&mut ebpf, maps::PROGRAM_INGRESS)?,
         };
         let mut actions: ProgramArray<MapData> = take(&mut ebpf, maps::ACTIONS)?;
-        for (place, name) in [(maps::ACTION_ANSWER, maps::PROGRAM_ANSWER)] {
+        for (place, name) in ACTIONS {
             let program = load_program(&mut ebpf, name)?;
             actions
                 .set(place, &program, 0)

@@ -95,7 +95,7 @@ pub(super) fn place(
             return Err(kernel(error));
         }
     }
-    match write(maps, slot, rule, kernel_rule) {
+    match write(maps, slot, rule, &kernel_rule) {
         Ok(()) => Ok(placed),
         Err(error) => {
             take_back(maps, slots, &placed);
@@ -104,7 +104,7 @@ pub(super) fn place(
     }
 }
 
-fn write(maps: &mut Maps, slot: u32, rule: &Rule, kernel_rule: abi::Rule) -> Result<(), MapError> {
+fn write(maps: &mut Maps, slot: u32, rule: &Rule, kernel_rule: &abi::Rule) -> Result<(), MapError> {
     maps.windows.set(slot, Plain(Window::default()), 0)?;
     maps.memories.set(slot, Plain(Memory::default()), 0)?;
     let zero = vec![Plain(Counters::default()); aya::util::nr_cpus().unwrap_or(1)];
@@ -115,7 +115,7 @@ fn write(maps: &mut Maps, slot: u32, rule: &Rule, kernel_rule: abi::Rule) -> Res
             maps.peers.insert(&peer_key(slot, peer), value, 0)?;
         }
     }
-    maps.rules.set(slot, Plain(kernel_rule), 0)
+    maps.rules.set(slot, Plain(*kernel_rule), 0)
 }
 
 /// Takes away what `place` left behind that a later rule in this slot would see, and gives the slot back.
@@ -221,9 +221,11 @@ pub(super) fn longest_delay(rule: &Rule) -> Duration {
         ),
         Fault::Reorder { by, .. } => *by,
         Fault::Rate(rate) => rate.longest_wait(),
-        Fault::Loss(_) | Fault::Duplicate(_) | Fault::Corrupt { .. } | Fault::Partition => {
-            Duration::ZERO
-        }
+        Fault::Loss(_)
+        | Fault::Duplicate(_)
+        | Fault::Corrupt { .. }
+        | Fault::Partition { .. }
+        | Fault::Reset(_) => Duration::ZERO,
     }
 }
 

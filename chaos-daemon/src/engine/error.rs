@@ -123,6 +123,15 @@ pub enum SpecError {
     /// Connections of a protocol that has none.
     #[error("only TCP opens connections: give the protocol as tcp")]
     OnlyTcpConnects,
+    /// Connections of a protocol that has none.
+    #[error("only TCP connections can be reset: give the protocol as tcp, or leave it out")]
+    OnlyTcpIsReset,
+    /// Out of range.
+    #[error("a connection lives for 1 ms to 24 h, or carries up to 1 TiB, before it is reset")]
+    Life,
+    /// One or the other.
+    #[error("a connection is reset after a time or after so many bytes: leave out one of them")]
+    TwoLives,
     /// Out of range.
     #[error("a DSCP is 0 to 63, not {0}")]
     Dscp(u32),

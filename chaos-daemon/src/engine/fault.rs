@@ -8,6 +8,10 @@ use super::error::SpecError;
 const LONGEST_DELAY: Duration = Duration::from_mins(1);
 /// How long a ramp may take.
 const RAMPS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
+/// How long a connection may live that is to be ended.
+const LIVES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
+/// How much it may carry.
+const MOST_BYTES: u64 = 1 << 40;
 /// How many quantiles a measured distribution may have.
 const QUANTILES: RangeInclusive<usize> = 2..=chaos_abi::rule::QUANTILE_STEPS + 1;
 /// Counts of packets.
@@ -47,7 +51,12 @@ pub enum Fault {
     /// They wait for bandwidth.
     Rate(Rate),
     /// None passes.
-    Partition,
+    Partition {
+        /// Whether their senders are told.
+        reject: bool,
+    },
+    /// Their connections are ended.
+    Reset(Reset),
 }
 
 /// How long packets are held.
@@ -135,6 +144,17 @@ pub struct Rate {
     pub per_flow: bool,
 }
 
+/// Which connections are ended, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reset {
+    /// How many.
+    pub share: Ppm,
+    /// From the first matched packet on.
+    pub after: Option<Duration>,
+    /// Bytes that it carries before.
+    pub after_bytes: u64,
+}
+
 /// What one rule did on one target; see `chaos.v1.Counters`.
 pub type Counters = chaos_abi::counters::Counters;
 
@@ -158,7 +178,11 @@ impl Fault {
     pub const fn holds(&self) -> bool {
         match self {
             Self::Delay(_) | Self::Reorder { .. } | Self::Rate(_) => true,
-            Self::Loss(_) | Self::Duplicate(_) | Self::Corrupt { .. } | Self::Partition => false,
+            Self::Loss(_)
+            | Self::Duplicate(_)
+            | Self::Corrupt { .. }
+            | Self::Partition { .. }
+            | Self::Reset(_) => false,
         }
     }
 
@@ -171,7 +195,8 @@ impl Fault {
             Self::Reorder { .. } => "reorder",
             Self::Corrupt { .. } => "corrupt",
             Self::Rate(_) => "rate",
-            Self::Partition => "partition",
+            Self::Partition { .. } => "partition",
+            Self::Reset(_) => "reset",
         }
     }
 
@@ -186,7 +211,8 @@ impl Fault {
             }
             Self::Corrupt { choice, .. } => choice.check("a corruption"),
             Self::Rate(rate) => rate.check(),
-            Self::Partition => Ok(()),
+            Self::Partition { .. } => Ok(()),
+            Self::Reset(reset) => reset.check(),
         }
     }
 }
@@ -203,6 +229,20 @@ fn correlation(Ppm(ppm): Ppm) -> Result<(), SpecError> {
         return Err(SpecError::Correlation(ppm));
     }
     Ok(())
+}
+
+impl Reset {
+    fn check(&self) -> Result<(), SpecError> {
+        self.share.check("a reset")?;
+        let is_short = self.after.is_none_or(|after| LIVES.contains(&after));
+        if !is_short || self.after_bytes > MOST_BYTES {
+            return Err(SpecError::Life);
+        }
+        if self.after.is_some() && self.after_bytes > 0 {
+            return Err(SpecError::TwoLives);
+        }
+        Ok(())
+    }
 }
 
 impl Delay {

@@ -21,7 +21,7 @@ use tracing::info;
 pub use datapath::{AttachMode, Datapath, DatapathError, Health, Installation, LineEngine, Way};
 pub use error::{EngineError, SpecError};
 pub use experiment::{EndReason, Ending, Experiment, Hit, State};
-pub use fault::{Choice, Counters, Delay, Distribution, Fault, Ppm, Ramp, Rate};
+pub use fault::{Choice, Counters, Delay, Distribution, Fault, Ppm, Ramp, Rate, Reset};
 pub use filter::{Connections, Direction, Filter, PortRange, Protocol, Side};
 pub use spec::{Pulse, Rule, Selector, Spec, Target, Where};
 

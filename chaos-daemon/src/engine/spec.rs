@@ -2,7 +2,11 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{error::SpecError, fault::Fault, filter::Filter};
+use super::{
+    error::SpecError,
+    fault::Fault,
+    filter::{Filter, Protocol},
+};
 use crate::netns::Netns;
 
 /// Longest experiment.
@@ -134,6 +138,9 @@ impl Rule {
             return Err(SpecError::Pulse);
         }
         self.filter.check()?;
+        if matches!(self.fault, Fault::Reset(_)) && self.filter.protocol != Some(Protocol::Tcp) {
+            return Err(SpecError::OnlyTcpIsReset);
+        }
         self.fault.check()
     }
 }

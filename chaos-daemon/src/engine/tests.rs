@@ -106,7 +106,7 @@ fn spec(detached: bool) -> Spec {
         },
         rules: vec![Rule {
             filter: Filter::default(),
-            fault: Fault::Partition,
+            fault: Fault::Partition { reject: false },
             pulse: None,
         }],
         duration: Duration::from_secs(30),

@@ -20,6 +20,7 @@ use crate::commands::loss::LossFault;
 use crate::commands::partition::PartitionFault;
 use crate::commands::rate::RateFault;
 use crate::commands::reorder::ReorderFault;
+use crate::commands::reset::ResetFault;
 use crate::error::{CommandError, ErrorKind};
 use crate::quantity::Pulse;
 
@@ -54,16 +55,20 @@ struct RuleText {
     rate: Option<RateFault>,
     #[serde(deserialize_with = "present")]
     partition: Option<PartitionFault>,
+    #[serde(deserialize_with = "present")]
+    reset: Option<ResetFault>,
     filter: FilterArgs,
     #[serde(deserialize_with = "text::pulse")]
     pulse: Option<Pulse>,
 }
 
-/// A partition has nothing to say but that it is one, so `partition:` alone will do.
-fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<PartitionFault>, D::Error> {
-    Ok(Some(
-        Option::<PartitionFault>::deserialize(value)?.unwrap_or_default(),
-    ))
+/// Some faults need not say more than that they are there: `partition:` alone will do.
+fn present<'de, D, F>(value: D) -> Result<Option<F>, D::Error>
+where
+    D: Deserializer<'de>,
+    F: Deserialize<'de> + Default,
+{
+    Ok(Some(Option::deserialize(value)?.unwrap_or_default()))
 }
 
 /// An experiment file that cannot be used.
@@ -109,7 +114,7 @@ pub enum FileError {
     },
     /// A rule without a fault, or with several.
     #[error(
-        "the experiment {file}, rule {number}: give exactly one of delay, loss, duplicate, reorder, corrupt, rate and partition; each fault is a rule of its own"
+        "the experiment {file}, rule {number}: give exactly one of delay, loss, duplicate, reorder, corrupt, rate, partition and reset; each fault is a rule of its own"
     )]
     Fault {
         /// Its name.
@@ -238,6 +243,7 @@ impl RuleText {
             given(self.corrupt.as_ref()),
             given(self.rate.as_ref()),
             given(self.partition.as_ref()),
+            given(self.reset.as_ref()),
         ];
         all.into_iter().flatten().collect()
     }

@@ -9,7 +9,9 @@ mod loss;
 use std::time::Duration;
 
 use chaos_proto::v1::rule::Fault;
-use chaos_proto::v1::{Corrupt, Direction, Duplicate, Filter, Protocol, Rate, Reorder, Rule};
+use chaos_proto::v1::{
+    Connections, Corrupt, Direction, Duplicate, Filter, Protocol, Rate, Reorder, Reset, Rule,
+};
 
 use super::words;
 use crate::quantity::{
@@ -32,7 +34,9 @@ pub fn of_rule(rule: &Rule) -> String {
         Some(Fault::Reorder(reorder)) => of_reorder(reorder, way, protocol),
         Some(Fault::Corrupt(corrupt)) => of_corrupt(*corrupt, way, filter),
         Some(Fault::Rate(rate)) => of_rate(*rate, way),
+        Some(Fault::Partition(partition)) if partition.reject => rejected(way, protocol),
         Some(Fault::Partition(_)) => loss::of_all(way, protocol),
+        Some(Fault::Reset(reset)) => of_reset(reset, filter),
     };
     if let Some(pulse) = &rule.pulse {
         text.push_str("; ");
@@ -107,6 +111,51 @@ fn of_reorder(reorder: &Reorder, way: Way, protocol: Protocol) -> String {
     format!(
         "{some} are held for {by}{gap} and overtaken by those that follow meanwhile: {consequence}"
     )
+}
+
+fn rejected(way: Way, protocol: Protocol) -> String {
+    let consequence = match protocol {
+        Protocol::Unspecified => {
+            "connections are refused, open ones end, and pings find the port unreachable"
+        }
+        Protocol::Tcp => "connections are refused, and open ones end",
+        Protocol::Udp => "questions are refused at once",
+        Protocol::Icmp => "pings find the port unreachable",
+    };
+    format!(
+        "{} are dropped, and their senders told: {consequence}",
+        some(WHOLE_PPM, way)
+    )
+}
+
+fn of_reset(reset: &Reset, filter: &Filter) -> String {
+    let some = match reset.share_ppm {
+        ppm if ppm >= WHOLE_PPM => "matching TCP connections".to_owned(),
+        ppm => format!("{} of matching TCP connections", share_in_words(ppm)),
+    };
+    let when = match &reset.after {
+        Some(after) => format!(
+            "{} after their first packet",
+            time_in_words(from_wire(Some(after)))
+        ),
+        None if reset.after_bytes > 0 => {
+            format!(
+                "when they have carried {}",
+                size_in_words(reset.after_bytes)
+            )
+        }
+        None => "with their next packet".to_owned(),
+    };
+    let new = match filter.connections() {
+        Connections::Established => "; new ones are not touched",
+        Connections::Unspecified | Connections::New
+            if reset.after.is_some() || reset.after_bytes > 0 =>
+        {
+            "; new ones as well"
+        }
+        Connections::Unspecified | Connections::New => "; new ones are refused",
+    };
+    format!("{some} end {when}, and both ends see \"connection reset\"{new}")
 }
 
 fn of_corrupt(corrupt: Corrupt, way: Way, filter: &Filter) -> String {
@@ -301,10 +350,35 @@ mod tests {
              1 % of questions get no answer unless the application asks again"
         );
         assert!(
-            say(Fault::Partition(Partition {}), both, Protocol::Tcp).starts_with(
+            say(Fault::Partition(Partition { reject: false }), both, Protocol::Tcp).starts_with(
                 "all matching packets in either direction are dropped silently: open connections stall"
             )
         );
+    }
+
+    #[test]
+    fn what_is_answered_is_told_by_what_applications_see() {
+        let partition = Fault::Partition(Partition { reject: true });
+        assert_eq!(
+            say(partition, Direction::Both, Protocol::Tcp),
+            "all matching packets in either direction are dropped, and their senders told: \
+             connections are refused, and open ones end"
+        );
+        let reset = |after_ms: Option<u64>, after_bytes| {
+            Fault::Reset(Reset {
+                share_ppm: 200_000,
+                after: after_ms.and_then(ms),
+                after_bytes,
+            })
+        };
+        let both = Direction::Both;
+        assert_eq!(
+            say(reset(None, 0), both, Protocol::Tcp),
+            "20 % of matching TCP connections end with their next packet, and both ends see \"connection reset\"; \
+             new ones are refused"
+        );
+        assert!(say(reset(Some(500), 0), both, Protocol::Tcp).contains("500 ms after their first"));
+        assert!(say(reset(None, 1024), both, Protocol::Tcp).contains("have carried 1 KiB"));
     }
 
     #[test]
@@ -333,7 +407,7 @@ mod tests {
     #[test]
     fn a_pulse_comes_last() {
         let mut rule = Rule {
-            fault: Some(Fault::Partition(Partition {})),
+            fault: Some(Fault::Partition(Partition { reject: false })),
             ..Rule::default()
         };
         rule.pulse = Some(Pulse {

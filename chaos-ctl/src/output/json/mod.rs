@@ -141,6 +141,7 @@ struct Counters {
     undelayed_packets: u64,
     duplicated_packets: u64,
     corrupted_packets: u64,
+    answered_packets: u64,
 }
 
 impl Run {
@@ -256,6 +257,7 @@ impl From<&wire::Counters> for Counters {
             undelayed_packets: counters.undelayed_packets,
             duplicated_packets: counters.duplicated_packets,
             corrupted_packets: counters.corrupted_packets,
+            answered_packets: counters.answered_packets,
         }
     }
 }

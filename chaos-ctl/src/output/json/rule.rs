@@ -53,7 +53,14 @@ enum Fault {
         queue_bytes: u64,
         per_flow: bool,
     },
-    Partition,
+    Partition {
+        reject: bool,
+    },
+    Reset {
+        share_ppm: u32,
+        after_ns: Option<u64>,
+        after_bytes: u64,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -179,7 +186,14 @@ impl From<&WireFault> for Fault {
                 queue_bytes: rate.queue_bytes,
                 per_flow: rate.per_flow,
             },
-            WireFault::Partition(_) => Self::Partition,
+            WireFault::Partition(partition) => Self::Partition {
+                reject: partition.reject,
+            },
+            WireFault::Reset(reset) => Self::Reset {
+                share_ppm: reset.share_ppm,
+                after_ns: reset.after.as_ref().map(|after| ns(Some(after))),
+                after_bytes: reset.after_bytes,
+            },
         }
     }
 }

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use chaos_proto::v1::loss::Model;
 use chaos_proto::v1::rule::Fault;
-use chaos_proto::v1::{Corrupt, Delay, Distribution, Loss, Rate, Reorder, Rule};
+use chaos_proto::v1::{Corrupt, Delay, Distribution, Loss, Rate, Reorder, Reset, Rule};
 
 use super::distribution;
 use crate::quantity::{
     from_wire, interval, packets, rate_in_words, share_in_words, size_in_words, time_in_words,
 };
+
+const WHOLE_PPM: u32 = 1_000_000;
 
 /// A fault without its filter: `delay 100 ms ± 20 ms`.
 pub fn fault(rule: &Rule) -> String {
@@ -27,7 +29,11 @@ pub fn fault(rule: &Rule) -> String {
         Some(Fault::Reorder(reorder)) => of_reorder(reorder),
         Some(Fault::Corrupt(corrupt)) => of_corrupt(*corrupt),
         Some(Fault::Rate(rate)) => of_rate(*rate),
-        Some(Fault::Partition(_)) => "partition".to_owned(),
+        Some(Fault::Partition(partition)) => with(
+            "partition".to_owned(),
+            &[partition.reject.then(|| "rejecting".to_owned())],
+        ),
+        Some(Fault::Reset(reset)) => of_reset(reset),
     }
 }
 
@@ -122,6 +128,20 @@ fn of_corrupt(corrupt: Corrupt) -> String {
             corrupt.drop.then(|| "dropped".to_owned()),
         ],
     )
+}
+
+fn of_reset(reset: &Reset) -> String {
+    let share = match reset.share_ppm {
+        WHOLE_PPM => None,
+        ppm => Some(format!("{} of connections", share_in_words(ppm))),
+    };
+    let after = reset
+        .after
+        .as_ref()
+        .map(|after| format!("after {}", time_in_words(from_wire(Some(after)))));
+    let carried =
+        (reset.after_bytes > 0).then(|| format!("after {}", size_in_words(reset.after_bytes)));
+    with("reset".to_owned(), &[share, after, carried])
 }
 
 fn of_rate(rate: Rate) -> String {
@@ -263,6 +283,20 @@ mod tests {
             say(Fault::Rate(rate)),
             "rate 10 Mbit/s (per flow, burst 64 KiB, queue 500 kB)"
         );
-        assert_eq!(say(Fault::Partition(Partition {})), "partition");
+        let partition = |reject| say(Fault::Partition(Partition { reject }));
+        assert_eq!(partition(false), "partition");
+        assert_eq!(partition(true), "partition (rejecting)");
+        let reset = |share_ppm, after_bytes| {
+            say(Fault::Reset(v1::Reset {
+                share_ppm,
+                after: None,
+                after_bytes,
+            }))
+        };
+        assert_eq!(reset(1_000_000, 0), "reset");
+        assert_eq!(
+            reset(200_000, 65_536),
+            "reset (20 % of connections, after 64 KiB)"
+        );
     }
 }

@@ -28,7 +28,8 @@ pub(crate) fn classify(ctx: &TcContext, direction: Direction) -> i32 {
         return TC_ACT_UNSPEC;
     };
     let passes = !matches!(verdict, Verdict::Drop | Verdict::Answer { .. });
-    if passes && seen.corrupting != 0 && packet::flip_bit(ctx, seen.flow.payload.into(), seen.noise) {
+    if passes && seen.corrupting != 0 && packet::flip_bit(ctx, seen.flow.payload.into(), seen.noise)
+    {
         counters::corrupted(target, seen);
     }
     match verdict {

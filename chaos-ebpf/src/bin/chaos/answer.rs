@@ -73,8 +73,7 @@ fn end(ctx: &TcContext, flow: &Flow, ifindex: u32, direction: Direction) -> bool
     let ends = Ends::of(flow);
     let to_receiver = Reset::to_receiver(&segment).header(&ends, left_to_card);
     // Of a connection that is not there yet, the receiver knows nothing.
-    if segment.flags & ACK != 0 && write(ctx, flow, &ends, &to_receiver).is_some()
-    {
+    if segment.flags & ACK != 0 && write(ctx, flow, &ends, &to_receiver).is_some() {
         packet::send_copy(ctx, packet::target(ctx), ifindex, direction);
     }
     turn(ctx, flow, &segment, left_to_card).is_some()
@@ -174,8 +173,7 @@ fn unreachable(ctx: &TcContext, flow: &Flow) -> Option<()> {
     if quoted > MAX_QUOTED_WORDS * 4 || (ctx.len() as usize) < transport + QUOTED {
         return None;
     }
-    if flow.protocol == PROTOCOL_ICMP
-        && answer::is_error(is_ipv6, ctx.load::<u8>(transport).ok()?)
+    if flow.protocol == PROTOCOL_ICMP && answer::is_error(is_ipv6, ctx.load::<u8>(transport).ok()?)
     {
         return None;
     }
