@@ -29,6 +29,8 @@ pub struct Counters {
     pub corrupted_packets: u64,
     /// Matched packets that were answered in the name of their receiver, and did not get there.
     pub answered_packets: u64,
+    /// Matched packets that went on with something else in them.
+    pub rewritten_packets: u64,
 }
 
 impl core::ops::AddAssign<&Counters> for Counters {
@@ -43,6 +45,7 @@ impl core::ops::AddAssign<&Counters> for Counters {
         self.duplicated_packets += other.duplicated_packets;
         self.corrupted_packets += other.corrupted_packets;
         self.answered_packets += other.answered_packets;
+        self.rewritten_packets += other.rewritten_packets;
     }
 }
 
@@ -63,6 +66,7 @@ mod tests {
             duplicated_packets: 8,
             corrupted_packets: 9,
             answered_packets: 10,
+            rewritten_packets: 11,
         };
         let mut sum = one;
         sum += &one;
@@ -79,6 +83,7 @@ mod tests {
                 duplicated_packets: 16,
                 corrupted_packets: 18,
                 answered_packets: 20,
+                rewritten_packets: 22,
             }
         );
     }

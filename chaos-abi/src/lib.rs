@@ -9,5 +9,6 @@
 pub mod counters;
 pub mod line;
 pub mod maps;
+pub mod rewrite;
 pub mod rule;
 pub mod target;

@@ -20,6 +20,10 @@ pub const CONNECTIONS: &str = "CONNECTIONS";
 pub const FLOWS: &str = "FLOWS";
 /// Ports of the first fragments of datagrams, source in the upper half: `LruHashMap<u64, u32>`.
 pub const FRAGMENTS: &str = "FRAGMENTS";
+/// What rules write, by slot: `Array<Rewrite>`.
+pub const REWRITES: &str = "REWRITES";
+/// Connections that were sent elsewhere: `LruHashMap<SteeredKey, Steered>`.
+pub const STEERED: &str = "STEERED";
 /// One entry: when the agent was last alive, in `CLOCK_MONOTONIC` nanoseconds: `Array<u64>`.
 pub const LIVENESS: &str = "LIVENESS";
 /// One entry: the line engine: `Array<u32>`.
@@ -44,6 +48,10 @@ pub const MAX_TABLES: u32 = 64;
 pub const PROGRAM_EGRESS: &str = "chaos_egress";
 /// Classifier for packets that arrive at a target.
 pub const PROGRAM_INGRESS: &str = "chaos_ingress";
+/// Writes into a packet, called by the classifiers.
+pub const PROGRAM_REWRITE: &str = "chaos_rewrite";
+/// Translates answers from where connections were sent, called by the classifiers and calls them.
+pub const PROGRAM_BACK: &str = "chaos_back";
 /// Answers a packet, called by the classifiers.
 pub const PROGRAM_ANSWER: &str = "chaos_answer";
 /// Far end of a line for leaving packets.
@@ -61,8 +69,16 @@ pub const PROGRAM_ENTRY: &str = "chaos_entry";
 pub const ACTIONS: &str = "ACTIONS";
 /// Place of [`PROGRAM_ANSWER`] in [`ACTIONS`].
 pub const ACTION_ANSWER: u32 = 0;
+/// Place of [`PROGRAM_REWRITE`].
+pub const ACTION_REWRITE: u32 = 1;
+/// Place of [`PROGRAM_BACK`].
+pub const ACTION_BACK: u32 = 2;
+/// Place of [`PROGRAM_EGRESS`].
+pub const ACTION_EGRESS: u32 = 3;
+/// Place of [`PROGRAM_INGRESS`].
+pub const ACTION_INGRESS: u32 = 4;
 /// How many places [`ACTIONS`] has.
-pub const MAX_ACTIONS: u32 = 1;
+pub const MAX_ACTIONS: u32 = 5;
 
 /// Map of the entry object with one element, the program to call: `ProgramArray`.
 pub const ENTRY_CALLS: &str = "CALLS";

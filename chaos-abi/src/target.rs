@@ -31,6 +31,10 @@ pub struct Target {
     pub rules: [u32; MAX_RULES_PER_TARGET],
     /// What the rules together may take of the packets that leave, and of those that arrive.
     pub wanted: [Wanted; 2],
+    /// 1 when a rule sends connections elsewhere, so that answers are translated.
+    pub steers: u32,
+    /// Keeps the layout free of padding.
+    pub reserved: u32,
 }
 
 /// Bit of [`Wanted::protocols`].

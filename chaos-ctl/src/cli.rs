@@ -17,8 +17,8 @@ use crate::client::{Address, DEFAULT_SOCKET};
 use crate::commands::{
     apply::ApplyArgs, corrupt::CorruptArgs, delay::DelayArgs, doctor::DoctorArgs,
     duplicate::DuplicateArgs, list::ListArgs, loss::LossArgs, partition::PartitionArgs,
-    rate::RateArgs, reorder::ReorderArgs, reset::ResetArgs, status::StatusArgs, stop::StopArgs,
-    update::UpdateArgs,
+    rate::RateArgs, reorder::ReorderArgs, reset::ResetArgs, rewrite::RewriteArgs,
+    status::StatusArgs, stop::StopArgs, update::UpdateArgs,
 };
 
 /// Delays, drops, duplicates, reorders, corrupts or slows down chosen packets of a service, a process or a network
@@ -128,6 +128,7 @@ pub enum Command {
     Rate(RateArgs),
     Partition(PartitionArgs),
     Reset(ResetArgs),
+    Rewrite(RewriteArgs),
     Apply(ApplyArgs),
     Update(UpdateArgs),
     List(ListArgs),

@@ -19,6 +19,7 @@ pub mod flow;
 pub mod glance;
 pub mod rate;
 pub mod reset;
+pub mod rewrite;
 pub mod shape;
 
 #[cfg(test)]

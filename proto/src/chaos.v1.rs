@@ -123,7 +123,7 @@ pub struct Rule {
     #[prost(message, optional, tag = "9")]
     pub pulse: ::core::option::Option<Pulse>,
     /// Exactly one.
-    #[prost(oneof = "rule::Fault", tags = "2, 3, 4, 5, 6, 7, 8, 10")]
+    #[prost(oneof = "rule::Fault", tags = "2, 3, 4, 5, 6, 7, 8, 10, 11")]
     pub fault: ::core::option::Option<rule::Fault>,
 }
 /// Nested message and enum types in `Rule`.
@@ -155,6 +155,9 @@ pub mod rule {
         /// End connections.
         #[prost(message, tag = "10")]
         Reset(super::Reset),
+        /// Write into packets.
+        #[prost(message, tag = "11")]
+        Rewrite(super::Rewrite),
     }
 }
 /// On and off by turns, beginning with on when the experiment is armed. The kernel keeps the time.
@@ -416,6 +419,65 @@ pub struct Reset {
     #[prost(uint64, tag = "3")]
     pub after_bytes: u64,
 }
+/// Writes into matched packets; checksums stay right. At least one of it. Of an offloaded packet, the payload is that of
+/// its first segment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Rewrite {
+    /// Differentiated services code point: 0 to 63.
+    #[prost(uint32, optional, tag = "1")]
+    pub dscp: ::core::option::Option<u32>,
+    /// Mark "congestion experienced" (ECN), where the packet says that its connection understands it.
+    #[prost(bool, tag = "2")]
+    pub ecn_ce: bool,
+    /// Time to live, or hop limit: 1 to 255.
+    #[prost(uint32, optional, tag = "3")]
+    pub ttl: ::core::option::Option<u32>,
+    /// Maximum segment size that a SYN announces, where it is larger: 88 to 65535.
+    #[prost(uint32, optional, tag = "4")]
+    pub mss: ::core::option::Option<u32>,
+    /// TCP flags to set, as in the header: 1 FIN, 2 SYN, 4 RST, 8 PSH, 16 ACK, 32 URG, 64 ECE, 128 CWR.
+    #[prost(uint32, tag = "5")]
+    pub set_tcp_flags: u32,
+    /// TCP flags to clear.
+    #[prost(uint32, tag = "6")]
+    pub clear_tcp_flags: u32,
+    /// Send new connections (of UDP: all) to this port, and translate the answers. 1 to 65535. One direction only.
+    #[prost(uint32, optional, tag = "7")]
+    pub destination_port: ::core::option::Option<u32>,
+    /// Send new connections (of UDP: all) to this address, and translate the answers. Empty: none. Packets of the other
+    /// version of IP are not touched.
+    #[prost(string, tag = "8")]
+    pub destination_address: ::prost::alloc::string::String,
+    /// Bytes at a place of the payload.
+    #[prost(message, optional, tag = "9")]
+    pub payload: ::core::option::Option<PayloadPatch>,
+    /// Bytes wherever they are in it.
+    #[prost(message, optional, tag = "10")]
+    pub replace: ::core::option::Option<PayloadReplace>,
+}
+/// What is written over the payload; a packet that ends before stays as it is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayloadPatch {
+    /// Where, from the beginning of the payload (behind the headers of TCP or UDP): 0 to 1499.
+    #[prost(uint32, tag = "1")]
+    pub offset: u32,
+    /// 1 to 32.
+    #[prost(bytes = "vec", tag = "2")]
+    pub bytes: ::prost::alloc::vec::Vec<u8>,
+}
+/// What is written wherever something is found.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayloadReplace {
+    /// What is looked for: 1 to 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub old: ::prost::alloc::vec::Vec<u8>,
+    /// As many bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub new: ::prost::alloc::vec::Vec<u8>,
+    /// In so many bytes of the payload: 1 to 1500. 0: 256.
+    #[prost(uint32, tag = "3")]
+    pub within: u32,
+}
 /// The experiment as prepared.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PrepareResponse {
@@ -614,6 +676,9 @@ pub struct Counters {
     /// Of the matched: answered in the name of whoever they were for, where they did not arrive.
     #[prost(uint64, tag = "10")]
     pub answered_packets: u64,
+    /// Of the matched: sent on with something else in them.
+    #[prost(uint64, tag = "11")]
+    pub rewritten_packets: u64,
 }
 /// How a classifier is attached to an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

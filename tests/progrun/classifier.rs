@@ -4,6 +4,7 @@ use aya::maps::lpm_trie::Key;
 use chaos_abi::{
     counters::Counters,
     maps::{PROGRAM_EGRESS, PROGRAM_INGRESS},
+    rewrite::{Rewrite, STEERS},
     rule::{EGRESS, FAULT_DELAY, FAULT_LOSS, INGRESS, PEER, PeerKey, Rule, Window},
     target::{Target, Wanted},
 };
@@ -73,6 +74,15 @@ impl Classifier {
     /// Says which interface the target is.
     pub(crate) fn interface(mut self, ifindex: u32) -> Self {
         self.target.ifindex = ifindex;
+        self.publish();
+        self
+    }
+
+    /// Says what a rule writes.
+    pub(crate) fn rewrite(mut self, slot: u32, rewrite: Rewrite) -> Self {
+        self.target.steers |= u32::from(rewrite.what & STEERS != 0);
+        let maps = &mut self.object.maps;
+        maps.rewrites.set(slot, Plain(rewrite), 0).unwrap();
         self.publish();
         self
     }

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use chaos_proto::v1::{FourStates, GilbertElliott, LengthRange, PortRange};
+use chaos_proto::v1::{
+    FourStates, GilbertElliott, LengthRange, PayloadPatch, PayloadReplace, PortRange,
+};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::time::Duration;
 
 use super::Distribution;
-use crate::quantity::{self, Pulse, Ramp, Share};
+use crate::quantity::{self, Pulse, Ramp, Share, TcpFlags};
 
 /// A value as it would stand on the command line: a list has its parts joined by commas.
 struct Text(String);
@@ -86,6 +88,7 @@ macro_rules! one {
 }
 
 one! {
+    address: String = quantity::address;
     burst: GilbertElliott = quantity::burst;
     by: Duration = quantity::by;
     correlation: Share = quantity::correlation;
@@ -100,11 +103,16 @@ one! {
     jitter: Duration = quantity::jitter;
     latency: Duration = quantity::latency;
     length: LengthRange = quantity::length;
+    number: u32 = quantity::number;
+    patch: PayloadPatch = quantity::patch;
     percent: Share = quantity::percent;
+    port: u32 = quantity::port;
     pulse: Pulse = quantity::pulse;
     ramp: Ramp = quantity::ramp;
     rate: u64 = quantity::rate;
+    replace: PayloadReplace = quantity::replace;
     size: u64 = quantity::size;
+    tcp_flags: TcpFlags = quantity::tcp_flags;
 }
 
 pub(crate) fn ports<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<PortRange>, D::Error> {

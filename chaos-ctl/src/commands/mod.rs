@@ -11,6 +11,7 @@ pub mod partition;
 pub mod rate;
 pub mod reorder;
 pub mod reset;
+pub mod rewrite;
 pub mod status;
 pub mod stop;
 pub mod update;
@@ -34,6 +35,7 @@ impl Command {
             Self::Rate(arguments) => arguments.run(address, output).await,
             Self::Partition(arguments) => arguments.run(address, output).await,
             Self::Reset(arguments) => arguments.run(address, output).await,
+            Self::Rewrite(arguments) => arguments.run(address, output).await,
             Self::Apply(arguments) => arguments.run(address, output).await,
             Self::Update(arguments) => arguments.run(address, output).await,
             Self::List(arguments) => arguments.run(&Agent::connect(address).await?, output).await,

@@ -16,6 +16,7 @@ use super::partition::PartitionFault;
 use super::rate::RateFault;
 use super::reorder::ReorderFault;
 use super::reset::ResetFault;
+use super::rewrite::RewriteFault;
 use crate::arguments::{FaultArgs, FilterArgs, ShapeArgs, rule, to_wire};
 use crate::client::{Address, Agent};
 use crate::error::{CommandError, ErrorKind};
@@ -81,6 +82,8 @@ enum Change {
     Partition(Changed<PartitionFault>),
     /// Which connections are ended
     Reset(Changed<ResetFault>),
+    /// What is written into packets
+    Rewrite(Changed<RewriteFault>),
 }
 
 #[derive(Debug, Args)]
@@ -184,6 +187,7 @@ impl UpdateArgs {
             Change::Rate(changed) => changed.rule(there),
             Change::Partition(changed) => changed.rule(there),
             Change::Reset(changed) => changed.rule(there),
+            Change::Rewrite(changed) => changed.rule(there),
         }
     }
 }

@@ -115,6 +115,7 @@ fn news(experiment: &Experiment, left: Duration) -> String {
         (total.duplicated_packets, "duplicated"),
         (total.corrupted_packets, "corrupted"),
         (total.answered_packets, "answered"),
+        (total.rewritten_packets, "rewritten"),
     ] {
         if count > 0 {
             let _ = write!(text, ", {} {done}", packets(count));

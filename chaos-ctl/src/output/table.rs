@@ -46,7 +46,7 @@ struct Column {
     is_of: fn(&Fault) -> bool,
 }
 
-const COLUMNS: [Column; 3] = [
+const COLUMNS: [Column; 4] = [
     Column {
         name: "DUPLICATED",
         count: |counters| counters.duplicated_packets,
@@ -64,6 +64,11 @@ const COLUMNS: [Column; 3] = [
             matches!(fault, Fault::Partition(partition) if partition.reject)
                 || matches!(fault, Fault::Reset(_))
         },
+    },
+    Column {
+        name: "REWRITTEN",
+        count: |counters| counters.rewritten_packets,
+        is_of: |fault| matches!(fault, Fault::Rewrite(_)),
     },
 ];
 

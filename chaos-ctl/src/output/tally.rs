@@ -30,6 +30,7 @@ fn sum<'a>(counters: impl IntoIterator<Item = &'a Counters>) -> Counters {
                 .duplicated_packets
                 .saturating_add(one.duplicated_packets),
             corrupted_packets: sum.corrupted_packets.saturating_add(one.corrupted_packets),
+            rewritten_packets: sum.rewritten_packets.saturating_add(one.rewritten_packets),
             answered_packets: sum.answered_packets.saturating_add(one.answered_packets),
         })
 }

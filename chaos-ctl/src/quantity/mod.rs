@@ -14,6 +14,7 @@ mod sample;
 mod shape;
 mod share;
 mod time;
+mod written;
 
 pub use count::{bytes, packets};
 pub use header::{dscp, dscp_in_words, length, length_in_words};
@@ -28,6 +29,7 @@ pub use share::{Share, correlation, percent, share_in_words};
 pub use time::{
     by, duration, from_wire, grace, interval, jitter, latency, looks_negative, time_in_words,
 };
+pub use written::{TcpFlags, address, number, patch, port, replace, tcp_flags, tcp_flags_in_words};
 
 /// Whether this is a unit by itself: one of time, bandwidth or size, or the sign of a percentage.
 pub fn is_unit(text: &str) -> bool {

@@ -161,6 +161,7 @@ fn counters(counters: &Counters) -> v1::Counters {
         duplicated_packets: counters.duplicated_packets,
         corrupted_packets: counters.corrupted_packets,
         answered_packets: counters.answered_packets,
+        rewritten_packets: counters.rewritten_packets,
     }
 }
 

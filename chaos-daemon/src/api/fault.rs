@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use chaos_proto::v1::{self, loss::Model, rule::Fault as Wire};
 
-use super::wire::{RequestError, read_time, write_time};
+use super::{
+    rewrite,
+    wire::{RequestError, read_time, write_time},
+};
 use crate::engine::{Choice, Delay, Distribution, Fault, Ppm, Ramp, Rate, Reset};
 
 pub(super) fn read(fault: Wire) -> Result<Fault, RequestError> {
@@ -47,6 +50,7 @@ pub(super) fn read(fault: Wire) -> Result<Fault, RequestError> {
             per_flow,
         }),
         Wire::Partition(v1::Partition { reject }) => Fault::Partition { reject },
+        Wire::Rewrite(rewrite) => Fault::Rewrite(rewrite::read(rewrite)?),
         Wire::Reset(v1::Reset {
             share_ppm,
             after,
@@ -161,6 +165,7 @@ pub(super) fn write(fault: &Fault) -> Wire {
             per_flow: rate.per_flow,
         }),
         Fault::Partition { reject } => Wire::Partition(v1::Partition { reject: *reject }),
+        Fault::Rewrite(rewrite) => Wire::Rewrite(rewrite::write(rewrite)),
         Fault::Reset(reset) => Wire::Reset(v1::Reset {
             share_ppm: reset.share.0,
             after: reset.after.map(write_time),

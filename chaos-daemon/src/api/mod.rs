@@ -4,6 +4,7 @@ mod answer;
 mod fault;
 mod filter;
 mod request;
+mod rewrite;
 mod serve;
 mod status;
 mod wire;

@@ -23,6 +23,12 @@ pub(super) enum RequestError {
         "{0:?} is no CIDR: give an address with a prefix length, such as 10.0.0.0/8 or fd00::/64, or an address alone"
     )]
     Peer(String),
+    /// Not an address.
+    #[error("{0:?} is no address: give one such as 10.0.0.7 or fd00::7")]
+    Address(String),
+    /// More than it has bits for.
+    #[error("{value} is too large for a {what}")]
+    TooLarge { what: &'static str, value: u32 },
     /// Not ports.
     #[error(transparent)]
     Spec(#[from] SpecError),

@@ -141,7 +141,7 @@ impl Attacher {
         }
         attached.longest = attached.longest.max(longest);
         for rule in &spec.rules {
-            for &way in rule.filter.direction.ways() {
+            for &way in rule.ways() {
                 if !rules::longest_delay(rule).is_zero() && attached.lines[index(way)].is_none() {
                     attached.lines[index(way)] =
                         Some(self.make_line(attached, way, longest, namespace)?);

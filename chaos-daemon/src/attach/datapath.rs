@@ -11,7 +11,8 @@ use std::{
 use chaos_abi::{
     line::{ENGINE_FQ, ENGINE_TAP},
     maps::MAX_TARGETS,
-    rule::Window,
+    rewrite::STEERS,
+    rule::{FAULT_REWRITE, Window},
     target::{self as abi, MAX_RULES_PER_TARGET},
 };
 use tracing::warn;
@@ -148,6 +149,10 @@ impl Kernel {
             *to = *from;
             let Plain(rule) = self.object.maps.rules.get(from, 0).map_err(kernel)?;
             abi::Wanted::add(&mut target.wanted, &rule);
+            if rule.fault == FAULT_REWRITE {
+                let Plain(rewrite) = self.object.maps.rewrites.get(from, 0).map_err(kernel)?;
+                target.steers |= u32::from(rewrite.what & STEERS != 0);
+            }
         }
         self.object
             .maps

@@ -98,6 +98,7 @@ fn fault(out: &mut abi::Rule, fault: &Fault) {
         Fault::Rate(rate) => limit(out, rate),
         Fault::Partition { reject: false } => out.fault = abi::FAULT_LOSS,
         Fault::Partition { reject: true } => out.fault = abi::FAULT_REJECT,
+        Fault::Rewrite(_) => out.fault = abi::FAULT_REWRITE,
         Fault::Reset(reset) => {
             out.fault = abi::FAULT_RESET;
             out.model_ppm[0] = reset.share.0;

@@ -13,6 +13,7 @@ use aya::{
 use chaos_abi::{
     counters::Counters,
     maps,
+    rewrite::Rewrite,
     rule::{Memory, PeerKey, Quantiles, Rule, Window},
     target::Target,
 };
@@ -81,6 +82,8 @@ pub struct Maps {
     pub counters: PerCpuArray<MapData, Plain<Counters>>,
     /// See [`maps::PEERS`].
     pub peers: LpmTrie<MapData, Plain<PeerKey>, u32>,
+    /// See [`maps::REWRITES`].
+    pub rewrites: Array<MapData, Plain<Rewrite>>,
     /// See [`maps::LINE_ENGINE`].
     pub line_engine: Array<MapData, u32>,
 }
@@ -106,8 +109,13 @@ pub struct Object {
 }
 
 /// What the classifiers call.
-const ACTIONS: [(u32, &str); maps::MAX_ACTIONS as usize] =
-    [(maps::ACTION_ANSWER, maps::PROGRAM_ANSWER)];
+const ACTIONS: [(u32, &str); maps::MAX_ACTIONS as usize] = [
+    (maps::ACTION_ANSWER, maps::PROGRAM_ANSWER),
+    (maps::ACTION_REWRITE, maps::PROGRAM_REWRITE),
+    (maps::ACTION_BACK, maps::PROGRAM_BACK),
+    (maps::ACTION_EGRESS, maps::PROGRAM_EGRESS),
+    (maps::ACTION_INGRESS, maps::PROGRAM_INGRESS),
+];
 
 impl Object {
     /// Loads the object and all its programs.
@@ -119,9 +127,13 @@ impl Object {
         };
         let mut actions: ProgramArray<MapData> = take(&mut ebpf, maps::ACTIONS)?;
         for (place, name) in ACTIONS {
-            let program = load_program(&mut ebpf, name)?;
+            let program = match name {
+                maps::PROGRAM_EGRESS => &programs.egress,
+                maps::PROGRAM_INGRESS => &programs.ingress,
+                name => &load_program(&mut ebpf, name)?,
+            };
             actions
-                .set(place, &program, 0)
+                .set(place, program, 0)
                 .map_err(|source| LoadError::Map {
                     name: maps::ACTIONS,
                     source,
@@ -135,6 +147,7 @@ impl Object {
             tables: take(&mut ebpf, maps::TABLES)?,
             counters: take(&mut ebpf, maps::COUNTERS)?,
             peers: take(&mut ebpf, maps::PEERS)?,
+            rewrites: take(&mut ebpf, maps::REWRITES)?,
             line_engine: take(&mut ebpf, maps::LINE_ENGINE)?,
         };
         Ok(Self {
@@ -219,7 +232,10 @@ where
 
 #[cfg(test)]
 mod tests {
-    use chaos_abi::rule::{FlowKey, FlowMemory};
+    use chaos_abi::{
+        rewrite::{Steered, SteeredKey},
+        rule::{FlowKey, FlowMemory},
+    };
 
     use super::*;
 
@@ -279,6 +295,15 @@ mod tests {
         assert_eq!(sizes(maps::LIVENESS), (4, 8, 1));
         assert_eq!(sizes(maps::LINE_ENGINE), (4, 4, 1));
         assert_eq!(sizes(maps::ACTIONS), (4, 4, maps::MAX_ACTIONS));
-        assert_eq!(object.maps.len(), 15, "a map that nothing checks");
+        assert_eq!(sizes(maps::REWRITES), rule_of(size_of::<Rewrite>()));
+        assert_eq!(
+            sizes(maps::STEERED),
+            (
+                size_of::<SteeredKey>(),
+                size_of::<Steered>(),
+                maps::MAX_CONNECTIONS
+            )
+        );
+        assert_eq!(object.maps.len(), 17, "a map that nothing checks");
     }
 }

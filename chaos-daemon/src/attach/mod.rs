@@ -15,6 +15,7 @@ pub mod line;
 mod loader;
 mod quantiles;
 pub mod retire;
+mod rewrites;
 mod rules;
 pub mod sweep;
 

@@ -19,6 +19,7 @@ use super::{
     in_kernel::in_kernel,
     loader::{Maps, Plain},
     quantiles::{self, Tables},
+    rewrites,
 };
 use crate::engine::{DatapathError, Fault, Rule};
 
@@ -114,6 +115,10 @@ fn write(maps: &mut Maps, slot: u32, rule: &Rule, kernel_rule: &abi::Rule) -> Re
         for peer in peers {
             maps.peers.insert(&peer_key(slot, peer), value, 0)?;
         }
+    }
+    if let Fault::Rewrite(rewrite) = &rule.fault {
+        let written = Plain(rewrites::in_kernel(rewrite));
+        maps.rewrites.set(slot, written, 0)?;
     }
     maps.rules.set(slot, Plain(*kernel_rule), 0)
 }
@@ -225,7 +230,8 @@ pub(super) fn longest_delay(rule: &Rule) -> Duration {
         | Fault::Duplicate(_)
         | Fault::Corrupt { .. }
         | Fault::Partition { .. }
-        | Fault::Reset(_) => Duration::ZERO,
+        | Fault::Reset(_)
+        | Fault::Rewrite(_) => Duration::ZERO,
     }
 }
 

@@ -132,6 +132,39 @@ pub enum SpecError {
     /// One or the other.
     #[error("a connection is reset after a time or after so many bytes: leave out one of them")]
     TwoLives,
+    /// Empty.
+    #[error("a rewrite does not say what to write: give at least one of its parts")]
+    NothingToWrite,
+    /// Out of range.
+    #[error("a TTL is 1 to 255, and a port 1 to 65535: 0 is neither")]
+    ZeroWritten,
+    /// Out of range.
+    #[error("a maximum segment size is at least {least}")]
+    Mss {
+        /// The smallest.
+        least: u16,
+    },
+    /// In and out.
+    #[error("a TCP flag is both set and cleared: leave out one of them")]
+    FlagBothWays,
+    /// Another protocol.
+    #[error(
+        "only TCP has flags and a maximum segment size: give the protocol as tcp, or leave it out"
+    )]
+    OnlyTcpHasIt,
+    /// Where should answers go?
+    #[error(
+        "connections are sent elsewhere in one direction, and their answers come back: give egress or ingress"
+    )]
+    SteersBothWays,
+    /// Out of range.
+    #[error("a patch of the payload has 1 to 32 bytes, and begins within the first 1500")]
+    Patch,
+    /// Out of range.
+    #[error(
+        "a replacement has 1 to 32 bytes, as many as what it replaces, within the first 1 to 1500 bytes of the payload"
+    )]
+    Replacement,
     /// Out of range.
     #[error("a DSCP is 0 to 63, not {0}")]
     Dscp(u32),

@@ -2,7 +2,11 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::error::SpecError;
+use super::{
+    error::SpecError,
+    filter::{Filter, Protocol},
+    rewrite::Rewrite,
+};
 
 /// Longest delay of one rule.
 const LONGEST_DELAY: Duration = Duration::from_mins(1);
@@ -57,6 +61,8 @@ pub enum Fault {
     },
     /// Their connections are ended.
     Reset(Reset),
+    /// They are written to.
+    Rewrite(Rewrite),
 }
 
 /// How long packets are held.
@@ -182,7 +188,8 @@ impl Fault {
             | Self::Duplicate(_)
             | Self::Corrupt { .. }
             | Self::Partition { .. }
-            | Self::Reset(_) => false,
+            | Self::Reset(_)
+            | Self::Rewrite(_) => false,
         }
     }
 
@@ -197,10 +204,12 @@ impl Fault {
             Self::Rate(_) => "rate",
             Self::Partition { .. } => "partition",
             Self::Reset(_) => "reset",
+            Self::Rewrite(_) => "rewrite",
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), SpecError> {
+    /// Whether it makes sense, for packets that this filter takes.
+    pub(super) fn check(&self, filter: &Filter) -> Result<(), SpecError> {
         match self {
             Self::Delay(delay) => delay.check(),
             Self::Loss(choice) => choice.check("a loss"),
@@ -212,7 +221,8 @@ impl Fault {
             Self::Corrupt { choice, .. } => choice.check("a corruption"),
             Self::Rate(rate) => rate.check(),
             Self::Partition { .. } => Ok(()),
-            Self::Reset(reset) => reset.check(),
+            Self::Reset(reset) => reset.check(filter),
+            Self::Rewrite(rewrite) => rewrite.check(filter),
         }
     }
 }
@@ -232,7 +242,10 @@ fn correlation(Ppm(ppm): Ppm) -> Result<(), SpecError> {
 }
 
 impl Reset {
-    fn check(&self) -> Result<(), SpecError> {
+    fn check(&self, filter: &Filter) -> Result<(), SpecError> {
+        if filter.protocol != Some(Protocol::Tcp) {
+            return Err(SpecError::OnlyTcpIsReset);
+        }
         self.share.check("a reset")?;
         let is_short = self.after.is_none_or(|after| LIVES.contains(&after));
         if !is_short || self.after_bytes > MOST_BYTES {

@@ -3,9 +3,10 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
+    datapath::Way,
     error::SpecError,
     fault::Fault,
-    filter::{Filter, Protocol},
+    filter::{Direction, Filter},
 };
 use crate::netns::Netns;
 
@@ -131,6 +132,14 @@ impl Spec {
 }
 
 impl Rule {
+    /// The ways on which it has something to do: answers to what was sent elsewhere come the other way.
+    pub const fn ways(&self) -> &'static [Way] {
+        match &self.fault {
+            Fault::Rewrite(rewrite) if rewrite.steers() => Direction::Both.ways(),
+            _ => self.filter.direction.ways(),
+        }
+    }
+
     fn check(&self) -> Result<(), SpecError> {
         if let Some(Pulse { on, off }) = self.pulse
             && !(PULSES.contains(&on) && PULSES.contains(&off))
@@ -138,9 +147,6 @@ impl Rule {
             return Err(SpecError::Pulse);
         }
         self.filter.check()?;
-        if matches!(self.fault, Fault::Reset(_)) && self.filter.protocol != Some(Protocol::Tcp) {
-            return Err(SpecError::OnlyTcpIsReset);
-        }
-        self.fault.check()
+        self.fault.check(&self.filter)
     }
 }

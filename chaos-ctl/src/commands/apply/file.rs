@@ -21,6 +21,7 @@ use crate::commands::partition::PartitionFault;
 use crate::commands::rate::RateFault;
 use crate::commands::reorder::ReorderFault;
 use crate::commands::reset::ResetFault;
+use crate::commands::rewrite::RewriteFault;
 use crate::error::{CommandError, ErrorKind};
 use crate::quantity::Pulse;
 
@@ -57,6 +58,7 @@ struct RuleText {
     partition: Option<PartitionFault>,
     #[serde(deserialize_with = "present")]
     reset: Option<ResetFault>,
+    rewrite: Option<RewriteFault>,
     filter: FilterArgs,
     #[serde(deserialize_with = "text::pulse")]
     pulse: Option<Pulse>,
@@ -114,7 +116,7 @@ pub enum FileError {
     },
     /// A rule without a fault, or with several.
     #[error(
-        "the experiment {file}, rule {number}: give exactly one of delay, loss, duplicate, reorder, corrupt, rate, partition and reset; each fault is a rule of its own"
+        "the experiment {file}, rule {number}: give exactly one of delay, loss, duplicate, reorder, corrupt, rate, partition, reset and rewrite; each fault is a rule of its own"
     )]
     Fault {
         /// Its name.
@@ -244,6 +246,7 @@ impl RuleText {
             given(self.rate.as_ref()),
             given(self.partition.as_ref()),
             given(self.reset.as_ref()),
+            given(self.rewrite.as_ref()),
         ];
         all.into_iter().flatten().collect()
     }

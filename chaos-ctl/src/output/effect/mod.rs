@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::{
-    Connections, Corrupt, Direction, Duplicate, Filter, Protocol, Rate, Reorder, Reset, Rule,
+    Connections, Corrupt, Direction, Duplicate, Filter, Protocol, Rate, Reorder, Reset, Rewrite,
+    Rule,
 };
 
 use super::words;
@@ -37,6 +38,7 @@ pub fn of_rule(rule: &Rule) -> String {
         Some(Fault::Partition(partition)) if partition.reject => rejected(way, protocol),
         Some(Fault::Partition(_)) => loss::of_all(way, protocol),
         Some(Fault::Reset(reset)) => of_reset(reset, filter),
+        Some(Fault::Rewrite(rewrite)) => of_rewrite(rewrite, way),
     };
     if let Some(pulse) = &rule.pulse {
         text.push_str("; ");
@@ -126,6 +128,20 @@ fn rejected(way: Way, protocol: Protocol) -> String {
         "{} are dropped, and their senders told: {consequence}",
         some(WHOLE_PPM, way)
     )
+}
+
+fn of_rewrite(rewrite: &Rewrite, way: Way) -> String {
+    let mut text = format!(
+        "{} go on with {}; checksums stay right",
+        some(WHOLE_PPM, way),
+        words::rewritten(rewrite)
+    );
+    if rewrite.destination_port.is_some() || !rewrite.destination_address.is_empty() {
+        text.push_str(
+            "; new connections go there and get answers from there, open ones stay, and those that went there break when the fault ends",
+        );
+    }
+    text
 }
 
 fn of_reset(reset: &Reset, filter: &Filter) -> String {

@@ -1,5 +1,6 @@
 //! The schema of `-o json`: documented in docs/json.md, and stable. Fields are added, never renamed or removed.
 
+mod rewrite;
 mod rule;
 
 use chaos_proto::v1 as wire;
@@ -142,6 +143,7 @@ struct Counters {
     duplicated_packets: u64,
     corrupted_packets: u64,
     answered_packets: u64,
+    rewritten_packets: u64,
 }
 
 impl Run {
@@ -258,6 +260,7 @@ impl From<&wire::Counters> for Counters {
             duplicated_packets: counters.duplicated_packets,
             corrupted_packets: counters.corrupted_packets,
             answered_packets: counters.answered_packets,
+            rewritten_packets: counters.rewritten_packets,
         }
     }
 }

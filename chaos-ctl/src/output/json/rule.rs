@@ -5,7 +5,7 @@ use chaos_proto::v1::rule::Fault as WireFault;
 use chaos_proto::v1::{self as wire, Filter as WireFilter};
 use serde::Serialize;
 
-use super::ns;
+use super::{ns, rewrite::Rewrite};
 use crate::output::words;
 
 #[derive(Debug, Serialize)]
@@ -56,6 +56,7 @@ enum Fault {
     Partition {
         reject: bool,
     },
+    Rewrite(Rewrite),
     Reset {
         share_ppm: u32,
         after_ns: Option<u64>,
@@ -189,6 +190,7 @@ impl From<&WireFault> for Fault {
             WireFault::Partition(partition) => Self::Partition {
                 reject: partition.reject,
             },
+            WireFault::Rewrite(rewrite) => Self::Rewrite(rewrite.into()),
             WireFault::Reset(reset) => Self::Reset {
                 share_ppm: reset.share_ppm,
                 after_ns: reset.after.as_ref().map(|after| ns(Some(after))),

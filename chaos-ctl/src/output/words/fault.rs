@@ -34,6 +34,7 @@ pub fn fault(rule: &Rule) -> String {
             &[partition.reject.then(|| "rejecting".to_owned())],
         ),
         Some(Fault::Reset(reset)) => of_reset(reset),
+        Some(Fault::Rewrite(rewrite)) => format!("rewrite {}", super::rewritten(rewrite)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Messages of the wire in words.
 
 mod fault;
+mod rewrite;
 mod rule;
 
 use chaos_proto::v1::selector::Where;
@@ -10,6 +11,7 @@ use chaos_proto::v1::{
 };
 
 pub use fault::fault;
+pub use rewrite::{hex, rewritten};
 pub use rule::{pulse, rule};
 
 /// A state in one word.

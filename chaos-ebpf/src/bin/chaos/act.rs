@@ -1,19 +1,23 @@
 //! The one table that turns a verdict into what the kernel does.
 
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::map, maps::ProgramArray, programs::TcContext};
-use chaos_abi::maps::{ACTION_ANSWER, MAX_ACTIONS};
+use chaos_abi::{
+    maps::{ACTION_ANSWER, ACTION_BACK, ACTION_REWRITE, MAX_ACTIONS},
+    target::Target,
+};
 use chaos_ebpf::filter::Direction;
 
 use crate::{
     counters,
     line::{self, Sent},
-    packet,
-    rules::{self, Verdict},
+    packet, rewrite,
+    rules::{self, Packet, Verdict},
+    steer,
 };
 
 /// What a verdict needs more room for than one program has.
 #[map]
-static ACTIONS: ProgramArray = ProgramArray::with_max_entries(MAX_ACTIONS, 0);
+pub(crate) static ACTIONS: ProgramArray = ProgramArray::with_max_entries(MAX_ACTIONS, 0);
 
 /// Most copies that go with one packet, whatever its rules ask for.
 pub(crate) const MAX_COPIES: u32 = 4;
@@ -24,37 +28,65 @@ pub(crate) fn classify(ctx: &TcContext, direction: Direction) -> i32 {
     if line::has_returned(ctx) {
         return TC_ACT_UNSPEC;
     }
+    if rules::awaits_translation(ctx, direction) {
+        // SAFETY: all programs there are classifiers, and take this context.
+        unsafe { ACTIONS.tail_call(ctx, ACTION_BACK) };
+    }
     let Some((verdict, target, seen)) = rules::decide(ctx, direction) else {
         return TC_ACT_UNSPEC;
     };
-    let passes = !matches!(verdict, Verdict::Drop | Verdict::Answer { .. });
-    if passes && seen.corrupting != 0 && packet::flip_bit(ctx, seen.flow.payload.into(), seen.noise)
-    {
-        counters::corrupted(target, seen);
-    }
     match verdict {
         Verdict::Drop => packet::discard(),
         Verdict::Answer { slot } => {
-            // SAFETY: all programs there are classifiers, and take this context.
+            // SAFETY: as above.
             unsafe { ACTIONS.tail_call(ctx, ACTION_ANSWER) };
             counters::dropped(slot, seen.size);
             packet::discard()
         }
-        Verdict::Pass => {
-            let mut sent = 0;
-            while sent < MAX_COPIES && sent < seen.copies {
-                packet::send_copy(ctx, packet::target(ctx), target.ifindex, direction);
-                sent += 1;
+        Verdict::Pass | Verdict::Hold { .. } => {
+            if seen.rewriting != 0 {
+                // SAFETY: as above.
+                unsafe { ACTIONS.tail_call(ctx, ACTION_REWRITE) };
             }
-            TC_ACT_UNSPEC
-        }
-        Verdict::Hold { near, departure_ns } => {
-            let sent = line::send(ctx, near, departure_ns, seen.copies);
-            counters::held(target, seen, sent);
-            match sent {
-                Sent::Taken | Sent::Lost => packet::discard(),
-                Sent::Refused => TC_ACT_UNSPEC,
-            }
+            go_on(ctx, &verdict, target, seen)
         }
     }
+}
+
+/// Writes into the packet, and does the rest.
+#[inline(always)]
+pub(crate) fn rewritten(ctx: &TcContext) -> i32 {
+    let (Some(seen), Some(target)) = (rules::packet(), rules::target(ctx)) else {
+        return TC_ACT_UNSPEC;
+    };
+    rewrite::rewrite(ctx, seen, target);
+    let verdict = seen.verdict(target);
+    if seen.steered != 0 && matches!(seen.direction, Direction::Egress) {
+        // A line knows the way to the old address only.
+        counters::held(target, seen, Sent::Refused);
+        return steer::send(ctx, target.ifindex);
+    }
+    go_on(ctx, &verdict, target, seen)
+}
+
+/// What becomes of a packet that arrives sooner or later.
+#[inline(always)]
+fn go_on(ctx: &TcContext, verdict: &Verdict, target: &Target, seen: &Packet) -> i32 {
+    if seen.corrupting != 0 && packet::flip_bit(ctx, seen.flow.payload.into(), seen.noise) {
+        counters::corrupted(target, seen);
+    }
+    if let &Verdict::Hold { near, departure_ns } = verdict {
+        let sent = line::send(ctx, near, departure_ns, seen.copies);
+        counters::held(target, seen, sent);
+        return match sent {
+            Sent::Taken | Sent::Lost => packet::discard(),
+            Sent::Refused => TC_ACT_UNSPEC,
+        };
+    }
+    let mut sent = 0;
+    while sent < MAX_COPIES && sent < seen.copies {
+        packet::send_copy(ctx, packet::target(ctx), target.ifindex, seen.direction);
+        sent += 1;
+    }
+    TC_ACT_UNSPEC
 }

@@ -44,6 +44,12 @@ pub(crate) fn answered(slot: u32, size: Size) {
     update(slot, |counters| counters.answered_packets += size.packets);
 }
 
+/// A rule wrote into it.
+#[inline(always)]
+pub(crate) fn rewritten(slot: u32, size: Size) {
+    update(slot, |counters| counters.rewritten_packets += size.packets);
+}
+
 /// A rule had it sent twice.
 #[inline(always)]
 pub(crate) fn duplicated(slot: u32, size: Size) {

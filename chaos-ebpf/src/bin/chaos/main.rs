@@ -25,7 +25,9 @@ mod counters;
 mod fragments;
 mod line;
 mod packet;
+mod rewrite;
 mod rules;
+mod steer;
 
 use aya_ebpf::{macros::classifier, programs::TcContext};
 use chaos_ebpf::filter::Direction;
@@ -46,6 +48,18 @@ pub fn chaos_ingress(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn chaos_answer(ctx: TcContext) -> i32 {
     answer::answer(&ctx)
+}
+
+/// Packets that are written to.
+#[classifier]
+pub fn chaos_rewrite(ctx: TcContext) -> i32 {
+    act::rewritten(&ctx)
+}
+
+/// Packets that may be answers to what was sent elsewhere.
+#[classifier]
+pub fn chaos_back(ctx: TcContext) -> i32 {
+    steer::back(&ctx)
 }
 
 #[cfg(not(test))]

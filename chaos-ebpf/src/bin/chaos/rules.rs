@@ -18,9 +18,9 @@ use chaos_abi::{
     maps::{MAX_CONNECTIONS, MAX_FLOWS, MAX_PEERS, MAX_RULES, MAX_TABLES, MAX_TARGETS},
     rule::{
         CHOICE_FIRST, EXCEPTION, FAULT_CORRUPT, FAULT_DELAY, FAULT_DUPLICATE, FAULT_LOSS,
-        FAULT_RATE, FAULT_REJECT, FAULT_RESET, FlowKey, FlowMemory, HAS_EXCEPTIONS, HAS_PEERS,
-        Memory, NEW_CONNECTIONS, OLD_CONNECTIONS, PEER, PEER_SLOT_BITS, PER_FLOW, PROTOCOL_TCP,
-        PeerKey, Quantiles, REORDERS, Rule, Window,
+        FAULT_RATE, FAULT_REJECT, FAULT_RESET, FAULT_REWRITE, FlowKey, FlowMemory, HAS_EXCEPTIONS,
+        HAS_PEERS, Memory, NEW_CONNECTIONS, OLD_CONNECTIONS, PEER, PEER_SLOT_BITS, PER_FLOW,
+        PROTOCOL_TCP, PeerKey, Quantiles, REORDERS, Rule, Window,
     },
     target::{EGRESS_LINE, INGRESS_LINE, MAX_RULES_PER_TARGET, Target},
 };
@@ -93,6 +93,32 @@ pub(crate) struct Packet {
     pub(crate) answering: u32,
     /// Which way it goes.
     pub(crate) direction: Direction,
+    /// When it leaves, where it is held.
+    departure_ns: u64,
+    /// Bit n: rule n of the target writes into it.
+    pub(crate) rewriting: u32,
+    /// 1 when it goes to another address than its hardware address belongs to.
+    pub(crate) steered: u32,
+    /// 1 when it was looked at as an answer from where a connection was sent.
+    pub(crate) is_translated: u32,
+}
+
+impl Packet {
+    /// What becomes of it, when it arrives at all.
+    #[inline(always)]
+    pub(crate) fn verdict(&self, target: &Target) -> Verdict {
+        if self.delaying == 0 {
+            return Verdict::Pass;
+        }
+        let near = match self.direction {
+            Direction::Egress => target.lines[EGRESS_LINE],
+            Direction::Ingress => target.lines[INGRESS_LINE],
+        };
+        Verdict::Hold {
+            near,
+            departure_ns: self.departure_ns,
+        }
+    }
 }
 
 #[map]
@@ -156,6 +182,8 @@ pub(crate) fn decide(
     packet.corrupting = 0;
     packet.answer = 0;
     packet.direction = direction;
+    packet.rewriting = 0;
+    packet.steered = 0;
     let mut pass = Pass {
         ctx,
         number,
@@ -185,15 +213,49 @@ pub(crate) fn decide(
         };
         return Some((verdict, target, packet));
     }
-    if packet.delaying == 0 {
-        return (packet.copies | packet.corrupting != 0).then_some((Verdict::Pass, target, packet));
+    if packet.delaying | packet.copies | packet.corrupting | packet.rewriting == 0 {
+        return None;
     }
-    let mut departure_ns = packet.now + packet.hold_ns;
-    if packet.ordered != 0 {
-        departure_ns = behind_predecessor(number, direction, &packet.flow, departure_ns);
+    if packet.delaying != 0 {
+        packet.departure_ns = packet.now + packet.hold_ns;
+        if packet.ordered != 0 {
+            packet.departure_ns =
+                behind_predecessor(number, direction, &packet.flow, packet.departure_ns);
+        }
     }
-    let near = target.lines[way];
-    Some((Verdict::Hold { near, departure_ns }, target, packet))
+    Some((packet.verdict(target), target, packet))
+}
+
+/// Whether the packet may be an answer from where a connection was sent, and nobody has looked yet.
+#[inline(always)]
+pub(crate) fn awaits_translation(ctx: &TcContext, direction: Direction) -> bool {
+    let Some(target) = target(ctx) else {
+        return false;
+    };
+    if target.steers == 0 {
+        return false;
+    }
+    let Some(packet) = packet() else {
+        return false;
+    };
+    packet.direction = direction;
+    let awaits = packet.is_translated == 0;
+    packet.is_translated = 0;
+    awaits
+}
+
+/// The rule in a slot.
+#[inline(always)]
+pub(crate) fn rule(slot: u32) -> Option<&'static Rule> {
+    RULES.get(slot)
+}
+
+/// Whether the rule in this slot is still the one of this identity, and acts.
+#[inline(always)]
+pub(crate) fn acts_now(slot: u32, identity: u64) -> Option<bool> {
+    let (rule, window) = (RULES.get(slot)?, WINDOWS.get(slot)?);
+    let now = clock::now_if_alive()?;
+    Some(rule.identity == identity && now < window.deadline_ns)
 }
 
 const CONTINUE: i64 = 0;
@@ -216,6 +278,7 @@ unsafe extern "C" fn next_rule(index: u32, pass: *mut c_void) -> i64 {
             pass.packet.delaying = 0;
             pass.packet.copies = 0;
             pass.packet.corrupting = 0;
+            pass.packet.rewriting = 0;
             STOP
         }
     }
@@ -299,6 +362,7 @@ fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
             counters::duplicated(slot, packet.size);
             packet.copies += 1;
         }
+        FAULT_REWRITE => packet.rewriting |= 1 << index,
         FAULT_CORRUPT => {
             packet.corrupting |= 1 << index;
             packet.noise = another;

@@ -1,0 +1,178 @@
+//! Sends new connections elsewhere, and translates what is answered from there.
+
+use aya_ebpf::{
+    bindings::TC_ACT_UNSPEC, helpers::bpf_redirect_neigh, macros::map, maps::LruHashMap,
+    programs::TcContext,
+};
+use chaos_abi::{
+    line::returned,
+    maps::{ACTION_EGRESS, ACTION_INGRESS, MAX_CONNECTIONS},
+    rewrite::{Rewrite, Steered, SteeredKey, WRITES_ADDRESS_V4, WRITES_ADDRESS_V6, WRITES_PORT},
+    rule::PROTOCOL_TCP,
+};
+use chaos_ebpf::{
+    answer::Sum,
+    filter::Direction,
+    flow::Flow,
+    rewrite::{answers, as_answer, can_steer},
+};
+
+use crate::{
+    act::ACTIONS,
+    packet::{self, Linear},
+    rewrite::{OF_ADDRESSES, Page},
+    rules,
+};
+
+#[map]
+static STEERED: LruHashMap<SteeredKey, Steered> = LruHashMap::with_max_entries(MAX_CONNECTIONS, 0);
+
+/// Where addresses and ports are in their headers.
+const IPV4_SOURCE: usize = 12;
+const IPV4_DESTINATION: usize = 16;
+const IPV6_SOURCE: usize = 8;
+const IPV6_DESTINATION: usize = 24;
+const SOURCE_PORT: usize = 0;
+const DESTINATION_PORT: usize = 2;
+
+/// Sends the packet elsewhere, if it opens a connection or belongs to one that was opened while the rule acted. True
+/// when it now goes there.
+#[inline(always)]
+pub(crate) fn away(page: &Page<'_>, rewrite: &Rewrite, slot: u32) -> bool {
+    let flow = page.flow;
+    if !can_steer(rewrite, flow, page.is_ipv6) {
+        return false;
+    }
+    let has_address = rewrite.what & (WRITES_ADDRESS_V4 | WRITES_ADDRESS_V6) != 0;
+    let address = if has_address {
+        rewrite.address
+    } else {
+        flow.destination
+    };
+    let port = if rewrite.what & WRITES_PORT != 0 {
+        rewrite.port
+    } else {
+        flow.destination_port
+    };
+    let key = answers(flow, packet::target(page.ctx), address, port);
+    // SAFETY: the values are plain integers.
+    let is_known = unsafe { STEERED.get(key) }.is_some();
+    if flow.protocol == PROTOCOL_TCP && !is_known && !flow.opens_connection() {
+        return false;
+    }
+    if !is_known || flow.opens_connection() {
+        let Some(rule) = rules::rule(slot) else {
+            return false;
+        };
+        let from = Steered {
+            address: flow.destination,
+            rule: rule.identity,
+            slot,
+            port: flow.destination_port.into(),
+        };
+        // Where it cannot be remembered, answers would come from a stranger.
+        if STEERED.insert(key, from, 0).is_err() {
+            return false;
+        }
+    }
+    let at = if page.is_ipv6 {
+        IPV6_DESTINATION
+    } else {
+        IPV4_DESTINATION
+    };
+    page.address(at, flow.destination, address).is_some()
+        && page
+            .port(DESTINATION_PORT, flow.destination_port, port)
+            .is_some()
+}
+
+/// An answer from where a connection was sent gets the source that its receiver expects; then the packet goes on to the
+/// classifier.
+#[inline(always)]
+pub(crate) fn back(ctx: &TcContext) -> i32 {
+    let Some(seen) = rules::packet() else {
+        return TC_ACT_UNSPEC;
+    };
+    if let Some(flow) = Flow::parse(&Linear::of(ctx)) {
+        translate(ctx, &flow);
+    }
+    let classifier = match seen.direction {
+        Direction::Egress => ACTION_EGRESS,
+        Direction::Ingress => ACTION_INGRESS,
+    };
+    seen.is_translated = 1;
+    // SAFETY: all programs there are classifiers, and take this context.
+    unsafe { ACTIONS.tail_call(ctx, classifier) };
+    seen.is_translated = 0;
+    TC_ACT_UNSPEC
+}
+
+#[inline(always)]
+fn translate(ctx: &TcContext, flow: &Flow) -> Option<()> {
+    if flow.has_ports == 0 || flow.fragment != 0 {
+        return None;
+    }
+    let key = as_answer(flow, packet::target(ctx));
+    // SAFETY: as above.
+    let from = *unsafe { STEERED.get(key) }?;
+    if !rules::acts_now(from.slot, from.rule)? {
+        return None;
+    }
+    let page = Page::of(ctx, flow);
+    let at = if page.is_ipv6 {
+        IPV6_SOURCE
+    } else {
+        IPV4_SOURCE
+    };
+    page.address(at, flow.source, from.address)?;
+    page.port(SOURCE_PORT, flow.source_port, from.port as u16)
+}
+
+/// Sends a packet to another address on the target's interface, with the hardware address that belongs to it.
+#[inline(always)]
+pub(crate) fn send(ctx: &TcContext, ifindex: u32) -> i32 {
+    packet::set_tc_index(ctx, returned(packet::target(ctx)));
+    // SAFETY: only notes the interface, for the kernel to act on; it asks its own tables who is next.
+    unsafe { bpf_redirect_neigh(ifindex, core::ptr::null_mut(), 0, 0) as i32 }
+}
+
+impl Page<'_> {
+    /// Writes an address, at this place in the header of IP.
+    #[inline(always)]
+    fn address(&self, place: usize, before: [u32; 4], after: [u32; 4]) -> Option<()> {
+        if before == after {
+            return Some(());
+        }
+        let at = usize::from(self.flow.network) + place;
+        let (from, to) = (sum(&before), sum(&after));
+        self.checksum(from, to, OF_ADDRESSES)?;
+        if self.is_ipv6 {
+            return self.ctx.store(at, &after, 0).ok();
+        }
+        self.header_checksum(from, to)?;
+        self.ctx.store(at, &after[3], 0).ok()
+    }
+
+    /// Writes a port, at this place in what IP carries.
+    #[inline(always)]
+    fn port(&self, place: usize, before: u16, after: u16) -> Option<()> {
+        if before == after {
+            return Some(());
+        }
+        let at = usize::from(self.flow.transport) + place;
+        self.checksum(before, after, 0)?;
+        self.ctx.store(at, &after.to_be_bytes(), 0).ok()
+    }
+}
+
+/// As a checksum counts it; what IPv4 addresses are mapped with counts nothing.
+#[inline(always)]
+fn sum(address: &[u32; 4]) -> u16 {
+    let mut sum = Sum(0);
+    let mut index = 0;
+    while index < 4 {
+        sum = sum.and_word(address[index]);
+        index += 1;
+    }
+    sum.folded()
+}
