@@ -106,7 +106,7 @@ fn negative_value(arguments: &[OsString]) -> Option<String> {
         }
         Some("--peer") => quantity::peer(value).err().map(sentence),
         Some("--except") => quantity::exception(value).err().map(sentence),
-        Some("--dscp") => quantity::dscp(value).err().map(sentence),
+        Some("--dscp" | "--match-dscp") => quantity::dscp(value).err().map(sentence),
         Some("--percent-flows") => quantity::percent(value).err().map(sentence),
         Some("--correlation") => quantity::correlation(value).err().map(sentence),
         Some("--four-state") => quantity::four_state(value).err().map(sentence),

@@ -57,7 +57,7 @@ fn every_option_reaches_the_agent() {
         "12.5%",
         "--connections",
         "established",
-        "--dscp",
+        "--match-dscp",
         "ef",
         "--length",
         "-1500",

@@ -212,7 +212,7 @@ const OURS: &[(&str, &str)] = &[
         "pulse `2s` is not one: give how long",
     ),
     (
-        "partition --netns web --dscp 64",
+        "partition --netns web --match-dscp 64",
         "DSCP `64` is too large: give 0 to 63, ef",
     ),
     (

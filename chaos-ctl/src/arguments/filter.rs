@@ -103,7 +103,7 @@ pub struct FilterArgs {
     pub connections: Option<ConnectionsArg>,
 
     /// Differentiated services code point: 0 to 63, ef, cs0 to cs7, or af11 to af43 [default: any]
-    #[arg(long, value_name = "DSCP", value_parser = dscp)]
+    #[arg(long = "match-dscp", value_name = "DSCP", value_parser = dscp)]
     #[serde(deserialize_with = "text::dscp")]
     pub dscp: Option<u32>,
 

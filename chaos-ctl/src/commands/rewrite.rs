@@ -41,10 +41,10 @@ pub enum Ecn {
 pub struct RewriteFault {
     /// Differentiated services code point: 0 to 63, ef, cs0 to cs7, or af11 to af43
     ///
-    /// --dscp itself is a filter.
-    #[arg(long, value_name = "DSCP", value_parser = dscp)]
+    /// The filter by what packets have is --match-dscp.
+    #[arg(long = "dscp", id = "written-dscp", value_name = "DSCP", value_parser = dscp)]
     #[serde(deserialize_with = "text::dscp")]
-    set_dscp: Option<u32>,
+    dscp: Option<u32>,
 
     /// Mark packets as if a router on their way were congested, where their connection understands it (ECN)
     #[arg(long, value_name = "MARK")]
@@ -120,7 +120,7 @@ impl FaultArgs for RewriteFault {
         });
         let flags = self.tcp_flags.unwrap_or_default();
         let rewrite = Rewrite {
-            dscp: self.set_dscp,
+            dscp: self.dscp,
             ecn_ce: self.ecn.is_some(),
             ttl: self.ttl,
             mss: self.mss,
@@ -135,7 +135,7 @@ impl FaultArgs for RewriteFault {
             return Err(FaultError::Incomplete {
                 fault: "rewrite",
                 what: "what to write",
-                give: "at least one of set-dscp, ecn, ttl, mss, tcp-flags, dst-port, dst-addr, payload and replace",
+                give: "at least one of dscp, ecn, ttl, mss, tcp-flags, dst-port, dst-addr, payload and replace",
             });
         }
         Ok(Fault::Rewrite(rewrite))
