@@ -11,5 +11,7 @@ mod classifier;
 mod filters;
 mod fragments;
 mod frames;
+mod holds;
 mod line;
 mod loss;
+mod models;
