@@ -27,11 +27,11 @@ fn measured() -> Quantiles {
 
 /// How long each of `n` packets is held. Every packet is compared with the model: what the kernel adds to its clock is
 /// exactly that.
-fn holds(rule: Rule, table: &Quantiles, n: u64) -> Vec<u64> {
+fn holds(rule: &Rule, table: &Quantiles, n: u64) -> Vec<u64> {
     let rule = Rule {
         flags: REORDERS,
         seed: SEED,
-        ..rule
+        ..*rule
     };
     let frame = Frame::v4(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)).udp(1, 2, b"x");
     let mut classifier = Classifier::new(&[rule]).line(ENGINE_TAP, LOOPBACK);
@@ -93,7 +93,7 @@ fn uniform_is_what_it_says() {
         jitter_ns: 20 * MS,
         ..loss()
     };
-    let samples = apart(|| holds(rule, &measured(), 4000));
+    let samples = apart(|| holds(&rule, &measured(), 4000));
     assert_distributed("uniform", &samples, |seconds| (seconds - 0.03) / 0.04);
 }
 
@@ -105,7 +105,7 @@ fn measured_latencies_come_as_often_as_they_were_seen() {
         table: 1,
         ..loss()
     };
-    let samples = apart(|| holds(rule, &table, 4000));
+    let samples = apart(|| holds(&rule, &table, 4000));
     // Which share of the table is at most so long: linear between two quantiles.
     let cdf = |seconds: f64| {
         let index = table.ns.partition_point(|&ns| number(ns) <= seconds);
@@ -128,7 +128,7 @@ fn a_correlated_delay_repeats_as_often_as_asked() {
         repeat_ppm: 250_000,
         ..loss()
     };
-    let samples = apart(|| holds(rule, &measured(), 4000));
+    let samples = apart(|| holds(&rule, &measured(), 4000));
     let repeated = samples.windows(2).filter(|pair| pair[0] == pair[1]).count();
     // n = 3999, p = 0.25: one standard error is 27.4, the bound is three of them.
     assert!((918..=1082).contains(&repeated), "{repeated}, seed {SEED}");

@@ -87,6 +87,7 @@ pub(super) fn measure(options: &Options) -> Result<Value> {
             &netem,
         )
         .beside("no fault", plain.value);
+        let netems = by_netem.value;
         figures.push(
             Figure::median(
                 format!("{name} beside {} ms by a rule", options.latency),
@@ -104,7 +105,7 @@ pub(super) fn measure(options: &Options) -> Result<Value> {
             .collect();
         figures.push(
             Figure::median(format!("{name}: of netem's"), "ratio", &ratios)
-                .beside("by definition", 1.0)
+                .beside(format!("netem's, in {unit}"), netems)
                 .goal(Goal::AtLeast(GOAL)),
         );
     }

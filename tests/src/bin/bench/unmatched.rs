@@ -82,7 +82,7 @@ pub(super) fn measure(options: &Options) -> Result<Value> {
         );
         figures.push(
             Figure::median(name("of nothing attached"), "ratio", &ratios)
-                .beside("by definition", 1.0)
+                .beside(format!("without, in {}", kind.unit), plain.value)
                 .goal(Goal::AtLeast(GOAL)),
         );
         details.push(
