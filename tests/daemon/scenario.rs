@@ -1,7 +1,8 @@
 //! What most tests start from: a target, a peer, and an agent; and how exact this machine can be.
 
-use std::{env, thread, time::Duration};
+use std::{thread, time::Duration};
 
+pub(crate) use chaos_tests::requires::is_emulated;
 use chaos_tests::{
     daemon::Daemon,
     lab::{Family, Host, Lab, Output},
@@ -115,11 +116,6 @@ impl Scenario {
         let gone = wait_until("nothing is left", PATIENCE, || last().is_empty());
         assert!(gone.is_ok(), "left behind: {}", last());
     }
-}
-
-/// True in a machine without hardware virtualization, about 15 times slower.
-pub(crate) fn is_emulated() -> bool {
-    env::var("CHAOS_EMULATED").is_ok_and(|value| value == "1")
 }
 
 /// A rate that this machine answers without queueing: an emulated one takes part of it.

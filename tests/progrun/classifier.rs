@@ -5,7 +5,7 @@ use chaos_abi::{
     counters::Counters,
     maps::{PROGRAM_EGRESS, PROGRAM_INGRESS},
     rewrite::{Rewrite, STEERS},
-    rule::{EGRESS, FAULT_DELAY, FAULT_LOSS, INGRESS, PEER, PeerKey, Rule, Window},
+    rule::{EGRESS, FAULT_DELAY, FAULT_LOSS, INGRESS, PEER, PeerKey, Quantiles, Rule, Window},
     target::{Target, Wanted},
 };
 use chaos_daemon::attach::{Heartbeat, Object, Plain};
@@ -125,6 +125,22 @@ impl Classifier {
     /// Runs the classifier for leaving packets.
     pub(crate) fn egress(&self, frame: &[u8]) -> Run {
         self.run(PROGRAM_EGRESS, frame, TARGET, 0)
+    }
+
+    /// Runs it so many times over for the same packet.
+    pub(crate) fn egress_times(&self, frame: &[u8], times: u32) {
+        let packet = Packet {
+            frame,
+            target: TARGET,
+            segments: 0,
+        };
+        run(&self.object, PROGRAM_EGRESS, packet, times).unwrap();
+    }
+
+    /// Sets a table of quantiles.
+    pub(crate) fn table(&mut self, number: u32, table: &Quantiles) {
+        let table = Plain(*table);
+        self.object.maps.tables.set(number, table, 0).unwrap();
     }
 
     /// Runs the classifier for arriving packets.

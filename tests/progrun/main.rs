@@ -11,6 +11,8 @@ mod classifier;
 mod filters;
 mod fragments;
 mod frames;
+mod holds;
 mod line;
 mod loss;
+mod models;
 mod rewrites;

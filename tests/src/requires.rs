@@ -33,6 +33,11 @@ macro_rules! requires {
     };
 }
 
+/// Whether this is a machine without hardware virtualization, about 15 times slower.
+pub fn is_emulated() -> bool {
+    env::var("CHAOS_EMULATED").is_ok_and(|value| value == "1")
+}
+
 /// Whether a requirement is met; if not, prints why the test is skipped.
 ///
 /// # Panics

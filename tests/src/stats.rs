@@ -1,4 +1,5 @@
-//! The little statistics that the tests need: order statistics of durations, and how far a count may be off by chance.
+//! The little statistics that the tests need: order statistics of durations, and how far a count, a mean or a distribution
+//! may be off by chance.
 
 use std::{fmt, time::Duration};
 
@@ -77,9 +78,76 @@ impl fmt::Display for Binomial {
     }
 }
 
+/// Mean and spread of values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// How many.
+    pub n: f64,
+    /// Their arithmetic mean.
+    pub mean: f64,
+    /// Their variance, as of a sample.
+    pub variance: f64,
+}
+
+impl Sample {
+    /// Of these; not a number where there are none.
+    pub fn of(values: impl Iterator<Item = f64>) -> Self {
+        // Welford's way, which loses nothing to large sums.
+        let (mut n, mut mean, mut squares) = (0.0, 0.0, 0.0);
+        for value in values {
+            n += 1.0;
+            let off = value - mean;
+            mean += off / n;
+            squares += off * (value - mean);
+        }
+        Self {
+            n,
+            mean: if n > 0.0 { mean } else { f64::NAN },
+            variance: squares / (n - 1.0),
+        }
+    }
+
+    /// Of the mean, if the values are independent.
+    pub fn standard_error(&self) -> f64 {
+        (self.variance / self.n).sqrt()
+    }
+}
+
+/// How far the distribution of `samples` is from `cdf` at most, and the bound that 1 in 1000 samples of that distribution
+/// exceeds (Kolmogorov and Smirnov, for more than about 40 samples).
+pub fn kolmogorov_smirnov(samples: &[f64], cdf: impl Fn(f64) -> f64) -> (f64, f64) {
+    let mut sorted = samples.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let n = sorted.iter().fold(0.0, |count, _| count + 1.0);
+    let (mut below, mut off) = (0.0, 0.0_f64);
+    for &sample in &sorted {
+        let expected = cdf(sample);
+        off = off.max((expected - below / n).abs());
+        below += 1.0;
+        off = off.max((expected - below / n).abs());
+    }
+    (off, 1.949 / n.sqrt())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sample_has_a_mean_and_an_error() {
+        let sample = Sample::of([1.0, 2.0, 3.0, 4.0].into_iter());
+        assert!((sample.mean - 2.5).abs() < 1e-12 && (sample.variance - 5.0 / 3.0).abs() < 1e-12);
+        assert!((sample.standard_error() - 0.645_497).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_distribution_is_told_from_another() {
+        let even: Vec<f64> = (0..1000).map(|i| (f64::from(i) + 0.5) / 1000.0).collect();
+        let (off, bound) = kolmogorov_smirnov(&even, |x| x);
+        assert!((off - 0.0005).abs() < 1e-9 && bound > 0.06, "{off} {bound}");
+        let (off, _) = kolmogorov_smirnov(&even, |x| x * x);
+        assert!((off - 0.25).abs() < 0.001, "{off}");
+    }
 
     #[test]
     fn percentiles_are_values_that_were_seen() {

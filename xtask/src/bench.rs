@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::setup::{self, Kernel, Level};
 use crate::{process, workspace};
 
+mod figures;
 mod packet;
 mod throughput;
 
@@ -27,10 +28,24 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// Bulk TCP through a 20 ms delay: without, with ours, and with netem where the kernel has it
+    /// Everything below, one after the other: about half an hour
+    All(Printed),
+    /// Bulk TCP through a delay: without, with ours, and with netem where the kernel has it
     Throughput(Options),
     /// Nanoseconds that the classifier takes for a packet, beside an empty program, on this kernel
     Packet(PacketOptions),
+    /// What traffic notices of a rule that does not match it: bulk TCP and small datagrams
+    Unmatched(FigureOptions),
+    /// How far the 50th and the 99th percentile of a delay are off
+    Exactness(FigureOptions),
+    /// Whether a delay loses anything at the highest rate that one thread reaches
+    Queue(FigureOptions),
+    /// How soon after `chaosctl` a fault acts, on one target and on a hundred, and how soon it has ended
+    Reaction(FigureOptions),
+    /// The agent: its memory, that of a hundred targets more, and its time when nothing happens
+    Daemon(FigureOptions),
+    /// What is left for traffic beside traffic that is delayed: by a rule, by netem, by neither
+    Beside(BesideOptions),
 }
 
 #[derive(clap::Args)]
@@ -38,6 +53,36 @@ struct PacketOptions {
     /// How often each case is measured, in turn
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
+    #[command(flatten)]
+    printed: Printed,
+}
+
+#[derive(clap::Args)]
+struct FigureOptions {
+    /// In a virtual machine with this kernel, and not on this machine's
+    #[arg(long, value_enum)]
+    kernel: Option<Kernel>,
+    /// Other than the usual number of rounds
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+    #[command(flatten)]
+    printed: Printed,
+}
+
+#[derive(clap::Args)]
+struct BesideOptions {
+    /// On this kernel, which must have netem
+    #[arg(long)]
+    no_vm: bool,
+    /// The kernel of the virtual machine
+    #[arg(long, value_enum, default_value = "6.1")]
+    kernel: Kernel,
+    /// Other than the usual number of rounds
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+    /// Milliseconds by which the other traffic is delayed
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    latency: u32,
     #[command(flatten)]
     printed: Printed,
 }
@@ -59,6 +104,9 @@ struct Options {
     /// Seconds that each measurement takes, after two for TCP's slow start
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=60))]
     seconds: u32,
+    /// The delay
+    #[arg(long, default_value = "20ms")]
+    latency: String,
     /// Let a connection's buffers grow to this many MiB. As the kernel is by default, it is they that
     /// limit what goes through a delay, ours or netem
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -67,7 +115,7 @@ struct Options {
     printed: Printed,
 }
 
-#[derive(clap::Args)]
+#[derive(clap::Args, Clone)]
 struct Printed {
     /// How to print the figures; progress goes to stderr
     #[arg(short, long, value_enum, default_value = "table")]
@@ -85,14 +133,81 @@ enum Format {
     Json,
 }
 
-pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    match &args.what {
-        What::Throughput(options) => throughput(options),
-        What::Packet(options) => packet(options),
-    }
+/// What a benchmark gave.
+struct Measured {
+    json: Value,
+    table: String,
+    goals: Vec<(String, bool)>,
 }
 
-fn throughput(options: &Options) -> Result<ExitCode> {
+/// Where a program runs.
+#[derive(Clone, Copy)]
+enum Place {
+    Here,
+    Vm(Kernel),
+}
+
+pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    let (printed, measured) = match &args.what {
+        What::All(printed) => return all(printed),
+        What::Throughput(options) => (&options.printed, throughput(options)?),
+        What::Packet(options) => (&options.printed, packet(options)?),
+        What::Unmatched(options) => (&options.printed, figures("unmatched", options)?),
+        What::Exactness(options) => (&options.printed, figures("exactness", options)?),
+        What::Queue(options) => (&options.printed, figures("queue", options)?),
+        What::Reaction(options) => (&options.printed, figures("reaction", options)?),
+        What::Daemon(options) => (&options.printed, figures("daemon", options)?),
+        What::Beside(options) => (&options.printed, beside(options)?),
+    };
+    printed.show(&measured.json, &measured.table)?;
+    Ok(judge(measured.goals))
+}
+
+/// Each as its own subcommand does it without options.
+fn all(printed: &Printed) -> Result<ExitCode> {
+    let options = |printed: &Printed| FigureOptions {
+        kernel: None,
+        rounds: None,
+        printed: printed.clone(),
+    };
+    let transfer = |latency: &str| Options {
+        no_vm: false,
+        only_vm: false,
+        kernel: Kernel::V6_1,
+        repetitions: 5,
+        seconds: 4,
+        latency: latency.to_owned(),
+        buffer_mib: None,
+        printed: printed.clone(),
+    };
+    let mut measured = vec![packet(&PacketOptions {
+        repetitions: 9,
+        printed: printed.clone(),
+    })?];
+    for name in ["unmatched", "exactness", "queue", "reaction", "daemon"] {
+        measured.push(figures(name, &options(printed))?);
+    }
+    measured.push(throughput(&transfer("20ms"))?);
+    measured.push(throughput(&transfer("100ms"))?);
+    measured.push(beside(&BesideOptions {
+        no_vm: false,
+        kernel: Kernel::V6_1,
+        rounds: None,
+        latency: 100,
+        printed: printed.clone(),
+    })?);
+    let json: Vec<&Value> = measured.iter().map(|measured| &measured.json).collect();
+    let tables: Vec<&str> = measured
+        .iter()
+        .map(|measured| measured.table.as_str())
+        .collect();
+    printed.show(&json!(json), &tables.join("\n"))?;
+    Ok(judge(
+        measured.into_iter().flat_map(|measured| measured.goals),
+    ))
+}
+
+fn throughput(options: &Options) -> Result<Measured> {
     build(if options.no_vm {
         Level::Demo
     } else {
@@ -102,34 +217,74 @@ fn throughput(options: &Options) -> Result<ExitCode> {
         "throughput".to_owned(),
         format!("--repetitions={}", options.repetitions),
         format!("--seconds={}", options.seconds),
+        format!("--latency={}", options.latency),
     ];
     arguments.extend(options.buffer_mib.map(|mib| format!("--buffer-mib={mib}")));
     let mut runs = Vec::new();
     if !options.only_vm {
-        eprintln!("bench: on this kernel");
-        runs.push(run(process::command(&program()), &arguments)?);
+        runs.push(run(Place::Here, &arguments, 0)?);
     }
     if !options.no_vm {
-        let series = options.kernel.series();
-        eprintln!("bench: on kernel {series}, emulated");
-        runs.push(run(in_vm(options)?, &arguments)?);
+        // Both ends, and the rest of a repetition, take their time in an emulated machine.
+        let limit = 120 + options.repetitions * 3 * (options.seconds + 10);
+        runs.push(run(Place::Vm(options.kernel), &arguments, limit)?);
     }
     let figures: Vec<Figures> = runs.iter().map(Figures::read).collect::<Result<_>>()?;
-    let json = json!({ "benchmark": "throughput", "runs": runs });
-    options.printed.show(&json, &throughput::table(&figures))?;
-    Ok(judge(figures.iter().flat_map(Figures::goals)))
+    Ok(Measured {
+        json: json!({ "benchmark": "throughput", "runs": runs }),
+        table: throughput::table(&figures),
+        goals: figures.iter().flat_map(Figures::goals).collect(),
+    })
 }
 
-fn packet(options: &PacketOptions) -> Result<ExitCode> {
+fn packet(options: &PacketOptions) -> Result<Measured> {
     build(Level::Demo)?;
     let arguments = [
         "packet".to_owned(),
         format!("--repetitions={}", options.repetitions),
     ];
-    let figures = run(process::command(&program()), &arguments)?;
-    let cases = packet::read(&figures)?;
-    options.printed.show(&figures, &packet::table(&cases))?;
-    Ok(judge(packet::goals(&cases)))
+    let json = run(Place::Here, &arguments, 0)?;
+    let cases = packet::read(&json)?;
+    Ok(Measured {
+        table: packet::table(&cases),
+        goals: packet::goals(&cases),
+        json,
+    })
+}
+
+fn figures(name: &str, options: &FigureOptions) -> Result<Measured> {
+    let place = options.kernel.map_or(Place::Here, Place::Vm);
+    let rounds = options.rounds.map(|rounds| format!("--rounds={rounds}"));
+    read_figures(place, [name.to_owned()].into_iter().chain(rounds))
+}
+
+fn beside(options: &BesideOptions) -> Result<Measured> {
+    let place = if options.no_vm {
+        Place::Here
+    } else {
+        Place::Vm(options.kernel)
+    };
+    let rounds = options.rounds.map(|rounds| format!("--rounds={rounds}"));
+    let arguments = [
+        "beside".to_owned(),
+        format!("--latency={}", options.latency),
+    ];
+    read_figures(place, arguments.into_iter().chain(rounds))
+}
+
+fn read_figures(place: Place, arguments: impl Iterator<Item = String>) -> Result<Measured> {
+    build(match place {
+        Place::Here => Level::Demo,
+        Place::Vm(_) => Level::Vm,
+    })?;
+    let arguments: Vec<String> = arguments.collect();
+    let json = run(place, &arguments, 3000)?;
+    let figures = figures::Run::read(&json)?;
+    Ok(Measured {
+        table: figures.table(),
+        goals: figures.goals(),
+        json,
+    })
 }
 
 fn build(level: Level) -> Result<()> {
@@ -171,21 +326,30 @@ fn program() -> String {
     file.to_string_lossy().into_owned()
 }
 
-/// The command that runs the same program in the virtual machine. It is another xtask, so that the
-/// guest's stdout can be read without being shown.
-fn in_vm(options: &Options) -> Result<Command> {
-    // Both ends, and the rest of a repetition, take their time in an emulated machine.
-    let limit = 120 + options.repetitions * 3 * (options.seconds + 10);
+/// The command that runs the same program in the virtual machine, for `limit` seconds at most. It is another xtask, so
+/// that the guest's stdout can be read without being shown.
+fn in_vm(kernel: Kernel, limit: u32) -> Result<Command> {
     let xtask = env::current_exe().context("cannot find this program")?;
     let mut command = process::command(&xtask.to_string_lossy());
-    command.args(["vm", "--kernel", options.kernel.series()]);
+    command.args(["vm", "--kernel", kernel.series()]);
     command.args(["--timeout", &limit.to_string(), "--", &program()]);
     Ok(command)
 }
 
-/// Runs the program by `command`, its progress going where ours goes, and reads the object on its
-/// stdout.
-fn run(mut command: Command, arguments: &[String]) -> Result<Value> {
+/// Runs the program, its progress going where ours goes, and reads the object on its stdout. `limit` is for virtual
+/// machines.
+fn run(place: Place, arguments: &[String], limit: u32) -> Result<Value> {
+    let words = arguments.join(" ");
+    let mut command = match place {
+        Place::Here => {
+            eprintln!("bench: {words}, on this kernel");
+            process::command(&program())
+        }
+        Place::Vm(kernel) => {
+            eprintln!("bench: {words}, on kernel {}, emulated", kernel.series());
+            in_vm(kernel, limit)?
+        }
+    };
     command.args(arguments);
     let output = command
         .stdin(Stdio::null())

@@ -11,10 +11,12 @@ use clap::ValueEnum;
 use crate::workspace;
 
 mod apt;
+mod kernels;
 mod machine;
 mod rust;
 
-pub(crate) use machine::{Kernel, vng};
+pub(crate) use kernels::{Kernel, Kernels};
+pub(crate) use machine::vng;
 
 /// What for: each level holds the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -56,9 +58,16 @@ pub(crate) fn ensure(level: Level) -> Result<()> {
     }
     if level >= Level::Vm {
         machine::virtme()?;
-        machine::kernel(Kernel::V6_1)?;
+        kernels::fetch(Kernel::V6_1)?;
     }
     Ok(())
+}
+
+/// Installs what virtual machines need, and fetches these kernels where they are missing.
+pub(crate) fn ensure_kernels(list: &[Kernel]) -> Result<()> {
+    ensure(Level::Vm)?;
+    let _lock = lock()?;
+    list.iter().copied().try_for_each(kernels::fetch)
 }
 
 /// One setup at a time: apt and cargo would otherwise wait for each other or step on the same files.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::setup::{self, Kernel, Level};
+use crate::setup::{self, Kernel, Kernels, Level};
 use crate::vm::Guest;
 use crate::{build, process, workspace};
 
@@ -32,14 +32,17 @@ pub(crate) struct Args {
     only_vm: bool,
     /// The kernel of the virtual machine
     #[arg(long, value_enum, default_value = "6.1")]
-    kernel: Kernel,
+    kernel: Kernels,
     /// Only tests whose names contain one of these
     #[arg(last = true)]
     filter: Vec<String>,
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    setup::ensure(if args.no_vm { Level::Test } else { Level::Vm })?;
+    setup::ensure(Level::Test)?;
+    if !args.no_vm {
+        setup::ensure_kernels(args.kernel.list())?;
+    }
     build::programs_and_tests()?;
     let mut tally = Tally::default();
     if !args.only_vm {
@@ -51,8 +54,10 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         }
     }
     if !args.no_vm {
-        println!("test: the lab on kernel {}, emulated", args.kernel.series());
-        tally += in_vm(args)?;
+        for &kernel in args.kernel.list() {
+            println!("test: the lab on kernel {}, emulated", kernel.series());
+            tally += in_vm(kernel, &args.filter)?;
+        }
     }
     if tally.passed == 0 && tally.failed == 0 {
         eprintln!("test: no test has such a name");
@@ -91,7 +96,7 @@ fn examples() -> Result<Tally> {
 
 /// The binaries of the lab, under the same runner. It finds them by two files that this machine's
 /// cargo writes, because the guest is no place to compile in.
-fn in_vm(args: &Args) -> Result<Tally> {
+fn in_vm(kernel: Kernel, filter: &[String]) -> Result<Tally> {
     let dir = workspace::tools().join("vm");
     fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let binaries = process::output(
@@ -116,13 +121,13 @@ fn in_vm(args: &Args) -> Result<Tally> {
         .arg(binaries_file);
     run.arg("--cargo-metadata").arg(metadata_file);
     run.args(["--filterset", "package(chaos-tests) & kind(test)"]);
-    run.args(nextest_options("vm", &args.filter));
+    run.args(nextest_options("vm", filter));
     let words = std::iter::once(run.get_program()).chain(run.get_args());
     let words: Vec<String> = words
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
     let guest = Guest {
-        kernel: args.kernel,
+        kernel,
         timeout: VM_LIMIT,
         console: false,
     };

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use crate::process::{self, quote};
-use crate::setup::{self, Kernel, Level, vng};
+use crate::setup::{self, Kernel, Kernels, vng};
 use crate::workspace;
 
 /// Loaded before the command starts: as modules they are not there until somebody asks.
@@ -38,7 +38,7 @@ const NO_STATUS: i32 = 255;
 pub(crate) struct Args {
     /// The kernel to boot
     #[arg(long, value_enum, default_value = "6.1")]
-    kernel: Kernel,
+    kernel: Kernels,
     /// Seconds after which the command is ended
     #[arg(long, default_value_t = 600)]
     timeout: u64,
@@ -50,19 +50,27 @@ pub(crate) struct Args {
     command: Vec<String>,
 }
 
+/// Exits as the command did; of several kernels, as the first in which it failed.
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    setup::ensure(Level::Vm)?;
-    let guest = Guest {
-        kernel: args.kernel,
-        timeout: Duration::from_secs(args.timeout),
-        console: args.console,
-    };
-    let ended = guest.run(
-        &args.command,
-        &env::current_dir().context("no current directory")?,
-        &[],
-    )?;
-    Ok(u8::try_from(ended.code).map_or(ExitCode::FAILURE, ExitCode::from))
+    let kernels = args.kernel.list();
+    setup::ensure_kernels(kernels)?;
+    let dir = env::current_dir().context("no current directory")?;
+    let mut failed = 0;
+    for &kernel in kernels {
+        if kernels.len() > 1 {
+            eprintln!("vm: kernel {}", kernel.series());
+        }
+        let guest = Guest {
+            kernel,
+            timeout: Duration::from_secs(args.timeout),
+            console: args.console,
+        };
+        let ended = guest.run(&args.command, &dir, &[])?;
+        if failed == 0 {
+            failed = ended.code;
+        }
+    }
+    Ok(u8::try_from(failed).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// A virtual machine to run one command in.

@@ -1,5 +1,6 @@
 //! Debian packages: which, what for, and how one sees that a machine has no need of them.
 
+use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -7,6 +8,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::{process, workspace};
+
+/// What Debian's archive is signed with (package debian-archive-keyring).
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// A package, and the file or program that says it (or its like from elsewhere) is installed.
 pub(crate) struct Package {
@@ -167,35 +171,115 @@ pub(super) fn install(packages: &[&Package]) -> Result<()> {
     })
 }
 
-/// Fetches the package lists. A source that cannot be reached is no reason to stop: what is missing
-/// in the end says so itself.
-pub(super) fn update() {
+/// Fetches the package lists.
+fn update() {
     println!("setup: apt-get update, because this machine's package lists are missing or old");
-    if let Err(error) = process::run(apt_get().args(["update", "--quiet"])) {
-        eprintln!("setup: going on although {error}");
+    Apt::of_machine().update();
+}
+
+fn is_known(name: &str) -> bool {
+    Apt::of_machine().is_known(name)
+}
+
+fn apt_get() -> Command {
+    Apt::of_machine().get()
+}
+
+/// An apt: this machine's, or one that knows another suite of the same archive and nothing else.
+pub(super) struct Apt {
+    options: Vec<String>,
+}
+
+impl Apt {
+    pub(super) fn of_machine() -> Self {
+        Self {
+            options: Vec::new(),
+        }
+    }
+
+    /// Its lists and sources are below `dir`; this machine's stay as they are.
+    pub(super) fn of_suite(suite: &str, dir: &Path) -> Result<Self> {
+        let dir = dir.join(format!("{suite}.apt"));
+        for below in ["lists/partial", "cache/archives/partial"] {
+            let below = dir.join(below);
+            fs::create_dir_all(&below)
+                .with_context(|| format!("cannot create {}", below.display()))?;
+        }
+        let archive = archive()?;
+        let sources = dir.join("sources.list");
+        let signed = if Path::new(KEYRING).is_file() {
+            format!("[signed-by={KEYRING}] ")
+        } else {
+            String::new()
+        };
+        fs::write(&sources, format!("deb {signed}{archive} {suite} main\n"))
+            .with_context(|| format!("cannot write {}", sources.display()))?;
+        let dir = dir.display();
+        let options = [
+            format!("Dir::Etc::SourceList={dir}/sources.list"),
+            "Dir::Etc::SourceParts=-".to_owned(),
+            format!("Dir::State::Lists={dir}/lists"),
+            format!("Dir::Cache={dir}/cache"),
+            "Acquire::Languages=none".to_owned(),
+        ];
+        Ok(Self {
+            options: options.into(),
+        })
+    }
+
+    /// Fetches the package lists. A source that cannot be reached is no reason to stop: what is missing
+    /// in the end says so itself.
+    pub(super) fn update(&self) {
+        if let Err(error) = process::run(self.get().args(["update", "--quiet"])) {
+            eprintln!("setup: going on although {error}");
+        }
+    }
+
+    /// Whether it could install `name` by the lists that it has.
+    pub(super) fn is_known(&self, name: &str) -> bool {
+        process::output(self.cache().args(["policy", name]))
+            .is_ok_and(|text| text.contains("Candidate:") && !text.contains("Candidate: (none)"))
+    }
+
+    /// What `name` depends on, as `apt-cache` says it.
+    pub(super) fn depends(&self, name: &str) -> Result<String> {
+        process::output(self.cache().args(["depends", name]))
+    }
+
+    pub(super) fn get(&self) -> Command {
+        let mut command = self.command("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command.args(["-o", "APT::Sandbox::User=root"]);
+        command.args(["-o", "Dpkg::Use-Pty=0", "--quiet"]);
+        command
+    }
+
+    fn cache(&self) -> Command {
+        self.command("apt-cache")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = process::command(program);
+        for option in &self.options {
+            command.args(["-o", option]);
+        }
+        command
     }
 }
 
-/// Whether apt could install `name` by the lists that it has.
-pub(super) fn is_known(name: &str) -> bool {
-    process::output(process::command("apt-cache").args(["policy", name]))
-        .is_ok_and(|text| text.contains("Candidate:") && !text.contains("Candidate: (none)"))
-}
-
-pub(super) fn apt_get() -> Command {
-    let mut command = process::command("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive");
-    command.args([
-        "-o",
-        "APT::Sandbox::User=root",
-        "-o",
-        "Dpkg::Use-Pty=0",
-        "--quiet",
-    ]);
-    command
+/// Where this machine has its own Debian from: the archive has every suite.
+fn archive() -> Result<String> {
+    let mut targets = process::command("apt-get");
+    targets.args(["indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)"]);
+    targets.arg("Created-By: Packages");
+    let text = process::output(&mut targets)?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("Debian Debian "))
+        .map(str::to_owned)
+        .context("this machine's apt has no archive of Debian to fetch a kernel from")
 }
 
 fn is_root() -> Result<bool> {
-    let me = std::fs::metadata("/proc/self").context("cannot read /proc/self")?;
+    let me = fs::metadata("/proc/self").context("cannot read /proc/self")?;
     Ok(me.uid() == 0)
 }

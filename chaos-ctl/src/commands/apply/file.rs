@@ -281,7 +281,10 @@ fn in_words(error: &YamlError) -> String {
     let hint = match near {
         Some((_, near)) => format!("did you mean `{near}`?"),
         None if known.is_empty() => "there is none here".to_owned(),
-        None => format!("there are {}", known.join(", ")),
+        None => match known {
+            [only] => format!("there is {only}"),
+            _ => format!("there are {}", known.join(", ")),
+        },
     };
     format!(
         "unknown {kind} `{word}` at line {}, column {}: {hint}",

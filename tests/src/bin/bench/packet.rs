@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use aya::maps::lpm_trie::Key;
 use chaos_abi::{
     rule::{
@@ -64,11 +64,9 @@ pub(super) fn measure(options: &Options) -> Result<Value> {
             "ns": figures,
         })
     };
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")
-        .context("ask for the kernel's release")?;
     Ok(json!({
         "benchmark": "packet",
-        "kernel_release": release.trim(),
+        "kernel_release": super::node::kernel_release()?,
         "packets": options.packets,
         "cases": cases.iter().zip(&figures).map(of).collect::<Vec<_>>(),
     }))

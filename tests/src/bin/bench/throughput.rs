@@ -10,11 +10,7 @@ use chaos_tests::{
 };
 use serde_json::{Value, json};
 
-/// What the rule and netem delay every packet of the sender by.
-const LATENCY: &str = "20ms";
-/// Packets that netem may hold: 20 ms of 100 Gbit/s. Its default of 1000 would drop.
-const NETEM_LIMIT: &str = "200000";
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::node::{add_netem, delete_netem, kernel_release};
 
 #[derive(clap::Args)]
 pub(super) struct Options {
@@ -24,6 +20,9 @@ pub(super) struct Options {
     /// Seconds that count, each time
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
+    /// What the rule and netem delay every packet of the sender by
+    #[arg(long, default_value = "20ms")]
+    latency: String,
     /// Seconds before them that do not: TCP starts slowly
     #[arg(long, default_value_t = 2)]
     warm_up: u64,
@@ -81,8 +80,8 @@ impl Bench {
             engine: None,
             _lab: lab,
         };
-        bench.netem_missing = match bench.netem("add") {
-            Ok(()) => bench.netem("delete").map(|()| None)?,
+        bench.netem_missing = match add_netem(&bench.sender, "1ms") {
+            Ok(()) => delete_netem(&bench.sender).map(|()| None)?,
             Err(error) => Some(format!("{error:#}")),
         };
         Ok(bench)
@@ -118,15 +117,13 @@ impl Bench {
         }
         let ended = self.daemon.stop()?;
         ensure!(ended.success(), "chaos-daemon did not end well: {ended}");
-        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")
-            .context("ask for the kernel's release")?;
         let [(_, no_fault), (_, rule), (_, netem)] = &figures;
         Ok(json!({
             "benchmark": "throughput",
-            "kernel_release": release.trim(),
-            "emulated": std::env::var("CHAOS_EMULATED").is_ok_and(|value| value == "1"),
+            "kernel_release": kernel_release()?,
+            "emulated": chaos_tests::requires::is_emulated(),
             "line_engine": self.engine,
-            "latency": LATENCY,
+            "latency": options.latency,
             "seconds": options.seconds,
             "buffer_mib": options.buffer_mib,
             "no_fault_gbit_per_s": no_fault,
@@ -161,9 +158,9 @@ impl Bench {
         match way {
             Way::NoFault => transfer(),
             Way::Netem => {
-                self.netem("add")?;
+                add_netem(&self.sender, &options.latency)?;
                 let gbit = transfer();
-                self.netem("delete")?;
+                delete_netem(&self.sender)?;
                 gbit
             }
             Way::Rule => {
@@ -172,7 +169,7 @@ impl Bench {
                     "delay",
                     "--netns",
                     netns,
-                    LATENCY,
+                    &options.latency,
                     "--duration",
                     "1h",
                     "--detach",
@@ -199,17 +196,5 @@ impl Bench {
     fn chaosctl(&self, arguments: &[&str]) -> Result<Value> {
         let arguments = [arguments, &["-o", "json"]].concat();
         self.daemon.chaosctl(&arguments)?.success()?.json()
-    }
-
-    /// Adds netem as the sender's root qdisc, or deletes it; the error is what `tc` says.
-    fn netem(&self, action: &str) -> Result<()> {
-        let add = ["delay", LATENCY, "limit", NETEM_LIMIT];
-        let device = ["qdisc", action, "dev", Host::INTERFACE, "root", "netem"];
-        let parameters: &[&str] = if action == "add" { &add } else { &[] };
-        let said = self
-            .sender
-            .output("tc", &[&device, parameters].concat(), PATIENCE)?;
-        ensure!(said.code == Some(0), "{}", said.stderr.trim());
-        Ok(())
     }
 }

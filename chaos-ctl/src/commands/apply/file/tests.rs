@@ -152,7 +152,7 @@ fn a_wrong_value_is_said_in_the_words_of_the_option() {
         ),
         (
             "partition: { peers: [] }",
-            "unknown key `peers` at line 3, column 18: there is none here",
+            "unknown key `peers` at line 3, column 18: there is reject",
         ),
         (
             "delay: { latency: 5ms, bandwidth: 1 }",

@@ -1,0 +1,122 @@
+//! Distributions of delays against their definitions, in traffic: from the option, or a file of latencies, to the packet.
+
+use std::{fmt::Write as _, fs};
+
+use chaos_tests::{
+    requires,
+    requires::is_emulated,
+    stats::{kolmogorov_smirnov, median},
+    traffic::{Series, UdpProbe},
+};
+use statrs::distribution::{ContinuousCDF as _, Normal};
+
+use crate::scenario::{Scenario, tolerances};
+
+/// In seconds: far apart, so that what the machine adds is little beside it.
+const MIDDLE: f64 = 1.0;
+const SPREAD: f64 = 0.25;
+/// Neither much longer than the tests around it nor so many at once that they wait for each other.
+const COUNT: u32 = 1000;
+const RATE: u32 = 500;
+
+/// In seconds, of a share.
+type Quantile = fn(f64) -> f64;
+
+/// What else runs on the machine may hold packets up in one measurement, but not in one after the other; a distribution
+/// that is another is so in all of them.
+const ATTEMPTS: u32 = 3;
+
+/// Mean 0, standard deviation 1, shape 3.
+fn pareto(share: f64) -> f64 {
+    ((1.0 - share).powf(-1.0 / 3.0) - 1.5) / 0.75_f64.sqrt()
+}
+
+fn normal(share: f64) -> f64 {
+    Normal::standard().inverse_cdf(share)
+}
+
+/// The share of packets that are held for at most `held`, by the quantiles of the definition.
+fn share_until(held: f64, quantile: impl Fn(f64) -> f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..50 {
+        let middle = f64::midpoint(low, high);
+        if quantile(middle) <= held {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
+#[test]
+fn delays_are_distributed_as_defined() {
+    requires!(root);
+    let scenario = Scenario::new("distributions");
+    // As many as a table has: each quantile is one of them.
+    let path = scenario.lab.directory().join("latencies");
+    let mut text = String::new();
+    for step in 0..=1024_u32 {
+        let _infallible = writeln!(text, "{}us", 500_000 + step * step);
+    }
+    fs::write(&path, text).unwrap();
+    let count = if is_emulated() { COUNT / 4 } else { COUNT };
+    let rate = if is_emulated() { RATE / 4 } else { RATE };
+    let times = || {
+        let probe = UdpProbe {
+            series: Series::new(count, rate),
+            ..UdpProbe::default()
+        };
+        let report = probe.run(&scenario.target, &scenario.peer).unwrap();
+        assert_eq!(report.lost(), 0);
+        report.one_way.into_iter().flatten().collect::<Vec<_>>()
+    };
+    let around = "delay 1s --jitter 250ms --distribution";
+    let definitions: [(String, Quantile); 5] = [
+        (format!("{around} uniform"), |share| {
+            MIDDLE + SPREAD * (2.0 * share - 1.0)
+        }),
+        (format!("{around} normal"), |share| {
+            MIDDLE + SPREAD * normal(share)
+        }),
+        (format!("{around} pareto"), |share| {
+            MIDDLE + SPREAD * pareto(share)
+        }),
+        (format!("{around} paretonormal"), |share| {
+            MIDDLE + SPREAD * (0.25 * normal(share) + 0.75 * pareto(share))
+        }),
+        // Of the file above: 0.5 s, and the square of the share of 1024 in microseconds.
+        (
+            format!("delay --distribution {}", path.display()),
+            |share| 0.5 + (share * 1024.0).powi(2) / 1e6,
+        ),
+    ];
+    let without = median(&times());
+    for (fault, quantile) in definitions {
+        let attempt = || {
+            let (during, _) = scenario.during(&format!("{fault} --reorder --seed 7"), times);
+            let held = during.iter().map(|time| time.saturating_sub(without));
+            let held: Vec<f64> = held.map(|held| held.as_secs_f64()).collect();
+            kolmogorov_smirnov(&held, |held| share_until(held, quantile))
+        };
+        // What the machine itself is late by moves the distribution, most where it is densest.
+        let shares = (0..100).map(|share| f64::from(share) / 100.0);
+        let late = shares
+            .map(|share| {
+                share_until(quantile(share) + tolerances().0.as_secs_f64(), quantile) - share
+            })
+            .fold(0.0, f64::max);
+        let mut attempts = 0;
+        let (off, bound) = loop {
+            let (off, bound) = attempt();
+            attempts += 1;
+            eprintln!(
+                "{fault}: n = {count}, off by {off:.4}; bound {bound:.4} + {late:.4}, seed 7"
+            );
+            if off <= bound + late || attempts == ATTEMPTS {
+                break (off, bound);
+            }
+        };
+        assert!(off <= bound + late, "{fault}: off by {off}");
+    }
+}
