@@ -13,8 +13,8 @@ use chaos_tests::{
 use serde_json::Value;
 
 use crate::scenario::{
-    Scenario, assert_added, assert_exact, assert_unchanged, is_emulated, is_exact, series,
-    tolerances,
+    Scenario, assert_added, assert_exact, assert_hit, assert_unchanged, is_emulated, is_exact,
+    series, tolerances,
 };
 
 const LATENCY: Duration = Duration::from_millis(100);
@@ -127,8 +127,9 @@ fn units_mean_what_they_say() {
         ("250us", Duration::from_micros(250)),
         ("0.1s", LATENCY),
     ] {
-        let (during, ended) = scenario.during(&format!("delay {text}"), measure);
+        let (during, ended) = scenario.during(&format!("delay {text} --proto udp"), measure);
         assert_added(text, &before, &during, latency, 1);
+        assert_hit(text, &ended, during.len());
         // The tolerance is larger than the smallest of them: it must have had some effect at least.
         assert!(
             is_emulated() || median(&during) >= median(&before) + latency / 2,
