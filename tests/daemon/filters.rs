@@ -12,7 +12,9 @@ use chaos_tests::{
     traffic::{Series, TcpServer, UdpProbe, ping_rtt, tcp_rtt},
 };
 
-use crate::scenario::{PATIENCE, Scenario, assert_added, assert_hit, assert_unchanged, of, series};
+use crate::scenario::{
+    PATIENCE, Scenario, assert_added, assert_hit, assert_unchanged, of, rate, series,
+};
 
 const LATENCY: Duration = Duration::from_millis(100);
 
@@ -35,7 +37,7 @@ fn udp(from: &Host, to: &Host, family: Family, port: u16) -> Vec<Duration> {
 
 fn tcp(from: &Host, to: &Host, family: Family) -> Vec<Duration> {
     let server = TcpServer::echo(to, family, 0).unwrap();
-    tcp_rtt(from, &server, Series::new(50, 50)).unwrap()
+    tcp_rtt(from, &server, Series::new(50, rate(50))).unwrap()
 }
 
 fn icmp(from: &Host, to: &Host, family: Family) -> Vec<Duration> {
