@@ -80,7 +80,7 @@ fn a_service_is_all_its_endpoints() {
         "provider-chaos-service",
         "100ms",
         "--duration",
-        "30s",
+        "5m",
         "--detach",
     ];
     daemon.chaosctl(&arguments).unwrap().success().unwrap();
