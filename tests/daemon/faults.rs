@@ -257,8 +257,8 @@ fn a_pulse_comes_and_goes() {
     let samples = stream.finish(Duration::from_secs(2)).unwrap();
     let lost = |sample: &StreamSample| sample.one_way.is_none();
     let first = samples.iter().position(lost).unwrap();
-    let last = samples.iter().rposition(lost).unwrap();
-    let hit = &samples[first..=last];
+    let end = samples.iter().rposition(lost).unwrap();
+    let hit = &samples[first..=end];
     let between = hit[hit.len() - 1].sent - hit[0].sent;
     assert!(
         between > Duration::from_secs(2),
@@ -272,7 +272,7 @@ fn a_pulse_comes_and_goes() {
             since.as_millis() % 1000 < 300
         };
         let agree = hit.iter().filter(|sample| by_pulse(sample) == lost(sample));
-        agree.count() as f64 / hit.len() as f64
+        ratio(agree.count(), hit.len())
     };
     let best = (0..300).map(explained).fold(0.0, f64::max);
     assert!(
