@@ -18,7 +18,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{error, warn};
 
 use crate::{
-    attach::{Heartbeat, Kernel},
+    attach::{Heartbeat, Kernel, Steps},
     engine::{
         Ending, Engine, EngineError, Experiment, Rule, Selector, Spec, SpecError, State, Target,
     },
@@ -73,6 +73,7 @@ impl Agent {
     ) -> io::Result<(Self, Running)> {
         let (work, inbox) = mpsc::channel::<Work>();
         let (changes, watcher) = watch::channel(0);
+        let steps = kernel.steps();
         let core = Core {
             engine: Engine::new(kernel),
             queue: Queue::default(),
@@ -90,7 +91,7 @@ impl Agent {
         let pulse = agent.clone();
         thread::Builder::new()
             .name("heartbeat".into())
-            .spawn(move || pulse.beat(heartbeat))?;
+            .spawn(move || pulse.beat(heartbeat, &steps))?;
         Ok((agent, running))
     }
 
@@ -137,10 +138,11 @@ impl Agent {
         self.tell(|core| core.over = true);
     }
 
-    /// Shows the kernel that the agent is alive, as long as its thread does what it is asked.
-    fn beat(&self, mut heartbeat: Heartbeat) {
+    /// Shows the kernel that the agent is alive, as long as its thread does what it is asked, or gets on with a job of
+    /// many targets.
+    fn beat(&self, mut heartbeat: Heartbeat, steps: &Steps) {
         let answered = Arc::new(AtomicU64::new(0));
-        let mut asked = 0;
+        let (mut asked, mut seen) = (0, steps.count());
         loop {
             if let Some(gap) = heartbeat.stalled() {
                 warn!(
@@ -155,10 +157,15 @@ impl Agent {
                 // Nothing is sent; the channel closes when it is done, or when the agent is gone.
                 let _: Result<(), _> = wait.recv();
             }
-            if answered.load(Ordering::Relaxed) == asked {
+            let has_answered = answered.load(Ordering::Relaxed) == asked;
+            let done = steps.count();
+            if has_answered || done != seen {
+                seen = done;
                 if let Err(error) = heartbeat.beat() {
                     error!(%error, "cannot show the kernel that the agent is alive; faults end within 3 s");
                 }
+            }
+            if has_answered {
                 asked += 1;
                 let (answered, number) = (Arc::clone(&answered), asked);
                 self.tell(move |_| answered.store(number, Ordering::Relaxed));

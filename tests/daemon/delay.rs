@@ -7,14 +7,15 @@ use chaos_tests::{
     requires,
     stats::{median, percentile},
     traffic::{
-        NetCounters, Series, TcpServer, UdpProbe, bulk_tcp, ping_rtt, tcp_connect_time, tcp_rtt,
+        BulkTcp, NetCounters, Series, TcpServer, UdpProbe, ping_rtt, tcp_connect_time, tcp_rtt,
     },
+    wait::wait_until,
 };
 use serde_json::Value;
 
 use crate::scenario::{
-    Scenario, assert_added, assert_exact, assert_unchanged, is_emulated, is_exact, series,
-    tolerances,
+    PATIENCE, Scenario, assert_added, assert_exact, assert_hit, assert_unchanged, is_emulated,
+    is_exact, let_pass, rate, series, tolerances,
 };
 
 const LATENCY: Duration = Duration::from_millis(100);
@@ -85,7 +86,7 @@ fn tcp_takes_longer() {
     adds_its_latency("delay-tcp", "tcp", |scenario, family| {
         let server = TcpServer::echo(&scenario.peer, family, 0).unwrap();
         // 8 of a second's 40 are under way at 200 ms: fewer than the first congestion window of 10.
-        tcp_rtt(&scenario.target, &server, Series::new(120, 40)).unwrap()
+        tcp_rtt(&scenario.target, &server, Series::new(120, rate(40))).unwrap()
     });
 }
 
@@ -127,8 +128,9 @@ fn units_mean_what_they_say() {
         ("250us", Duration::from_micros(250)),
         ("0.1s", LATENCY),
     ] {
-        let (during, ended) = scenario.during(&format!("delay {text}"), measure);
+        let (during, ended) = scenario.during(&format!("delay {text} --proto udp"), measure);
         assert_added(text, &before, &during, latency, 1);
+        assert_hit(text, &ended, during.len());
         // The tolerance is larger than the smallest of them: it must have had some effect at least.
         assert!(
             is_emulated() || median(&during) >= median(&before) + latency / 2,
@@ -175,7 +177,7 @@ fn jitter_spreads_and_does_not_reorder() {
     };
     let times: Vec<Duration> = sparse.run(&scenario.target, &scenario.peer).unwrap().rtts();
     // An emulated machine, which stands still now and then, makes some of them much later than they were to be.
-    let highest = if is_emulated() { 90.0 } else { 98.0 };
+    let (highest, one_in) = if is_emulated() { (90.0, 5) } else { (98.0, 50) };
     let (low, middle, high) = (
         percentile(&times, 2.0),
         median(&times),
@@ -186,7 +188,12 @@ fn jitter_spreads_and_does_not_reorder() {
         times.len()
     );
     let slack = tolerances().1;
-    assert!(low >= Duration::from_millis(30) && high <= Duration::from_millis(70) + slack);
+    let limit = Duration::from_millis(70) + slack;
+    let late = times.iter().filter(|time| **time > limit).count();
+    assert!(
+        low >= Duration::from_millis(30) && late * one_in <= times.len(),
+        "{late} took longer than {limit:?}"
+    );
     // Of 150 uniform values, fewer than 3 below 34 ms or above 66 ms has a probability under 1 in 1000, and so have
     // fewer than 15 above 60 ms.
     let least_high = Duration::from_millis(if is_emulated() { 60 } else { 64 });
@@ -223,36 +230,33 @@ fn stop_ends_it_at_once() {
 fn bulk_data_goes_through_whole() {
     requires!(root);
     let scenario = Scenario::new("delay-bulk");
+    let counted = || NetCounters::of(&scenario.target).unwrap();
     let measure = || {
-        let (warm_up, duration) = (Duration::from_secs(1), Duration::from_secs(2));
-        let before = NetCounters::of(&scenario.target).unwrap();
-        let (from, to) = (&scenario.target, &scenario.peer);
-        let through = bulk_tcp(from, to, Family::V4, warm_up, duration).unwrap();
-        let after = NetCounters::of(&scenario.target).unwrap();
-        (through, after.grew(&before, "TcpExt.TCPDSACKRecvSegs"))
+        let before = counted();
+        let mut bulk = BulkTcp::start(&scenario.target, &scenario.peer, Family::V4).unwrap();
+        let_pass(Duration::from_secs(3));
+        bulk.stop().unwrap();
+        let needless = || counted().grew(&before, "TcpExt.TCPDSACKRecvSegs");
+        let again = || u64::from(bulk.retransmits().unwrap());
+        // An emulated sender stands still for longer than TCP's timeout now and then. Of what it then sends again the
+        // receiver says that it had it already; of what was lost, never.
+        if is_emulated() {
+            let what = "the receiver had all that was sent again";
+            wait_until(what, PATIENCE, || needless() >= again()).unwrap();
+        } else {
+            assert_eq!(again(), 0, "sent again, {} needlessly", needless());
+        }
+        bulk.received()
     };
-    let ((before, _), (during, needless), ended) = scenario.compare("delay 20ms", measure);
-    eprintln!(
-        "bulk TCP: {:.2} Gbit/s without, {:.2} with 20 ms; {} segments sent again, {needless} of them needlessly",
-        before.gbit_per_s(),
-        during.gbit_per_s(),
-        during.retransmits
-    );
-    // How fast it is, the benchmark says; here: super-packets pass, and none was lost or let through. To a sender that is
-    // emulated, and stands still for longer than TCP's timeout now and then, the receiver says what it had already.
-    let had_already = if is_emulated() { needless } else { 0 };
-    assert!(
-        u64::from(during.retransmits) <= had_already,
-        "{} sent again, {needless} needlessly",
-        during.retransmits
-    );
+    // How fast it is, the benchmark says; here: super-packets pass, and none was lost or let through.
+    let (received, ended) = scenario.during("delay 20ms", measure);
     assert_eq!(
         ended["totals"]["undelayed_packets"],
         Value::from(0),
         "{ended}"
     );
     assert!(
-        ended["totals"]["delayed_bytes"].as_u64() >= Some(during.bytes),
+        ended["totals"]["delayed_bytes"].as_u64() >= Some(received),
         "{ended}"
     );
 }

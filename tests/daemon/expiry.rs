@@ -9,7 +9,8 @@ use std::{
 use chaos_tests::{
     lab::{Family, Output, Process},
     requires,
-    traffic::{UdpProbe, UdpStream},
+    stats::median,
+    traffic::{StreamSample, UdpProbe, UdpStream},
     wait::wait_until,
 };
 use nix::sys::signal::Signal;
@@ -21,7 +22,8 @@ const LATENCY: Duration = Duration::from_millis(100);
 /// Half of the latency: neither undisturbed nor delayed traffic comes near it.
 const LIMIT: Duration = Duration::from_millis(50);
 
-/// Starts `chaosctl delay` in the foreground, with datagrams to hit, and waits until it hits them.
+/// Starts `chaosctl delay` in the foreground, with datagrams to hit, and waits until the agent has seen it hit them: late
+/// datagrams alone may be the machine's doing.
 fn attached(scenario: &Scenario, options: &str) -> (Process, Instant, UdpStream) {
     let stream = UdpStream::start(&scenario.target, &scenario.peer, Family::V4, 100).unwrap();
     let mut command = scenario.daemon.chaosctl_command().unwrap();
@@ -41,13 +43,16 @@ fn attached(scenario: &Scenario, options: &str) -> (Process, Instant, UdpStream)
     let started = Instant::now();
     let client = Process::spawn(command).unwrap();
     wait_until("the delay acts", PATIENCE, || {
-        stream
-            .samples()
-            .iter()
-            .any(|sample| sample.one_way.is_some_and(|time| time >= LATENCY))
+        let experiment = &scenario.ask("list --all")["experiments"][0];
+        experiment["totals"]["delayed_packets"].as_u64() > Some(0)
     })
     .unwrap();
     (client, started, stream)
+}
+
+/// Whether a datagram took as long as the delay.
+fn is_delayed(sample: &StreamSample) -> bool {
+    sample.one_way >= Some(LATENCY)
 }
 
 /// Waits until traffic is normal again; gives the time since `since` that this took.
@@ -83,26 +88,25 @@ fn at_its_deadline() {
         output.took
     );
     let samples = stream.finish(PATIENCE).unwrap();
-    // From the first to the last delayed datagram: the two seconds, however long everything else took.
-    let delayed = samples
-        .iter()
-        .filter(|sample| sample.one_way >= Some(LIMIT))
-        .map(|sample| sample.sent);
-    let (from, until) = (delayed.clone().min().unwrap(), delayed.max().unwrap());
     let lost: Vec<_> = samples
         .iter()
         .filter(|sample| sample.one_way.is_none())
         .collect();
+    // The longest time in which no datagram was quick: the two seconds, however long everything else took, and what a
+    // machine that stands still adds at its ends.
+    let delayed = samples.chunk_by(|one, next| is_delayed(one) == is_delayed(next));
+    let delayed = delayed.filter(|run| is_delayed(&run[0]));
+    let acted = delayed.map(|run| run[run.len() - 1].sent - run[0].sent);
+    let acted = acted.max().unwrap();
     let sent: Vec<_> = lost
         .iter()
-        .map(|sample| until.saturating_duration_since(sample.sent))
+        .map(|sample| sample.sent.saturating_duration_since(started))
         .collect();
     assert!(
         lost.is_empty(),
-        "lost when the delay ended: those sent {sent:?} before the last delayed one"
+        "lost: those sent {sent:?} after the start, with a delay of {acted:?}"
     );
-    let slack = Duration::from_millis(if is_emulated() { 500 } else { 150 });
-    let acted = until.duration_since(from);
+    let slack = Duration::from_millis(if is_emulated() { 1000 } else { 150 });
     assert!(
         acted.abs_diff(Duration::from_secs(2)) < slack,
         "the delay acted for {acted:?}"
@@ -138,9 +142,18 @@ fn at_ctrl_c() {
         (&run["outcome"], &run["experiment"]["end_reason"]),
         (&"stopped".into(), &"stopped".into())
     );
+    let normal = normal_after(&stream, stopped);
+    // A delay that goes on hits all that are sent; a machine that stands still does not hit half of half a second.
+    let after = || -> Vec<Duration> {
+        let samples = stream.samples().into_iter();
+        let after = samples.filter(|sample| sample.sent >= stopped).take(50);
+        after.filter_map(|sample| sample.one_way).collect()
+    };
+    wait_until("50 have arrived", PATIENCE, || after().len() == 50).unwrap();
+    let after = after();
     assert!(
-        normal_after(&stream, stopped) < LATENCY,
-        "no delay after the command has returned"
+        median(&after) < LIMIT && (is_emulated() || normal < LATENCY),
+        "a delay after the command has returned: {after:?}"
     );
     drop(stream);
     scenario.leaves_nothing();
@@ -155,8 +168,8 @@ fn when_its_client_is_gone() {
         .as_str()
         .unwrap()
         .to_owned();
-    client.signal(Signal::SIGKILL).unwrap();
     let killed = Instant::now();
+    client.signal(Signal::SIGKILL).unwrap();
     let ended = scenario.ended(&id);
     assert_eq!(ended["end_reason"], "client_gone", "{ended}");
     let took = killed.elapsed();
@@ -223,14 +236,19 @@ fn a_client_that_says_nothing_does_not_keep_the_agent() {
 fn nothing_was_hit() {
     requires!(root);
     let scenario = Scenario::new("expiry-nothing");
+    let measure = || {
+        let probe = UdpProbe {
+            series: series(100, 200),
+            ..UdpProbe::default()
+        };
+        let report = probe.run(&scenario.target, &scenario.peer).unwrap();
+        assert_eq!(report.unanswered(), Vec::<usize>::new());
+        report.rtts()
+    };
+    let before = measure();
     let output = scenario
         .chaosctl("loss 10% --netns {target} --duration 1s --port 9999 --proto tcp -o json");
     assert_eq!(output.code, Some(3), "{output:?}");
     assert_eq!(output.json().unwrap()["outcome"], "nothing_matched");
-    let probe = UdpProbe {
-        series: series(20, 200),
-        ..UdpProbe::default()
-    };
-    let report = probe.run(&scenario.target, &scenario.peer).unwrap();
-    assert_unchanged("after it", &[Duration::ZERO], &report.rtts());
+    assert_unchanged("after it", &before, &measure());
 }

@@ -12,7 +12,9 @@ use chaos_tests::{
     traffic::{Series, TcpServer, UdpProbe, ping_rtt, tcp_rtt},
 };
 
-use crate::scenario::{PATIENCE, Scenario, assert_added, assert_unchanged, of, series};
+use crate::scenario::{
+    PATIENCE, Scenario, assert_added, assert_hit, assert_unchanged, of, rate, series,
+};
 
 const LATENCY: Duration = Duration::from_millis(100);
 
@@ -35,7 +37,7 @@ fn udp(from: &Host, to: &Host, family: Family, port: u16) -> Vec<Duration> {
 
 fn tcp(from: &Host, to: &Host, family: Family) -> Vec<Duration> {
     let server = TcpServer::echo(to, family, 0).unwrap();
-    tcp_rtt(from, &server, Series::new(50, 50)).unwrap()
+    tcp_rtt(from, &server, Series::new(50, rate(50))).unwrap()
 }
 
 fn icmp(from: &Host, to: &Host, family: Family) -> Vec<Duration> {
@@ -73,7 +75,15 @@ fn by_protocol() {
         let before = measure();
         for (matched, proto) in ["udp", "tcp", "icmp"].iter().enumerate() {
             let fault = format!("delay 100ms --direction both --proto {proto}");
-            let (during, _) = scenario.during(&fault, measure);
+            let (during, ended) = scenario.during(&fault, measure);
+            // There and back; TCP has packets of its own besides, and ICMPv6 has reports of multicast groups.
+            let packets = 2 * during[matched].len();
+            if *proto == "udp" || (*proto == "icmp" && family == Family::V4) {
+                assert_hit(&fault, &ended, packets);
+            } else {
+                let delayed = ended["totals"]["delayed_packets"].as_u64();
+                assert!(delayed >= Some(packets as u64), "{fault}: {ended}");
+            }
             for (index, other) in ["udp", "tcp", "icmp"].iter().enumerate() {
                 let what = format!("{other} {family:?} under a delay of {proto}");
                 if index == matched {
@@ -94,8 +104,9 @@ fn by_port() {
     for family in Family::BOTH {
         let to = |port| udp(target, peer, family, port);
         let measure = || at_once([&|| to(7000), &|| to(7005), &|| to(7009), &|| to(7011)]);
-        let (before, during, _) =
-            scenario.compare("delay 100ms --proto udp --port 7000,7005-7009", measure);
+        let fault = "delay 100ms --proto udp --port 7000,7005-7009";
+        let (before, during, ended) = scenario.compare(fault, measure);
+        assert_hit(fault, &ended, during[..3].iter().map(Vec::len).sum());
         for index in 0..3 {
             assert_added(
                 "a port of the filter",
@@ -155,7 +166,9 @@ fn by_peer() {
         );
         let before = measure();
         for peers in networks {
-            let (during, _) = scenario.during(&format!("delay 100ms --peer {peers}"), measure);
+            let fault = format!("delay 100ms --peer {peers}");
+            let (during, ended) = scenario.during(&fault, measure);
+            assert_hit(&fault, &ended, during[0].len());
             assert_added(
                 &format!("peer in {peers}"),
                 &before[0],
@@ -166,16 +179,13 @@ fn by_peer() {
             assert_unchanged(&format!("peer not in {peers}"), &before[1], &during[1]);
         }
     }
-    let everybody = scenario.start("delay 100ms --peer 10.77.0.0/24");
-    let times = udp(&scenario.target, &other, Family::V4, 0);
-    assert_added("a network", &[Duration::ZERO], &times, LATENCY, 1);
-    let times = udp(&scenario.target, &other, Family::V6, 0);
-    assert_unchanged(
-        "IPv6 under a filter of IPv4 peers",
-        &[Duration::ZERO],
-        &times,
-    );
-    scenario.stop(&everybody);
+    let fault = "delay 100ms --peer 10.77.0.0/24";
+    let measure = || Family::BOTH.map(|family| udp(&scenario.target, &other, family, 0));
+    let (before, during, ended) = scenario.compare(fault, measure);
+    assert_hit(fault, &ended, during[0].len());
+    assert_added("a network", &before[0], &during[0], LATENCY, 1);
+    let what = "IPv6 under a filter of IPv4 peers";
+    assert_unchanged(what, &before[1], &during[1]);
 }
 
 #[test]
@@ -199,8 +209,10 @@ fn by_direction() {
     };
     let before = measure();
     for (direction, delayed) in [("egress", 0), ("ingress", 1)] {
-        let fault = format!("delay 100ms --direction {direction}");
-        let (during, _) = scenario.during(&fault, measure);
+        let fault = format!("delay 100ms --proto udp --direction {direction}");
+        let (during, ended) = scenario.during(&fault, measure);
+        // The datagrams of one series, and the echoes of the other.
+        assert_hit(&fault, &ended, during[0].len() + during[1].len());
         let other = 1 - delayed;
         assert_added(
             &format!("{direction}, that way"),
@@ -223,7 +235,9 @@ fn other_hosts_do_not_notice() {
     let scenario = Scenario::new("filter-others");
     let other = scenario.lab.host("other").unwrap();
     let measure = || udp(&scenario.peer, &other, Family::V4, 0);
-    let (before, during, _) = scenario.compare("delay 100ms --direction both", measure);
+    let fault = "delay 100ms --proto udp --direction both";
+    let (before, during, ended) = scenario.compare(fault, measure);
+    assert_hit(fault, &ended, 0);
     assert_unchanged("two hosts that are no target", &before, &during);
 }
 

@@ -17,10 +17,11 @@ use chaos_tests::{
 };
 use nix::sys::socket::{setsockopt, sockopt::SndBufForce};
 
-use crate::scenario::{PATIENCE, Scenario, rate};
+use crate::scenario::{PATIENCE, Scenario, is_emulated, rate};
 
 fn probe(family: Family, count: u32, per_second: u32) -> UdpProbe {
-    let patience = Duration::from_millis(500);
+    // Longer than an emulated machine stands still: what arrives later counts as lost.
+    let patience = Duration::from_millis(if is_emulated() { 2000 } else { 500 });
     UdpProbe {
         family,
         series: Series {

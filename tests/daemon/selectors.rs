@@ -6,10 +6,10 @@ use chaos_tests::{
     daemon::{Daemon, write_inventory},
     lab::{Family, Lab},
     requires, services,
-    traffic::ping_rtt,
+    traffic::{Series, ping_rtt},
 };
 
-use crate::scenario::{Scenario, assert_added, series};
+use crate::scenario::{Scenario, assert_added, assert_hit, rate};
 
 #[test]
 fn every_selector_finds_the_target() {
@@ -18,6 +18,12 @@ fn every_selector_finds_the_target() {
     let process = scenario.target.spawn("sleep", &["600"]).unwrap();
     let inventory =
         write_inventory(&scenario.lab, "web", std::slice::from_ref(&scenario.target)).unwrap();
+    let peer = scenario.peer.address(Family::V4);
+    let measure = || -> Vec<Duration> {
+        let times = ping_rtt(&scenario.target, peer, Series::new(30, rate(100))).unwrap();
+        times.into_iter().flatten().collect()
+    };
+    let before = measure();
     for selector in [
         "--netns {target}".to_owned(),
         format!("--netns {}", scenario.target.netns_path().display()),
@@ -32,21 +38,13 @@ fn every_selector_finds_the_target() {
             format!("delay {selector} 50ms"),
             format!("delay 50ms {selector}"),
         ] {
-            let answer = scenario.ask(&format!("{words} --duration 1m --detach"));
+            let answer = scenario.ask(&format!("{words} --peer {peer} --duration 1m --detach"));
             let target = &answer["experiment"]["targets"][0];
             assert_eq!(target["interface"], "eth0", "{words}: {answer}");
-            let series = series(20, 100);
-            let times =
-                ping_rtt(&scenario.target, scenario.peer.address(Family::V4), series).unwrap();
-            let times: Vec<Duration> = times.into_iter().flatten().collect();
-            assert_added(
-                &words,
-                &[Duration::ZERO],
-                &times,
-                Duration::from_millis(50),
-                1,
-            );
-            scenario.stop(answer["experiment"]["id"].as_str().unwrap());
+            let during = measure();
+            let ended = scenario.stop(answer["experiment"]["id"].as_str().unwrap());
+            assert_hit(&words, &ended, 30);
+            assert_added(&words, &before, &during, Duration::from_millis(50), 1);
         }
     }
     scenario.leaves_nothing();
@@ -82,7 +80,7 @@ fn a_service_is_all_its_endpoints() {
         "provider-chaos-service",
         "100ms",
         "--duration",
-        "30s",
+        "5m",
         "--detach",
     ];
     daemon.chaosctl(&arguments).unwrap().success().unwrap();

@@ -75,8 +75,9 @@ fn a_stall_is_in_the_latencies_of_all_requests_that_it_delayed() {
     let provider = std::sync::Mutex::new(provider);
     let report = std::thread::scope(|scope| {
         scope.spawn(|| {
-            // The fault itself takes time: the service stands still for one second of the two.
-            std::thread::sleep(Duration::from_secs(1));
+            // The fault itself takes time: the service stands still for two seconds. Where the load begins up to one of
+            // them late, its first requests still wait long enough.
+            std::thread::sleep(Duration::from_secs(2));
             provider.lock().unwrap().signal(Signal::SIGCONT).unwrap();
         });
         client.run(|| load.run()).unwrap().unwrap()

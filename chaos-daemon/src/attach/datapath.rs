@@ -18,6 +18,7 @@ use chaos_abi::{
 use tracing::warn;
 
 use super::{
+    Steps,
     attached::{Attached, Attacher, kernel},
     clock::{monotonic_ns, nanoseconds},
     loader::{Object, Plain},
@@ -42,6 +43,7 @@ pub struct Kernel {
     attached: HashMap<Key, Attached>,
     installed: BTreeMap<Installation, Installed>,
     slots: Slots,
+    steps: Steps,
 }
 
 /// Rules of one experiment on one target.
@@ -75,7 +77,13 @@ impl Kernel {
             attached: HashMap::new(),
             installed: BTreeMap::new(),
             slots: Slots::default(),
+            steps: Steps::default(),
         })
+    }
+
+    /// The count of what is done.
+    pub fn steps(&self) -> Steps {
+        self.steps.clone()
     }
 
     /// Removes lines of an earlier agent when they are empty.
@@ -202,6 +210,7 @@ impl Kernel {
 
 impl Datapath for Kernel {
     fn install(&mut self, target: &Target, spec: &Spec) -> Result<Installation, DatapathError> {
+        self.steps.done();
         let key = match self.attach(target, spec) {
             Ok(key) => key,
             Err(error) => {
@@ -240,6 +249,7 @@ impl Datapath for Kernel {
         target: &Target,
         spec: &Spec,
     ) -> Result<(), DatapathError> {
+        self.steps.done();
         self.write_beside(installation, target, spec)
     }
 
@@ -279,6 +289,7 @@ impl Datapath for Kernel {
 
     fn remove(&mut self, installations: Vec<Installation>) {
         for id in installations {
+            self.steps.done();
             if let Some(Installed { key, rules, staged }) = self.installed.remove(&id) {
                 self.erase(&staged);
                 self.take_back(key, &rules);
@@ -299,6 +310,7 @@ impl Datapath for Kernel {
     }
 
     fn health(&mut self, installation: Installation, target: &Target) -> Health {
+        self.steps.done();
         let there = target.netns.is_there_with(|_| {
             netlink::with(async |netlink| netlink.link(target.ifindex).await)
                 .is_ok_and(|link| link.is_some())

@@ -1,11 +1,34 @@
 //! The liveness stamp: what lets the programs notice that the agent hangs or is gone.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use aya::maps::{Array, MapData, MapError};
 use chaos_abi::maps::LIVENESS_LIMIT_NS;
 
 use super::clock::monotonic_ns;
+
+/// What the data plane has done so far, target by target: a job of many targets may take longer than the programs wait
+/// for a sign of life, and whoever gets on with it is alive.
+#[derive(Debug, Clone, Default)]
+pub struct Steps(Arc<AtomicU64>);
+
+impl Steps {
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// One more.
+    pub(super) fn done(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 /// The liveness word.
 pub struct Heartbeat {

@@ -21,5 +21,5 @@ pub mod sweep;
 
 pub use clock::monotonic_ns;
 pub use datapath::Kernel;
-pub use heartbeat::Heartbeat;
+pub use heartbeat::{Heartbeat, Steps};
 pub use loader::{LoadError, Maps, Object, Plain, Programs};

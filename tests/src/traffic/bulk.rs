@@ -2,12 +2,14 @@
 
 use std::{
     io::Write,
+    net::TcpStream,
     process::Stdio,
-    thread,
+    sync::mpsc::{self, TryRecvError},
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use super::{
     counters::TcpInfo,
@@ -40,6 +42,74 @@ impl Throughput {
     }
 }
 
+/// One connection that sends as much as goes through; it ends when dropped.
+#[derive(Debug)]
+pub struct BulkTcp {
+    began: Instant,
+    server: TcpServer,
+    stream: TcpStream,
+    sender: Option<Sender>,
+}
+
+/// Ends when the other side is dropped.
+type Sender = (mpsc::Sender<()>, JoinHandle<Result<()>>);
+
+impl BulkTcp {
+    /// Connects, and begins to send.
+    pub fn start(from: &Host, to: &Host, family: Family) -> Result<Self> {
+        let server = TcpServer::sink(to, family, 0)?;
+        let began = Instant::now();
+        let stream = connect(from, server.address())?;
+        let mut sending = stream.try_clone().context("share the connection")?;
+        let (end, ended) = mpsc::channel();
+        let sender = thread::spawn(move || {
+            let bytes = vec![0x5a; 1 << 18];
+            while ended.try_recv() == Err(TryRecvError::Empty) {
+                sending.write_all(&bytes).context("send bulk data")?;
+            }
+            Ok(())
+        });
+        Ok(Self {
+            began,
+            server,
+            stream,
+            sender: Some((end, sender)),
+        })
+    }
+
+    /// When it began to connect.
+    pub fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Bytes of payload that arrived at the other host so far.
+    pub fn received(&self) -> u64 {
+        self.server.received()
+    }
+
+    /// Segments that the sender sent again so far.
+    pub fn retransmits(&self) -> Result<u32> {
+        Ok(TcpInfo::of(&self.stream)?.retransmits)
+    }
+
+    /// Stops sending; what is under way goes on.
+    pub fn stop(&mut self) -> Result<()> {
+        let Some((end, sender)) = self.sender.take() else {
+            return Ok(());
+        };
+        drop(end);
+        let ended = sender.join();
+        ended.map_err(|_| anyhow!("the sender panicked"))?
+    }
+}
+
+impl Drop for BulkTcp {
+    fn drop(&mut self) {
+        // Whoever wants to know calls `stop`.
+        let _error = self.stop();
+    }
+}
+
 /// Sends over one connection for `duration` after `warm_up` (slow start), and counts what arrives at the other host.
 pub fn bulk_tcp(
     from: &Host,
@@ -48,29 +118,16 @@ pub fn bulk_tcp(
     warm_up: Duration,
     duration: Duration,
 ) -> Result<Throughput> {
-    let server = TcpServer::sink(to, family, 0)?;
-    let mut stream = connect(from, server.address())?;
-    let deadline = Instant::now() + warm_up + duration;
-    thread::scope(|scope| {
-        let sender = scope.spawn(move || -> Result<u32> {
-            let bytes = vec![0x5a; 1 << 18];
-            while Instant::now() < deadline {
-                stream.write_all(&bytes).context("send bulk data")?;
-            }
-            Ok(TcpInfo::of(&stream)?.retransmits)
-        });
-        thread::sleep(warm_up);
-        let (started, before) = (Instant::now(), server.received());
-        thread::sleep(deadline.saturating_duration_since(Instant::now()));
-        let (elapsed, bytes) = (started.elapsed(), server.received() - before);
-        let retransmits = sender
-            .join()
-            .map_err(|_| anyhow::anyhow!("the sender panicked"))??;
-        Ok(Throughput {
-            bytes,
-            elapsed,
-            retransmits,
-        })
+    let mut bulk = BulkTcp::start(from, to, family)?;
+    thread::sleep(warm_up);
+    let (started, before) = (Instant::now(), bulk.received());
+    thread::sleep(duration);
+    let (elapsed, bytes) = (started.elapsed(), bulk.received() - before);
+    bulk.stop()?;
+    Ok(Throughput {
+        bytes,
+        elapsed,
+        retransmits: bulk.retransmits()?,
     })
 }
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 pub use self::{
-    bulk::{Throughput, bulk_tcp, iperf3},
+    bulk::{BulkTcp, Throughput, bulk_tcp, iperf3},
     counters::{NetCounters, TcpInfo},
     icmp::ping_rtt,
     stream::{StreamSample, UdpStream},
