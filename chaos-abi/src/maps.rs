@@ -20,6 +20,12 @@ pub const CONNECTIONS: &str = "CONNECTIONS";
 pub const FLOWS: &str = "FLOWS";
 /// Ports of the first fragments of datagrams, source in the upper half: `LruHashMap<u64, u32>`.
 pub const FRAGMENTS: &str = "FRAGMENTS";
+/// Names of questions, of all rules: `LpmTrie<DnsName, u32>`.
+pub const DNS_NAMES: &str = "DNS_NAMES";
+/// What rules answer to questions, by slot: `Array<DnsAnswer>`.
+pub const DNS_ANSWERS: &str = "DNS_ANSWERS";
+/// One entry: the question under way: `PerCpuArray`.
+pub const DNS_QUESTION: &str = "DNS_QUESTION";
 /// One entry: when the agent was last alive, in `CLOCK_MONOTONIC` nanoseconds: `Array<u64>`.
 pub const LIVENESS: &str = "LIVENESS";
 /// One entry: the line engine: `Array<u32>`.
@@ -31,6 +37,8 @@ pub const MAX_TARGETS: u32 = 1024;
 pub const MAX_RULES: u32 = 4096;
 /// Most peers at a time, over all rules.
 pub const MAX_PEERS: u32 = 1 << 17;
+/// Most names of questions at a time, over all rules.
+pub const MAX_DNS_NAMES: u32 = 1 << 16;
 /// Most flows whose order is kept at a time.
 pub const MAX_FLOWS: u32 = 1 << 15;
 /// Most connections of which something is remembered at a time, over all rules.
@@ -46,6 +54,8 @@ pub const PROGRAM_EGRESS: &str = "chaos_egress";
 pub const PROGRAM_INGRESS: &str = "chaos_ingress";
 /// Answers a packet, called by the classifiers.
 pub const PROGRAM_ANSWER: &str = "chaos_answer";
+/// Answers a DNS question, called by the classifiers.
+pub const PROGRAM_DNS: &str = "chaos_dns";
 /// Far end of a line for leaving packets.
 pub const PROGRAM_OUT: &str = "chaos_out";
 /// Far end of a line for arriving packets.
@@ -61,8 +71,10 @@ pub const PROGRAM_ENTRY: &str = "chaos_entry";
 pub const ACTIONS: &str = "ACTIONS";
 /// Place of [`PROGRAM_ANSWER`] in [`ACTIONS`].
 pub const ACTION_ANSWER: u32 = 0;
+/// Place of [`PROGRAM_DNS`] in [`ACTIONS`].
+pub const ACTION_DNS: u32 = 1;
 /// How many places [`ACTIONS`] has.
-pub const MAX_ACTIONS: u32 = 1;
+pub const MAX_ACTIONS: u32 = 2;
 
 /// Map of the entry object with one element, the program to call: `ProgramArray`.
 pub const ENTRY_CALLS: &str = "CALLS";

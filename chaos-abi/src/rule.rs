@@ -35,6 +35,8 @@ pub const FAULT_RATE: u32 = 5;
 pub const FAULT_REJECT: u32 = 6;
 /// Value of [`Rule::fault`]: end the packet's connection, on both sides.
 pub const FAULT_RESET: u32 = 7;
+/// Value of [`Rule::fault`]: answer the question that the packet asks of DNS.
+pub const FAULT_DNS: u32 = 9;
 
 /// Bit of [`Rule::flags`]: the other side's address must be among the rule's peers.
 pub const HAS_PEERS: u32 = 1;

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use chaos_proto::v1::{self, loss::Model, rule::Fault as Wire};
 
-use super::wire::{RequestError, read_time, write_time};
+use super::{
+    dns,
+    wire::{RequestError, read_time, write_time},
+};
 use crate::engine::{Choice, Delay, Distribution, Fault, Ppm, Ramp, Rate, Reset};
 
 pub(super) fn read(fault: Wire) -> Result<Fault, RequestError> {
@@ -58,6 +61,7 @@ pub(super) fn read(fault: Wire) -> Result<Fault, RequestError> {
                 .transpose()?,
             after_bytes,
         }),
+        Wire::Dns(dns) => Fault::Dns(dns::read(dns)?),
     })
 }
 
@@ -166,6 +170,7 @@ pub(super) fn write(fault: &Fault) -> Wire {
             after: reset.after.map(write_time),
             after_bytes: reset.after_bytes,
         }),
+        Fault::Dns(dns) => Wire::Dns(dns::write(dns)),
     }
 }
 

@@ -12,6 +12,7 @@ use aya::{
 };
 use chaos_abi::{
     counters::Counters,
+    dns::{DnsAnswer, DnsName},
     maps,
     rule::{Memory, PeerKey, Quantiles, Rule, Window},
     target::Target,
@@ -81,6 +82,10 @@ pub struct Maps {
     pub counters: PerCpuArray<MapData, Plain<Counters>>,
     /// See [`maps::PEERS`].
     pub peers: LpmTrie<MapData, Plain<PeerKey>, u32>,
+    /// See [`maps::DNS_NAMES`].
+    pub dns_names: LpmTrie<MapData, Plain<DnsName>, u32>,
+    /// See [`maps::DNS_ANSWERS`].
+    pub dns_answers: Array<MapData, Plain<DnsAnswer>>,
     /// See [`maps::LINE_ENGINE`].
     pub line_engine: Array<MapData, u32>,
 }
@@ -106,8 +111,10 @@ pub struct Object {
 }
 
 /// What the classifiers call.
-const ACTIONS: [(u32, &str); maps::MAX_ACTIONS as usize] =
-    [(maps::ACTION_ANSWER, maps::PROGRAM_ANSWER)];
+const ACTIONS: [(u32, &str); maps::MAX_ACTIONS as usize] = [
+    (maps::ACTION_ANSWER, maps::PROGRAM_ANSWER),
+    (maps::ACTION_DNS, maps::PROGRAM_DNS),
+];
 
 impl Object {
     /// Loads the object and all its programs.
@@ -135,6 +142,8 @@ impl Object {
             tables: take(&mut ebpf, maps::TABLES)?,
             counters: take(&mut ebpf, maps::COUNTERS)?,
             peers: take(&mut ebpf, maps::PEERS)?,
+            dns_names: take(&mut ebpf, maps::DNS_NAMES)?,
+            dns_answers: take(&mut ebpf, maps::DNS_ANSWERS)?,
             line_engine: take(&mut ebpf, maps::LINE_ENGINE)?,
         };
         Ok(Self {
@@ -279,6 +288,13 @@ mod tests {
         assert_eq!(sizes(maps::LIVENESS), (4, 8, 1));
         assert_eq!(sizes(maps::LINE_ENGINE), (4, 4, 1));
         assert_eq!(sizes(maps::ACTIONS), (4, 4, maps::MAX_ACTIONS));
-        assert_eq!(object.maps.len(), 15, "a map that nothing checks");
+        assert_eq!(
+            sizes(maps::DNS_NAMES),
+            (4 + size_of::<DnsName>(), 4, maps::MAX_DNS_NAMES)
+        );
+        assert_eq!(sizes(maps::DNS_ANSWERS), rule_of(size_of::<DnsAnswer>()));
+        let (key, _, entries) = sizes(maps::DNS_QUESTION);
+        assert_eq!((key, entries), (4, 1));
+        assert_eq!(object.maps.len(), 18, "a map that nothing checks");
     }
 }

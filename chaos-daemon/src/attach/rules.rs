@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use super::{
     attached::kernel,
     clock::monotonic_ns,
+    dns::{erase_dns, write_dns},
     in_kernel::in_kernel,
     loader::{Maps, Plain},
     quantiles::{self, Tables},
@@ -115,6 +116,9 @@ fn write(maps: &mut Maps, slot: u32, rule: &Rule, kernel_rule: &abi::Rule) -> Re
             maps.peers.insert(&peer_key(slot, peer), value, 0)?;
         }
     }
+    if let Fault::Dns(dns) = &rule.fault {
+        write_dns(maps, slot, dns)?;
+    }
     maps.rules.set(slot, Plain(*kernel_rule), 0)
 }
 
@@ -127,6 +131,9 @@ pub(super) fn take_back(maps: &mut Maps, slots: &mut Slots, placed: &Placed) {
         for peer in peers {
             let _ = maps.peers.remove(&peer_key(slot, peer));
         }
+    }
+    if let Fault::Dns(dns) = &placed.rule.fault {
+        erase_dns(maps, slot, dns);
     }
     slots.give_back(slot);
     slots.give_back_table(placed.table);
@@ -225,7 +232,8 @@ pub(super) fn longest_delay(rule: &Rule) -> Duration {
         | Fault::Duplicate(_)
         | Fault::Corrupt { .. }
         | Fault::Partition { .. }
-        | Fault::Reset(_) => Duration::ZERO,
+        | Fault::Reset(_)
+        | Fault::Dns(_) => Duration::ZERO,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::error::SpecError;
+use super::{dns::Dns, error::SpecError};
 
 /// Longest delay of one rule.
 const LONGEST_DELAY: Duration = Duration::from_mins(1);
@@ -57,6 +57,8 @@ pub enum Fault {
     },
     /// Their connections are ended.
     Reset(Reset),
+    /// The questions in them are answered.
+    Dns(Dns),
 }
 
 /// How long packets are held.
@@ -182,7 +184,8 @@ impl Fault {
             | Self::Duplicate(_)
             | Self::Corrupt { .. }
             | Self::Partition { .. }
-            | Self::Reset(_) => false,
+            | Self::Reset(_)
+            | Self::Dns(_) => false,
         }
     }
 
@@ -197,6 +200,7 @@ impl Fault {
             Self::Rate(_) => "rate",
             Self::Partition { .. } => "partition",
             Self::Reset(_) => "reset",
+            Self::Dns(_) => "dns",
         }
     }
 
@@ -213,6 +217,7 @@ impl Fault {
             Self::Rate(rate) => rate.check(),
             Self::Partition { .. } => Ok(()),
             Self::Reset(reset) => reset.check(),
+            Self::Dns(dns) => dns.check(),
         }
     }
 }

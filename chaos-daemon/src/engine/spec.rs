@@ -141,6 +141,9 @@ impl Rule {
         if matches!(self.fault, Fault::Reset(_)) && self.filter.protocol != Some(Protocol::Tcp) {
             return Err(SpecError::OnlyTcpIsReset);
         }
+        if matches!(self.fault, Fault::Dns(_)) && self.filter.protocol != Some(Protocol::Udp) {
+            return Err(SpecError::OnlyUdpIsAnswered);
+        }
         self.fault.check()
     }
 }

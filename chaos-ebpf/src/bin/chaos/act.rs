@@ -1,7 +1,10 @@
 //! The one table that turns a verdict into what the kernel does.
 
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::map, maps::ProgramArray, programs::TcContext};
-use chaos_abi::maps::{ACTION_ANSWER, MAX_ACTIONS};
+use chaos_abi::{
+    maps::{ACTION_ANSWER, ACTION_DNS, MAX_ACTIONS},
+    rule::FAULT_DNS,
+};
 use chaos_ebpf::filter::Direction;
 
 use crate::{
@@ -35,8 +38,12 @@ pub(crate) fn classify(ctx: &TcContext, direction: Direction) -> i32 {
     match verdict {
         Verdict::Drop => packet::discard(),
         Verdict::Answer { slot } => {
+            let action = match seen.answer {
+                FAULT_DNS => ACTION_DNS,
+                _ => ACTION_ANSWER,
+            };
             // SAFETY: all programs there are classifiers, and take this context.
-            unsafe { ACTIONS.tail_call(ctx, ACTION_ANSWER) };
+            unsafe { ACTIONS.tail_call(ctx, action) };
             counters::dropped(slot, seen.size);
             packet::discard()
         }

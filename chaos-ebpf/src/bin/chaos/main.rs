@@ -22,6 +22,7 @@ mod act;
 mod answer;
 mod clock;
 mod counters;
+mod dns;
 mod fragments;
 mod line;
 mod packet;
@@ -46,6 +47,12 @@ pub fn chaos_ingress(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn chaos_answer(ctx: TcContext) -> i32 {
     answer::answer(&ctx)
+}
+
+/// Questions that are answered.
+#[classifier]
+pub fn chaos_dns(ctx: TcContext) -> i32 {
+    dns::answer(&ctx)
 }
 
 #[cfg(not(test))]
