@@ -7,7 +7,7 @@ use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::time::Duration;
 
 use super::Distribution;
-use crate::quantity::{self, Pulse, Ramp, Share};
+use crate::quantity::{self, DnsAnswer, Pulse, Ramp, Share};
 
 /// A value as it would stand on the command line: a list has its parts joined by commas.
 struct Text(String);
@@ -90,6 +90,7 @@ one! {
     by: Duration = quantity::by;
     correlation: Share = quantity::correlation;
     distribution: Distribution = super::distribution;
+    dns_answer: DnsAnswer = quantity::dns_answer;
     dscp: u32 = quantity::dscp;
     duration: Duration = quantity::duration;
     every: u32 = quantity::every;
@@ -105,6 +106,7 @@ one! {
     ramp: Ramp = quantity::ramp;
     rate: u64 = quantity::rate;
     size: u64 = quantity::size;
+    ttl: Duration = quantity::ttl;
 }
 
 pub(crate) fn ports<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<PortRange>, D::Error> {
@@ -117,4 +119,12 @@ pub(crate) fn peers<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, 
 
 pub(crate) fn exceptions<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
     several(value, quantity::exception)
+}
+
+pub(crate) fn dns_names<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    several(value, quantity::dns_name)
+}
+
+pub(crate) fn record_types<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<u32>, D::Error> {
+    several(value, quantity::record_type)
 }

@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use super::apply;
 use super::corrupt::CorruptFault;
 use super::delay::DelayFault;
+use super::dns::DnsFault;
 use super::duplicate::DuplicateFault;
 use super::loss::LossFault;
 use super::partition::PartitionFault;
@@ -81,6 +82,8 @@ enum Change {
     Partition(Changed<PartitionFault>),
     /// Which connections are ended
     Reset(Changed<ResetFault>),
+    /// Which questions are answered, and how
+    Dns(Changed<DnsFault>),
 }
 
 #[derive(Debug, Args)]
@@ -184,6 +187,7 @@ impl UpdateArgs {
             Change::Rate(changed) => changed.rule(there),
             Change::Partition(changed) => changed.rule(there),
             Change::Reset(changed) => changed.rule(there),
+            Change::Dns(changed) => changed.rule(there),
         }
     }
 }

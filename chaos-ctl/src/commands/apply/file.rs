@@ -15,6 +15,7 @@ use crate::arguments::{
 };
 use crate::commands::corrupt::CorruptFault;
 use crate::commands::delay::DelayFault;
+use crate::commands::dns::DnsFault;
 use crate::commands::duplicate::DuplicateFault;
 use crate::commands::loss::LossFault;
 use crate::commands::partition::PartitionFault;
@@ -57,6 +58,7 @@ struct RuleText {
     partition: Option<PartitionFault>,
     #[serde(deserialize_with = "present")]
     reset: Option<ResetFault>,
+    dns: Option<DnsFault>,
     filter: FilterArgs,
     #[serde(deserialize_with = "text::pulse")]
     pulse: Option<Pulse>,
@@ -114,7 +116,7 @@ pub enum FileError {
     },
     /// A rule without a fault, or with several.
     #[error(
-        "the experiment {file}, rule {number}: give exactly one of delay, loss, duplicate, reorder, corrupt, rate, partition and reset; each fault is a rule of its own"
+        "the experiment {file}, rule {number}: give exactly one of delay, loss, duplicate, reorder, corrupt, rate, partition, reset and dns; each fault is a rule of its own"
     )]
     Fault {
         /// Its name.
@@ -244,6 +246,7 @@ impl RuleText {
             given(self.rate.as_ref()),
             given(self.partition.as_ref()),
             given(self.reset.as_ref()),
+            given(self.dns.as_ref()),
         ];
         all.into_iter().flatten().collect()
     }

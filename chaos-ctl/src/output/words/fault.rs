@@ -34,6 +34,10 @@ pub fn fault(rule: &Rule) -> String {
             &[partition.reject.then(|| "rejecting".to_owned())],
         ),
         Some(Fault::Reset(reset)) => of_reset(reset),
+        Some(Fault::Dns(dns)) => {
+            let (text, details) = super::dns::fault(dns);
+            with(text, &details)
+        }
     }
 }
 

@@ -1,0 +1,632 @@
+//! Questions to DNS: which the kernel takes for a rule's, and what it makes of them. Answers are read by libraries that
+//! know nothing of this project.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+use chaos_abi::rule::{FAULT_DNS, Rule};
+use chaos_daemon::engine::{Dns, Ppm, Reply};
+use chaos_tests::{lab::Family, packet::Frame, progrun::Run, random::Random, stats::Binomial};
+use etherparse::{NetSlice, SlicedPacket, TransportSlice, UdpHeader};
+use hickory_proto::{
+    op::{Message, MessageType, ResponseCode},
+    rr::{RData, RecordType},
+};
+
+use crate::{
+    answers::{ends, frame},
+    classifier::{Classifier, DROPPED, PASSED, loss},
+};
+
+const PORT: u16 = 40_000;
+const A: u16 = 1;
+const MX: u16 = 15;
+const AAAA: u16 = 28;
+
+fn rule() -> Rule {
+    Rule {
+        fault: FAULT_DNS,
+        ..loss()
+    }
+}
+
+/// A rule's part of names; all types, all questions.
+fn dns(reply: Reply, names: &[&str]) -> Dns {
+    Dns {
+        reply,
+        names: names.iter().map(|name| name.parse().unwrap()).collect(),
+        types: Vec::new(),
+        ttl: Duration::from_secs(5),
+        share: Ppm::ALL,
+    }
+}
+
+fn classifier(dns: &Dns) -> Classifier {
+    let mut classifier = Classifier::new(&[rule()]);
+    classifier.dns(0, dns);
+    classifier
+}
+
+/// The name on the wire.
+fn wire(name: &str) -> Vec<u8> {
+    let labels = name.split('.').filter(|label| !label.is_empty());
+    let mut wire: Vec<u8> = labels
+        .flat_map(|label| {
+            let mut wire = vec![u8::try_from(label.len()).unwrap()];
+            wire.extend(label.bytes());
+            wire
+        })
+        .collect();
+    wire.push(0);
+    wire
+}
+
+/// A question with recursion desired, and nothing else.
+fn asking(name: &[u8], kind: u16) -> Vec<u8> {
+    let mut message = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    message.extend(name);
+    message.extend(kind.to_be_bytes());
+    message.extend([0, 1]);
+    message
+}
+
+/// The same with an OPT record and a cookie, as `dig` sends it.
+fn with_edns(mut message: Vec<u8>) -> Vec<u8> {
+    message[11] = 1;
+    message.extend([0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8]);
+    message.extend([7; 8]);
+    message
+}
+
+fn sent(family: Family, message: &[u8]) -> Vec<u8> {
+    frame(family).udp(PORT, 53, message)
+}
+
+/// Whether a question is answered; otherwise the packet must be what it was.
+fn is_taken(classifier: &Classifier, message: &[u8]) -> bool {
+    let sent = sent(Family::V4, message);
+    let run = classifier.egress(&sent);
+    if run.verdict == PASSED {
+        assert_eq!(run.frame, sent, "it passes, changed");
+        return false;
+    }
+    assert_eq!(run.verdict, DROPPED);
+    true
+}
+
+/// The answer, after a look at everything below it: it goes back to where `sent` came from, and all lengths and checksums
+/// are right.
+fn answer(sent: &[u8], run: &Run) -> Message {
+    assert_eq!(run.verdict, DROPPED, "it is sent on by a redirect");
+    assert_eq!(
+        (&run.frame[..6], &run.frame[6..12]),
+        (&sent[6..12], &sent[..6])
+    );
+    let (before, answer) = (
+        SlicedPacket::from_ethernet(sent).unwrap(),
+        SlicedPacket::from_ethernet(&run.frame).unwrap(),
+    );
+    assert_eq!(answer.vlan_ids(), before.vlan_ids(), "its tags stay");
+    let (source, destination) = ends(&before);
+    assert_eq!(ends(&answer), (destination, source));
+    let (Some(TransportSlice::Udp(asked)), Some(TransportSlice::Udp(udp))) =
+        (&before.transport, &answer.transport)
+    else {
+        panic!("no UDP: {:x?}", run.frame)
+    };
+    assert_eq!(
+        (udp.source_port(), udp.destination_port()),
+        (asked.destination_port(), asked.source_port())
+    );
+    let header = UdpHeader {
+        checksum: 0,
+        ..udp.to_header()
+    };
+    let (carried, checksum) = match answer.net.as_ref().unwrap() {
+        NetSlice::Ipv4(ip) => (
+            usize::from(ip.header().payload_len().unwrap()),
+            header.calc_checksum_ipv4(&ip.header().to_header(), udp.payload()),
+        ),
+        NetSlice::Ipv6(ip) => (
+            ip.payload().payload.len(),
+            header.calc_checksum_ipv6(&ip.header().to_header(), udp.payload()),
+        ),
+        NetSlice::Arp(_) => panic!("an answer by ARP"),
+    };
+    assert_eq!(usize::from(udp.length()), carried);
+    assert!(run.frame.ends_with(udp.payload()), "nothing is behind it");
+    // The library writes no zero either.
+    assert_eq!(udp.checksum(), checksum.unwrap());
+    assert_ne!(udp.checksum(), 0);
+    Message::from_vec(udp.payload()).unwrap()
+}
+
+#[test]
+fn an_answer_is_what_a_resolver_expects() {
+    let both = Reply::Addresses {
+        v4: Some(Ipv4Addr::new(10, 0, 0, 9)),
+        v6: Some("fd00::9".parse().unwrap()),
+    };
+    for (reply, code) in [
+        (Reply::NoSuchName, ResponseCode::NXDomain),
+        (Reply::Failure, ResponseCode::ServFail),
+        (Reply::Refused, ResponseCode::Refused),
+        (both, ResponseCode::NoError),
+    ] {
+        let classifier = classifier(&dns(reply, &["*.example.com"]));
+        let mut asked = 0;
+        for family in Family::BOTH {
+            for frame in [
+                frame(family),
+                frame(family).vlan(7),
+                frame(family).service_vlan(8).vlan(7),
+                frame(family).extension(60, &[0; 6]),
+            ] {
+                for (name, kind) in [
+                    ("api.example.com", A),
+                    ("aPi.Example.COM", AAAA),
+                    ("a.b.c.d.example.com", MX),
+                ] {
+                    let plain = asking(&wire(name), kind);
+                    for message in [plain.clone(), with_edns(plain)] {
+                        let sent = frame.udp(PORT, 53, &message);
+                        let answer = answer(&sent, &classifier.egress(&sent));
+                        asked += 1;
+                        let flags = &answer.metadata;
+                        assert_eq!(flags.id, 0x1234);
+                        assert_eq!(flags.message_type, MessageType::Response);
+                        assert_eq!(flags.response_code, code);
+                        assert!(flags.recursion_desired && flags.recursion_available);
+                        assert!(!flags.authoritative && !flags.truncation);
+                        assert_eq!(answer.queries.len(), 1);
+                        assert_eq!(answer.queries[0].name().to_string(), format!("{name}."));
+                        assert_eq!(u16::from(answer.queries[0].query_type()), kind);
+                        assert!(answer.edns.is_none() && answer.authorities.is_empty());
+                        let asked_name = answer.queries[0].name();
+                        let given: Vec<_> = answer
+                            .answers
+                            .iter()
+                            .map(|record| {
+                                assert_eq!((record.ttl, &record.name), (5, asked_name));
+                                match &record.data {
+                                    RData::A(address) => IpAddr::from(address.0),
+                                    RData::AAAA(address) => IpAddr::from(address.0),
+                                    other => panic!("{other:?}"),
+                                }
+                            })
+                            .collect();
+                        let expected: Vec<IpAddr> = match (code, kind) {
+                            (ResponseCode::NoError, A) => vec![Ipv4Addr::new(10, 0, 0, 9).into()],
+                            (ResponseCode::NoError, AAAA) => {
+                                vec!["fd00::9".parse::<Ipv6Addr>().unwrap().into()]
+                            }
+                            _ => Vec::new(),
+                        };
+                        assert_eq!(given, expected);
+                    }
+                }
+            }
+        }
+        let counters = classifier.counters(0);
+        assert_eq!(
+            (counters.matched_packets, counters.answered_packets),
+            (asked, asked)
+        );
+        assert_eq!(counters.dropped_packets, 0);
+    }
+}
+
+#[test]
+fn an_address_is_no_answer_to_other_questions() {
+    let v4 = Some(Ipv4Addr::new(10, 0, 0, 9));
+    let classifier = classifier(&dns(Reply::Addresses { v4, v6: None }, &[]));
+    for (kind, records) in [(A, 1), (AAAA, 0), (MX, 0), (255, 0), (65, 0)] {
+        let sent = sent(Family::V6, &asking(&wire("web"), kind));
+        let answer = answer(&sent, &classifier.egress(&sent));
+        assert_eq!(answer.metadata.response_code, ResponseCode::NoError);
+        assert_eq!(answer.answers.len(), records, "{kind}");
+        assert!(
+            answer
+                .answers
+                .iter()
+                .all(|it| it.record_type() == RecordType::A)
+        );
+    }
+}
+
+#[test]
+fn a_checksum_is_never_zero() {
+    let classifier = classifier(&dns(Reply::NoSuchName, &[]));
+    let mut message = asking(&wire("example.com"), A);
+    message[..2].copy_from_slice(&[0, 0]);
+    let without = |message: &[u8]| {
+        let mut sent = sent(Family::V4, message);
+        // "No checksum": the answer has one all the same.
+        sent[40..42].copy_from_slice(&[0, 0]);
+        let run = classifier.egress(&sent);
+        answer(&sent, &run);
+        [run.frame[40], run.frame[41]]
+    };
+    let checksum = without(&message);
+    // What is missing to all ones makes the sum all ones, and the checksum zero.
+    message[..2].copy_from_slice(&checksum);
+    assert_eq!(without(&message), [0xff, 0xff]);
+}
+
+#[test]
+fn names_are_matched_as_dns_does_it() {
+    let all: &[&str] = &[];
+    for (patterns, meant, others) in [
+        (
+            &["example.com"][..],
+            &["example.com", "EXAMPLE.com"][..],
+            &[
+                "a.example.com",
+                "xexample.com",
+                "com",
+                "",
+                "example.com.x",
+                "example-com",
+            ][..],
+        ),
+        (
+            &["*.example.com"],
+            &[
+                "a.example.com",
+                "a.b.example.com",
+                "A.Example.Com",
+                "*.example.com",
+            ],
+            &["example.com", "xexample.com", "a.example.org", "com", ""],
+        ),
+        (
+            &["*.com", "*.example.com", "b.a.example.com"],
+            &[
+                "example.com",
+                "a.example.com",
+                "b.a.example.com",
+                "c.b.a.example.com",
+                "x.com",
+            ],
+            &["com", "org", "com.org"],
+        ),
+        (
+            &["example.com", "*.a.example.com"],
+            &["example.com", "b.a.example.com"],
+            &["a.example.com", "b.example.com"],
+        ),
+        (
+            &["_ldap._tcp.dc-1"],
+            &["_LDAP._tcp.DC-1"],
+            &["ldap._tcp.dc-1"],
+        ),
+        (all, &["", "a", "xn--bcher-kva.example"], &[]),
+    ] {
+        let classifier = classifier(&dns(Reply::NoSuchName, patterns));
+        for name in meant {
+            let message = asking(&wire(name), A);
+            assert!(is_taken(&classifier, &message), "{patterns:?}: {name}");
+        }
+        for name in others {
+            let message = asking(&wire(name), A);
+            assert!(!is_taken(&classifier, &message), "{patterns:?}: {name}");
+        }
+        let matched = classifier.counters(0).matched_packets;
+        assert_eq!(matched, u64::try_from(meant.len()).unwrap());
+    }
+}
+
+#[test]
+fn a_label_that_looks_like_several_is_one() {
+    let classifier = classifier(&dns(Reply::NoSuchName, &["*.example.com", "a.b", "c"]));
+    let label = |label: &[u8], rest: &str| {
+        let mut name = vec![u8::try_from(label.len()).unwrap()];
+        name.extend(label);
+        name.extend(wire(rest));
+        name
+    };
+    for strange in [
+        label(b"a.example", "com"),
+        label(b"a\x07example", "com"),
+        label(b"x.example.com", ""),
+        label(b"a.b", ""),
+        label(b"a\x01b", ""),
+        label(b"\x00c", ""),
+        label(b".c", ""),
+        label(b"\xffc", ""),
+    ] {
+        assert!(!is_taken(&classifier, &asking(&strange, A)), "{strange:x?}");
+    }
+    let odd = label(b"\x00.\xff\x07", "example.com");
+    assert!(is_taken(&classifier, &asking(&odd, A)));
+}
+
+/// A name of so many letters, with no label longer than 63.
+fn name_of(letters: usize) -> String {
+    let mut name = String::new();
+    while name.len() < letters {
+        let left = letters - name.len();
+        if !name.is_empty() {
+            name.push('.');
+        }
+        // A dot must not be the last.
+        let label = match letters - name.len() {
+            rest @ ..=63 => rest,
+            64 => 62,
+            _ => 63,
+        };
+        name.extend(
+            "abcdefghijklmnopqrstuvwxyz0123456789"
+                .chars()
+                .cycle()
+                .skip(left % 36)
+                .take(label),
+        );
+    }
+    name
+}
+
+#[test]
+fn names_of_every_length_are_found() {
+    let mut classifier = classifier(&dns(Reply::NoSuchName, &["longest"]));
+    let mut expected = 0;
+    for letters in 1..=253 {
+        let name = name_of(letters);
+        assert_eq!(name.len(), letters);
+        let message = asking(&wire(&name), A);
+        assert!(!is_taken(&classifier, &message), "{name} is not there yet");
+        classifier.dns(0, &dns(Reply::NoSuchName, &[&name]));
+        let sent = sent(Family::V6, &message);
+        let answer = answer(&sent, &classifier.egress(&sent));
+        assert_eq!(answer.queries[0].name().to_string(), format!("{name}."));
+        expected += 1;
+    }
+    assert_eq!(classifier.counters(0).answered_packets, expected);
+    // 255 bytes with the root are the most.
+    let mut too_long = wire(&name_of(253));
+    too_long[63 * 3 + 3] += 1;
+    too_long.insert(63 * 3 + 4, b'x');
+    classifier.dns(0, &dns(Reply::NoSuchName, &[]));
+    assert!(!is_taken(&classifier, &asking(&too_long, A)));
+}
+
+#[test]
+fn the_longest_name_below_another_is_found() {
+    let longest = name_of(253);
+    let (_, below) = longest.split_once('.').unwrap();
+    let classifier = classifier(&dns(Reply::NoSuchName, &[&format!("*.{below}")]));
+    assert!(is_taken(&classifier, &asking(&wire(&longest), A)));
+    assert!(!is_taken(&classifier, &asking(&wire(below), A)));
+}
+
+#[test]
+fn what_asks_nothing_passes() {
+    let classifier = classifier(&dns(Reply::NoSuchName, &[]));
+    let good = asking(&wire("api.example.com"), A);
+    let changed = |at: usize, value: u8| {
+        let mut message = good.clone();
+        message[at] = value;
+        message
+    };
+    let end = good.len();
+    let mut pointing = asking(&[3, b'a', b'p', b'i', 0xc0, 12], A);
+    let strange = [
+        ("an answer", changed(2, 0x81)),
+        ("a status", changed(2, 0x10)),
+        ("an update", changed(2, 0x28)),
+        ("two questions", changed(5, 2)),
+        ("257 questions", changed(4, 1)),
+        ("no question", changed(5, 0)),
+        ("class CH", changed(end - 1, 3)),
+        ("class ANY", changed(end - 1, 255)),
+        ("a pointer", changed(12, 0xc0)),
+        ("an extended label", changed(12, 0x41)),
+        ("a label beyond the end", changed(12, 63)),
+        ("an empty datagram", Vec::new()),
+    ];
+    for (what, message) in strange {
+        assert!(!is_taken(&classifier, &message), "{what}");
+    }
+    assert!(!is_taken(&classifier, &pointing));
+    pointing.extend([0; 300]);
+    assert!(!is_taken(&classifier, &pointing));
+
+    let mut fragment = sent(Family::V4, &good);
+    fragment[20] = 0x20;
+    let mut short = sent(Family::V4, &good);
+    short[39] += 1;
+    let jumbo = frame(Family::V4).tcp(PORT, 53, 0x18, &[&[0, 33], &good[..]].concat());
+    for sent in [fragment, short, jumbo] {
+        let run = classifier.egress(&sent);
+        assert_eq!((run.verdict, &run.frame), (PASSED, &sent));
+    }
+    let segments = sent(Family::V4, &good);
+    assert_eq!(classifier.egress_segments(&segments, 2).verdict, PASSED);
+    assert_eq!(classifier.counters(0).matched_packets, 0);
+    assert!(
+        is_taken(&classifier, &good),
+        "the rest of it would be taken"
+    );
+}
+
+#[test]
+fn questions_that_are_cut_short_pass() {
+    let classifier = classifier(&dns(Reply::NoSuchName, &[]));
+    let whole = asking(&wire("api.example.com"), A);
+    for length in 0..whole.len() {
+        assert!(!is_taken(&classifier, &whole[..length]), "{length}");
+    }
+    // Of what is behind the question, nothing is needed.
+    let edns = with_edns(whole.clone());
+    for length in whole.len()..=edns.len() {
+        assert!(is_taken(&classifier, &edns[..length]), "{length}");
+    }
+    for family in Family::BOTH {
+        let sent = sent(family, &whole);
+        // The kernel runs no program on less than the headers of IP.
+        for length in 54..sent.len() {
+            let run = classifier.egress(&sent[..length]);
+            assert_eq!((run.verdict, &run.frame[..]), (PASSED, &sent[..length]));
+        }
+    }
+}
+
+#[test]
+fn only_the_types_of_a_rule_are_meant() {
+    let mut about = dns(Reply::NoSuchName, &["a"]);
+    about.types = (1..=16).chain([]).map(|number| number * 16).collect();
+    let classifier = classifier(&about);
+    for kind in 1..=300 {
+        let taken = is_taken(&classifier, &asking(&wire("a"), kind));
+        assert_eq!(taken, about.types.contains(&kind), "{kind}");
+    }
+    assert_eq!(classifier.counters(0).matched_packets, 16);
+}
+
+#[test]
+fn silence_is_a_drop() {
+    let classifier = classifier(&dns(Reply::Silence, &[]));
+    let question = sent(Family::V4, &asking(&wire("a"), A));
+    let run = classifier.egress(&question);
+    assert_eq!((run.verdict, &run.frame), (DROPPED, &question));
+    let counters = classifier.counters(0);
+    assert_eq!(
+        (counters.dropped_packets, counters.answered_packets),
+        (1, 0)
+    );
+}
+
+#[test]
+fn a_share_of_the_questions_is_answered() {
+    let some = Rule {
+        share_ppm: 300_000,
+        ..rule()
+    };
+    let mut classifier = Classifier::new(&[some]);
+    classifier.dns(0, &dns(Reply::NoSuchName, &["a"]));
+    let message = asking(&wire("a"), A);
+    let taken = (0..1000)
+        .filter(|_| is_taken(&classifier, &message))
+        .count();
+    let expected = Binomial {
+        n: 1000,
+        p: 0.3,
+        z: 4.0,
+    };
+    assert!(
+        expected.contains(taken.try_into().unwrap()),
+        "{taken}, expected {expected}"
+    );
+    assert_eq!(classifier.counters(0).matched_packets, 1000);
+}
+
+#[test]
+fn each_rule_has_its_own_names() {
+    let mut classifier = Classifier::new(&[rule(), rule()]);
+    classifier.dns(0, &dns(Reply::NoSuchName, &["a", "*.both"]));
+    classifier.dns(1, &dns(Reply::Refused, &["b", "*.both"]));
+    for (name, code) in [
+        ("a", ResponseCode::NXDomain),
+        ("b", ResponseCode::Refused),
+        ("x.both", ResponseCode::NXDomain),
+    ] {
+        let sent = sent(Family::V4, &asking(&wire(name), A));
+        let answer = answer(&sent, &classifier.egress(&sent));
+        assert_eq!(answer.metadata.response_code, code, "{name}");
+    }
+    assert!(!is_taken(&classifier, &asking(&wire("both"), A)));
+}
+
+#[test]
+fn questions_to_a_server_are_answered_too() {
+    let classifier = classifier(&dns(Reply::NoSuchName, &[]));
+    let sent = frame(Family::V6).udp(PORT, 53, &asking(&wire("a"), A));
+    let answer = answer(&sent, &classifier.ingress(&sent));
+    assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain);
+    let to_all = Frame::v4(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::BROADCAST);
+    let to_all = to_all.udp(PORT, 53, &asking(&wire("a"), A));
+    assert_eq!(classifier.egress(&to_all).frame, to_all);
+    assert_eq!(classifier.counters(0).dropped_packets, 1);
+}
+
+/// What a message asks, read in the simplest way.
+fn asked(message: &[u8]) -> Option<(Vec<Vec<u8>>, u16)> {
+    if message.get(2)? & 0xf8 != 0 || message.get(4..6)? != [0, 1] {
+        return None;
+    }
+    let mut rest = message.get(12..)?;
+    let mut labels = Vec::new();
+    let mut length = 1;
+    loop {
+        let (&first, behind) = rest.split_first()?;
+        rest = behind;
+        if first == 0 {
+            break;
+        }
+        if first > 63 {
+            return None;
+        }
+        length += 1 + usize::from(first);
+        labels.push(rest.get(..first.into())?.to_ascii_lowercase());
+        rest = &rest[first.into()..];
+    }
+    let &[high, low, 0, 1, ..] = rest else {
+        return None;
+    };
+    (length <= 255).then(|| (labels, u16::from_be_bytes([high, low])))
+}
+
+#[test]
+fn no_bytes_mislead_it() {
+    let patterns = ["a.b", "*.b", "*.b.b", "a", "*.a.b.a"];
+    let classifier = classifier(&dns(Reply::NoSuchName, &patterns));
+    let is_meant = |labels: &[Vec<u8>]| {
+        patterns.iter().any(|pattern| {
+            let whole = pattern.strip_prefix("*.");
+            let name: Vec<_> = whole
+                .unwrap_or(pattern)
+                .split('.')
+                .map(str::as_bytes)
+                .collect();
+            if whole.is_none() {
+                return labels == name;
+            }
+            labels.len() > name.len() && labels[labels.len() - name.len()..] == name[..]
+        })
+    };
+    let mut random = Random::new();
+    eprintln!("seed {}", random.seed());
+    let (mut meant, mut others) = (0, 0);
+    for _ in 0..20_000 {
+        let mut name = Vec::new();
+        let mut pick = |below: u64| random.next_u64() % below;
+        for _ in 0..pick(6) {
+            let length = [1, 1, 1, 1, 2, 63][usize::try_from(pick(6)).unwrap()];
+            name.push(length);
+            for _ in 0..length {
+                name.push(b"aabbAB.\x01\x00\x02"[usize::try_from(pick(10)).unwrap()]);
+            }
+        }
+        name.push(0);
+        let mut message = asking(&name, A);
+        if pick(3) == 0 {
+            for _ in 0..=pick(3) {
+                let at = usize::try_from(pick(u64::try_from(message.len()).unwrap())).unwrap();
+                message[at] = u8::try_from(pick(256)).unwrap();
+            }
+            let most = u64::try_from(message.len()).unwrap() + 1;
+            message.truncate(usize::try_from(most - pick(3).min(1) * pick(most)).unwrap());
+        }
+        let expected = asked(&message).is_some_and(|(labels, _)| is_meant(&labels));
+        assert_eq!(is_taken(&classifier, &message), expected, "{message:x?}");
+        *if expected { &mut meant } else { &mut others } += 1;
+    }
+    let counters = classifier.counters(0);
+    assert_eq!(
+        (counters.matched_packets, counters.answered_packets),
+        (meant, meant)
+    );
+    assert!(meant > 1000 && others > 1000, "{meant} meant, {others} not");
+}
