@@ -13,6 +13,7 @@
 mod answers;
 mod bad_input;
 mod delay;
+mod dns;
 mod expiry;
 mod faults;
 mod filters;
