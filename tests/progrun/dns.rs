@@ -2,6 +2,7 @@
 //! know nothing of this project.
 
 use std::{
+    env,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
@@ -476,7 +477,7 @@ fn questions_that_are_cut_short_pass() {
 #[test]
 fn only_the_types_of_a_rule_are_meant() {
     let mut about = dns(Reply::NoSuchName, &["a"]);
-    about.types = (1..=16).chain([]).map(|number| number * 16).collect();
+    about.types = (1..=16).map(|number| number * 16).collect();
     let classifier = classifier(&about);
     for kind in 1..=300 {
         let taken = is_taken(&classifier, &asking(&wire("a"), kind));
@@ -599,7 +600,13 @@ fn no_bytes_mislead_it() {
     let mut random = Random::new();
     eprintln!("seed {}", random.seed());
     let (mut meant, mut others) = (0, 0);
-    for _ in 0..20_000 {
+    // In an emulated machine each takes milliseconds.
+    let rounds = if env::var_os("CHAOS_EMULATED").is_some() {
+        1_000
+    } else {
+        20_000
+    };
+    for round in 0..rounds {
         let mut name = Vec::new();
         let mut pick = |below: u64| random.next_u64() % below;
         for _ in 0..pick(6) {
@@ -620,7 +627,13 @@ fn no_bytes_mislead_it() {
             message.truncate(usize::try_from(most - pick(3).min(1) * pick(most)).unwrap());
         }
         let expected = asked(&message).is_some_and(|(labels, _)| is_meant(&labels));
-        assert_eq!(is_taken(&classifier, &message), expected, "{message:x?}");
+        let taken = is_taken(&classifier, &message);
+        assert_eq!(
+            taken,
+            expected,
+            "{round}, again {}: {message:x?}",
+            is_taken(&classifier, &message)
+        );
         *if expected { &mut meant } else { &mut others } += 1;
     }
     let counters = classifier.counters(0);
@@ -628,5 +641,8 @@ fn no_bytes_mislead_it() {
         (counters.matched_packets, counters.answered_packets),
         (meant, meant)
     );
-    assert!(meant > 1000 && others > 1000, "{meant} meant, {others} not");
+    assert!(
+        meant.min(others) > rounds / 20,
+        "{meant} meant, {others} not"
+    );
 }
