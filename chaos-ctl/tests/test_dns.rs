@@ -1,5 +1,7 @@
 //! `chaosctl dns`: what it asks and what it tells beforehand.
 
+use std::time::Duration;
+
 use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::{Direction, Dns, DnsReply, Filter, PortRange, Protocol};
 
@@ -23,8 +25,8 @@ fn asked(arguments: &str) -> (Dns, Filter) {
     }
 }
 
-fn seconds(seconds: i64) -> Option<prost_types::Duration> {
-    Some(prost_types::Duration { seconds, nanos: 0 })
+fn seconds(seconds: u64) -> Option<prost_types::Duration> {
+    Duration::from_secs(seconds).try_into().ok()
 }
 
 #[test]

@@ -175,7 +175,9 @@ fn quoted(sent: &[u8], run: &Run) -> Vec<u8> {
             assert_eq!(icmp.checksum(), header.unwrap().checksum);
             icmp.payload().to_vec()
         }
-        other => panic!("{other:?}"),
+        TransportSlice::Tcp(_) | TransportSlice::Udp(_) | TransportSlice::Igmp(_) => {
+            panic!("no ICMP: {:x?}", run.frame)
+        }
     }
 }
 

@@ -1,11 +1,7 @@
 //! Questions to DNS that are answered: which, and how.
 
-use std::{
-    fmt,
-    net::{Ipv4Addr, Ipv6Addr},
-    str::FromStr,
-    time::Duration,
-};
+use core::net::{Ipv4Addr, Ipv6Addr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use super::{error::SpecError, fault::Ppm};
 
