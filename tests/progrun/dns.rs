@@ -236,6 +236,14 @@ fn an_address_is_no_answer_to_other_questions() {
 }
 
 #[test]
+fn padding_is_no_part_of_an_answer() {
+    let classifier = classifier(&dns(Reply::NoSuchName, &[]));
+    let mut sent = sent(Family::V4, &asking(&wire("a"), A));
+    sent.resize(120, 7);
+    assert!(answer(&sent, &classifier.egress(&sent)).answers.is_empty());
+}
+
+#[test]
 fn a_checksum_is_never_zero() {
     let classifier = classifier(&dns(Reply::NoSuchName, &[]));
     let mut message = asking(&wire("example.com"), A);

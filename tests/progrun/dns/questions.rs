@@ -44,8 +44,11 @@ fn what_asks_nothing_passes() {
     fragment[20] = 0x20;
     let mut short = sent(Family::V4, &good);
     short[39] += 1;
+    // Behind what IP carries there is padding.
+    let mut beyond = short.clone();
+    beyond.extend([0; 10]);
     let jumbo = frame(Family::V4).tcp(PORT, 53, 0x18, &[&[0, 33], &good[..]].concat());
-    for sent in [fragment, short, jumbo] {
+    for sent in [fragment, short, beyond, jumbo] {
         let run = classifier.egress(&sent);
         assert_eq!((run.verdict, &run.frame), (PASSED, &sent));
     }
