@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod counters;
+pub mod dns;
 pub mod line;
 pub mod maps;
 pub mod rewrite;

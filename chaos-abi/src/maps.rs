@@ -24,6 +24,12 @@ pub const FRAGMENTS: &str = "FRAGMENTS";
 pub const REWRITES: &str = "REWRITES";
 /// Connections that were sent elsewhere: `LruHashMap<SteeredKey, Steered>`.
 pub const STEERED: &str = "STEERED";
+/// Names of questions, of all rules: `LpmTrie<DnsName, u32>`.
+pub const DNS_NAMES: &str = "DNS_NAMES";
+/// What rules answer to questions, by slot: `Array<DnsAnswer>`.
+pub const DNS_ANSWERS: &str = "DNS_ANSWERS";
+/// One entry: the question under way: `PerCpuArray`.
+pub const DNS_QUESTION: &str = "DNS_QUESTION";
 /// One entry: when the agent was last alive, in `CLOCK_MONOTONIC` nanoseconds: `Array<u64>`.
 pub const LIVENESS: &str = "LIVENESS";
 /// One entry: the line engine: `Array<u32>`.
@@ -35,6 +41,8 @@ pub const MAX_TARGETS: u32 = 1024;
 pub const MAX_RULES: u32 = 4096;
 /// Most peers at a time, over all rules.
 pub const MAX_PEERS: u32 = 1 << 17;
+/// Most names of questions at a time, over all rules.
+pub const MAX_DNS_NAMES: u32 = 1 << 16;
 /// Most flows whose order is kept at a time.
 pub const MAX_FLOWS: u32 = 1 << 15;
 /// Most connections of which something is remembered at a time, over all rules.
@@ -54,6 +62,8 @@ pub const PROGRAM_REWRITE: &str = "chaos_rewrite";
 pub const PROGRAM_BACK: &str = "chaos_back";
 /// Answers a packet, called by the classifiers.
 pub const PROGRAM_ANSWER: &str = "chaos_answer";
+/// Answers a DNS question, called by the classifiers.
+pub const PROGRAM_DNS: &str = "chaos_dns";
 /// Far end of a line for leaving packets.
 pub const PROGRAM_OUT: &str = "chaos_out";
 /// Far end of a line for arriving packets.
@@ -77,8 +87,10 @@ pub const ACTION_BACK: u32 = 2;
 pub const ACTION_EGRESS: u32 = 3;
 /// Place of [`PROGRAM_INGRESS`].
 pub const ACTION_INGRESS: u32 = 4;
+/// Place of [`PROGRAM_DNS`].
+pub const ACTION_DNS: u32 = 5;
 /// How many places [`ACTIONS`] has.
-pub const MAX_ACTIONS: u32 = 5;
+pub const MAX_ACTIONS: u32 = 6;
 
 /// Map of the entry object with one element, the program to call: `ProgramArray`.
 pub const ENTRY_CALLS: &str = "CALLS";

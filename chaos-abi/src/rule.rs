@@ -37,6 +37,8 @@ pub const FAULT_REJECT: u32 = 6;
 pub const FAULT_RESET: u32 = 7;
 /// Value of [`Rule::fault`]: write into the packet.
 pub const FAULT_REWRITE: u32 = 8;
+/// Value of [`Rule::fault`]: answer the question that the packet asks of DNS.
+pub const FAULT_DNS: u32 = 9;
 
 /// Bit of [`Rule::flags`]: the other side's address must be among the rule's peers.
 pub const HAS_PEERS: u32 = 1;

@@ -15,14 +15,14 @@ use tonic::transport::Uri;
 
 use crate::client::{Address, DEFAULT_SOCKET};
 use crate::commands::{
-    apply::ApplyArgs, corrupt::CorruptArgs, delay::DelayArgs, doctor::DoctorArgs,
+    apply::ApplyArgs, corrupt::CorruptArgs, delay::DelayArgs, dns::DnsArgs, doctor::DoctorArgs,
     duplicate::DuplicateArgs, list::ListArgs, loss::LossArgs, partition::PartitionArgs,
     rate::RateArgs, reorder::ReorderArgs, reset::ResetArgs, rewrite::RewriteArgs,
     status::StatusArgs, stop::StopArgs, update::UpdateArgs,
 };
 
 /// Delays, drops, duplicates, reorders, corrupts or slows down chosen packets of a service, a process or a network
-/// namespace, or cuts it off, for a limited time.
+/// namespace, or cuts it off, or answers its DNS questions, for a limited time.
 ///
 /// Every fault ends by itself: after its duration, when this command is interrupted, when the client that started it
 /// is gone, and when the agent dies or hangs. Traffic that a filter does not match is not touched; ARP and IPv6
@@ -129,6 +129,7 @@ pub enum Command {
     Partition(PartitionArgs),
     Reset(ResetArgs),
     Rewrite(RewriteArgs),
+    Dns(DnsArgs),
     Apply(ApplyArgs),
     Update(UpdateArgs),
     List(ListArgs),

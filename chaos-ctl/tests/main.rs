@@ -12,6 +12,7 @@ mod test_apply;
 mod test_corrupt;
 mod test_delay;
 mod test_delay_shape;
+mod test_dns;
 mod test_doctor;
 mod test_duplicate;
 mod test_interrupt;

@@ -112,7 +112,7 @@ impl Ends {
     /// What a checksum above IP also covers. An address of IPv4 counts the same when it is mapped: a word of ones
     /// changes no such sum.
     #[inline(always)]
-    const fn sum(&self, protocol: u8, length: usize) -> Sum {
+    pub const fn sum(&self, protocol: u8, length: usize) -> Sum {
         let mut sum = Sum(length as u64 + protocol as u64);
         let mut index = 0;
         while index < 4 {

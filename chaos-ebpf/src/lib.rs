@@ -14,6 +14,7 @@ pub mod answer;
 pub mod chance;
 pub mod choice;
 pub mod delay;
+pub mod dns;
 pub mod filter;
 pub mod flow;
 pub mod glance;

@@ -123,7 +123,7 @@ pub struct Rule {
     #[prost(message, optional, tag = "9")]
     pub pulse: ::core::option::Option<Pulse>,
     /// Exactly one.
-    #[prost(oneof = "rule::Fault", tags = "2, 3, 4, 5, 6, 7, 8, 10, 11")]
+    #[prost(oneof = "rule::Fault", tags = "2, 3, 4, 5, 6, 7, 8, 10, 11, 12")]
     pub fault: ::core::option::Option<rule::Fault>,
 }
 /// Nested message and enum types in `Rule`.
@@ -158,6 +158,9 @@ pub mod rule {
         /// Write into packets.
         #[prost(message, tag = "11")]
         Rewrite(super::Rewrite),
+        /// Answer questions to DNS.
+        #[prost(message, tag = "12")]
+        Dns(super::Dns),
     }
 }
 /// On and off by turns, beginning with on when the experiment is armed. The kernel keeps the time.
@@ -477,6 +480,30 @@ pub struct PayloadReplace {
     /// In so many bytes of the payload: 1 to 1500. 0: 256.
     #[prost(uint32, tag = "3")]
     pub within: u32,
+}
+/// Answers questions to DNS in the name of the server, instead of it: over UDP, one question of class IN per packet. Other
+/// packets do not match. A rule without a protocol in its filter takes UDP; ports are as the filter has them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Dns {
+    /// What the answer says.
+    #[prost(enumeration = "DnsReply", tag = "1")]
+    pub reply: i32,
+    /// With DNS_REPLY_ADDRESSES, one IPv4 address, one IPv6 address, or one of each; otherwise none.
+    #[prost(string, repeated, tag = "2")]
+    pub addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Names that are asked for: "example.com", or "\*.example.com" for all below it, at any depth. In ASCII, at most 253
+    /// letters, 63 between two dots; at most 64 names. Case does not matter. Empty: all names.
+    #[prost(string, repeated, tag = "3")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Types of the records that are asked for, by their numbers: 1 to 65535, at most 16. Empty: all types.
+    #[prost(uint32, repeated, tag = "4")]
+    pub types: ::prost::alloc::vec::Vec<u32>,
+    /// How long an address may be kept: whole seconds, at most 24 h.
+    #[prost(message, optional, tag = "5")]
+    pub ttl: ::core::option::Option<::prost_types::Duration>,
+    /// Share of the questions, in parts per million: 1 to 1000000.
+    #[prost(uint32, tag = "6")]
+    pub share_ppm: u32,
 }
 /// The experiment as prepared.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -890,6 +917,51 @@ impl Distribution {
             "DISTRIBUTION_NORMAL" => Some(Self::Normal),
             "DISTRIBUTION_PARETO" => Some(Self::Pareto),
             "DISTRIBUTION_PARETONORMAL" => Some(Self::Paretonormal),
+            _ => None,
+        }
+    }
+}
+/// What an answer to a question says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DnsReply {
+    /// Not said.
+    Unspecified = 0,
+    /// NXDOMAIN: there is no such name.
+    Nxdomain = 1,
+    /// SERVFAIL: the server failed.
+    Servfail = 2,
+    /// REFUSED: the server does not want to.
+    Refused = 3,
+    /// Nothing: the question is dropped silently.
+    Drop = 4,
+    /// The addresses, to who asks for records A or AAAA; nothing to who asks for another one.
+    Addresses = 5,
+}
+impl DnsReply {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DNS_REPLY_UNSPECIFIED",
+            Self::Nxdomain => "DNS_REPLY_NXDOMAIN",
+            Self::Servfail => "DNS_REPLY_SERVFAIL",
+            Self::Refused => "DNS_REPLY_REFUSED",
+            Self::Drop => "DNS_REPLY_DROP",
+            Self::Addresses => "DNS_REPLY_ADDRESSES",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DNS_REPLY_UNSPECIFIED" => Some(Self::Unspecified),
+            "DNS_REPLY_NXDOMAIN" => Some(Self::Nxdomain),
+            "DNS_REPLY_SERVFAIL" => Some(Self::Servfail),
+            "DNS_REPLY_REFUSED" => Some(Self::Refused),
+            "DNS_REPLY_DROP" => Some(Self::Drop),
+            "DNS_REPLY_ADDRESSES" => Some(Self::Addresses),
             _ => None,
         }
     }

@@ -14,6 +14,7 @@ mod answers;
 mod bad_input;
 mod delay;
 mod distributions;
+mod dns;
 mod expiry;
 mod faults;
 mod filters;

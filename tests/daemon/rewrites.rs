@@ -3,13 +3,13 @@
 use std::{
     io::{ErrorKind, Read, Result, Write},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
-    os::fd::AsRawFd,
 };
 
 use chaos_tests::{
     lab::{Family, Host},
     requires,
 };
+use nix::sys::socket::{getsockopt, sockopt};
 
 use crate::scenario::{PATIENCE, Scenario};
 
@@ -164,8 +164,6 @@ fn a_smaller_segment_is_announced() {
 }
 
 /// What the kernel would send in one segment.
-fn largest_segment(stream: &TcpStream) -> i32 {
-    nix::sys::socket::getsockopt(&stream, nix::sys::socket::sockopt::TcpMaxSeg)
-        .map(|size| i32::try_from(size).unwrap())
-        .unwrap_or_else(|error| panic!("{error} of {}", stream.as_raw_fd()))
+fn largest_segment(stream: &TcpStream) -> u32 {
+    getsockopt(stream, sockopt::TcpMaxSeg).unwrap()
 }

@@ -21,7 +21,7 @@ const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 
 /// From the target to its peer.
-fn frame(family: Family) -> Frame {
+pub(crate) fn frame(family: Family) -> Frame {
     let frame = match family {
         Family::V4 => Frame::v4(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)),
         Family::V6 => Frame::v6(
@@ -39,7 +39,7 @@ fn reject() -> Rule {
     }
 }
 
-fn ends(sliced: &SlicedPacket<'_>) -> (IpAddr, IpAddr) {
+pub(crate) fn ends(sliced: &SlicedPacket<'_>) -> (IpAddr, IpAddr) {
     match sliced.net.as_ref().unwrap() {
         NetSlice::Ipv4(slice) => {
             let header = slice.header();

@@ -8,7 +8,10 @@ use chaos_abi::{
     rule::{EGRESS, FAULT_DELAY, FAULT_LOSS, INGRESS, PEER, PeerKey, Quantiles, Rule, Window},
     target::{Target, Wanted},
 };
-use chaos_daemon::attach::{Heartbeat, Object, Plain};
+use chaos_daemon::{
+    attach::{Heartbeat, Object, Plain, write_dns},
+    engine::Dns,
+};
 use chaos_tests::progrun::{Packet, Run, run};
 
 /// `TC_ACT_UNSPEC`: the packet goes on.
@@ -120,6 +123,11 @@ impl Classifier {
     ) {
         let key = Key::new(32 + prefix, Plain(PeerKey { slot, address }));
         self.object.maps.peers.insert(&key, value, 0).unwrap();
+    }
+
+    /// Says what a rule answers to questions, and to which.
+    pub(crate) fn dns(&mut self, slot: u32, dns: &Dns) {
+        write_dns(&mut self.object.maps, slot, dns).unwrap();
     }
 
     /// Runs the classifier for leaving packets.

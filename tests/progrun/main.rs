@@ -8,6 +8,7 @@
 mod answers;
 mod choices;
 mod classifier;
+mod dns;
 mod filters;
 mod fragments;
 mod frames;

@@ -309,14 +309,12 @@ fn what_is_found_in_a_payload_is_replaced() {
 fn new_connections_go_elsewhere_and_their_answers_look_as_if_not() {
     for family in Family::BOTH {
         let [target, peer, elsewhere] = addresses(family);
-        let octets = match elsewhere {
-            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-            IpAddr::V6(address) => address.octets(),
+        let (octets, written) = match elsewhere {
+            IpAddr::V4(address) => (address.to_ipv6_mapped().octets(), WRITES_ADDRESS_V4),
+            IpAddr::V6(address) => (address.octets(), WRITES_ADDRESS_V6),
         };
         let classifier = rewriting(Rewrite {
-            what: WRITES_ADDRESS_V4 * u32::from(family == Family::V4)
-                | WRITES_ADDRESS_V6 * u32::from(family == Family::V6)
-                | WRITES_PORT,
+            what: WRITES_PORT | written,
             address: std::array::from_fn(|word| {
                 u32::from_ne_bytes(octets[word * 4..][..4].try_into().unwrap())
             }),

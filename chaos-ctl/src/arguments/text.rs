@@ -9,7 +9,7 @@ use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::time::Duration;
 
 use super::Distribution;
-use crate::quantity::{self, Pulse, Ramp, Share, TcpFlags};
+use crate::quantity::{self, DnsAnswer, Pulse, Ramp, Share, TcpFlags};
 
 /// A value as it would stand on the command line: a list has its parts joined by commas.
 struct Text(String);
@@ -93,6 +93,7 @@ one! {
     by: Duration = quantity::by;
     correlation: Share = quantity::correlation;
     distribution: Distribution = super::distribution;
+    dns_answer: DnsAnswer = quantity::dns_answer;
     dscp: u32 = quantity::dscp;
     duration: Duration = quantity::duration;
     every: u32 = quantity::every;
@@ -113,6 +114,7 @@ one! {
     replace: PayloadReplace = quantity::replace;
     size: u64 = quantity::size;
     tcp_flags: TcpFlags = quantity::tcp_flags;
+    ttl: Duration = quantity::ttl;
 }
 
 pub(crate) fn ports<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<PortRange>, D::Error> {
@@ -125,4 +127,12 @@ pub(crate) fn peers<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, 
 
 pub(crate) fn exceptions<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
     several(value, quantity::exception)
+}
+
+pub(crate) fn dns_names<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    several(value, quantity::dns_name)
+}
+
+pub(crate) fn record_types<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<u32>, D::Error> {
+    several(value, quantity::record_type)
 }

@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod corrupt;
 pub mod delay;
+pub mod dns;
 pub mod doctor;
 pub mod duplicate;
 pub mod list;
@@ -34,6 +35,7 @@ impl Command {
             Self::Corrupt(arguments) => arguments.run(address, output).await,
             Self::Rate(arguments) => arguments.run(address, output).await,
             Self::Partition(arguments) => arguments.run(address, output).await,
+            Self::Dns(arguments) => arguments.run(address, output).await,
             Self::Reset(arguments) => arguments.run(address, output).await,
             Self::Rewrite(arguments) => arguments.run(address, output).await,
             Self::Apply(arguments) => arguments.run(address, output).await,

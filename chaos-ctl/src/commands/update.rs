@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use super::apply;
 use super::corrupt::CorruptFault;
 use super::delay::DelayFault;
+use super::dns::DnsFault;
 use super::duplicate::DuplicateFault;
 use super::loss::LossFault;
 use super::partition::PartitionFault;
@@ -84,6 +85,8 @@ enum Change {
     Reset(Changed<ResetFault>),
     /// What is written into packets
     Rewrite(Changed<RewriteFault>),
+    /// Which questions are answered, and how
+    Dns(Changed<DnsFault>),
 }
 
 #[derive(Debug, Args)]
@@ -188,6 +191,7 @@ impl UpdateArgs {
             Change::Partition(changed) => changed.rule(there),
             Change::Reset(changed) => changed.rule(there),
             Change::Rewrite(changed) => changed.rule(there),
+            Change::Dns(changed) => changed.rule(there),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use chaos_proto::v1::rule::Fault;
-use chaos_proto::v1::{Counters, DescribeResponse, Experiment, State, Target};
+use chaos_proto::v1::{Counters, DescribeResponse, DnsReply, Experiment, State, Target};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
@@ -63,6 +63,7 @@ const COLUMNS: [Column; 4] = [
         is_of: |fault| {
             matches!(fault, Fault::Partition(partition) if partition.reject)
                 || matches!(fault, Fault::Reset(_))
+                || matches!(fault, Fault::Dns(dns) if dns.reply() != DnsReply::Drop)
         },
     },
     Column {

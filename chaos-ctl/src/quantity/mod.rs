@@ -4,6 +4,7 @@
 //! that only the agent can judge (a delay of at most 60 s, a jitter below its latency).
 
 mod count;
+mod dns;
 mod header;
 mod model;
 mod number;
@@ -17,6 +18,7 @@ mod time;
 mod written;
 
 pub use count::{bytes, packets};
+pub use dns::{ANY_RECORD, DnsAnswer, dns_answer, dns_name, record_in_words, record_type};
 pub use header::{dscp, dscp_in_words, length, length_in_words};
 pub use model::{burst, four_state};
 pub use number::{every, first, gap};
@@ -27,7 +29,7 @@ pub use sample::sample;
 pub use shape::{Pulse, Ramp, pulse, ramp};
 pub use share::{Share, correlation, percent, share_in_words};
 pub use time::{
-    by, duration, from_wire, grace, interval, jitter, latency, looks_negative, time_in_words,
+    by, duration, from_wire, grace, interval, jitter, latency, looks_negative, time_in_words, ttl,
 };
 pub use written::{TcpFlags, address, number, patch, port, replace, tcp_flags, tcp_flags_in_words};
 
@@ -89,6 +91,9 @@ pub enum Problem {
     /// Not of the form asked for.
     #[error("is not one")]
     Malformed,
+    /// Something else, as the sentence has it.
+    #[error("{0}")]
+    Unfit(&'static str),
     /// A range whose end lies before its start.
     #[error("ends before it starts")]
     Backwards,

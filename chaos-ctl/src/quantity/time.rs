@@ -46,6 +46,11 @@ pub fn grace(text: &str) -> Result<Duration, InvalidQuantity> {
     read("grace period", OR_ZERO, text, true)
 }
 
+/// Reads how long an answer may be kept: zero or above.
+pub fn ttl(text: &str) -> Result<Duration, InvalidQuantity> {
+    read("time to live", OR_ZERO, text, true)
+}
+
 /// Whether an argument is a value with a minus sign in front, and not an option.
 pub fn looks_negative(text: &str) -> bool {
     text.strip_prefix('-')

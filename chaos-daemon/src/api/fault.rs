@@ -5,7 +5,7 @@ use std::time::Duration;
 use chaos_proto::v1::{self, loss::Model, rule::Fault as Wire};
 
 use super::{
-    rewrite,
+    dns, rewrite,
     wire::{RequestError, read_time, write_time},
 };
 use crate::engine::{Choice, Delay, Distribution, Fault, Ppm, Ramp, Rate, Reset};
@@ -62,6 +62,7 @@ pub(super) fn read(fault: Wire) -> Result<Fault, RequestError> {
                 .transpose()?,
             after_bytes,
         }),
+        Wire::Dns(dns) => Fault::Dns(dns::read(dns)?),
     })
 }
 
@@ -171,6 +172,7 @@ pub(super) fn write(fault: &Fault) -> Wire {
             after: reset.after.map(write_time),
             after_bytes: reset.after_bytes,
         }),
+        Fault::Dns(dns) => Wire::Dns(dns::write(dns)),
     }
 }
 

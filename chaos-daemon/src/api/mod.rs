@@ -1,6 +1,7 @@
 //! The gRPC service: translates, asks the agent, translates back. The only module that knows tonic.
 
 mod answer;
+mod dns;
 mod fault;
 mod filter;
 mod request;

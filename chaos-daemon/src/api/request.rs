@@ -118,6 +118,9 @@ fn rule(rule: v1::Rule) -> Result<Rule, RequestError> {
     if matches!(fault, Fault::Reset(_)) {
         filter.protocol.get_or_insert(Protocol::Tcp);
     }
+    if matches!(fault, Fault::Dns(_)) {
+        filter.protocol.get_or_insert(Protocol::Udp);
+    }
     Ok(Rule {
         filter,
         fault,

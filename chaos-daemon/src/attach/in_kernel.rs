@@ -105,6 +105,10 @@ fn fault(out: &mut abi::Rule, fault: &Fault) {
             out.after_ns = reset.after.map_or(0, nanoseconds);
             out.after_bytes = reset.after_bytes;
         }
+        Fault::Dns(dns) => {
+            out.fault = abi::FAULT_DNS;
+            out.share_ppm = dns.share.0;
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use aya::{
 };
 use chaos_abi::{
     counters::Counters,
+    dns::{DnsAnswer, DnsName},
     maps,
     rewrite::Rewrite,
     rule::{Memory, PeerKey, Quantiles, Rule, Window},
@@ -84,6 +85,10 @@ pub struct Maps {
     pub peers: LpmTrie<MapData, Plain<PeerKey>, u32>,
     /// See [`maps::REWRITES`].
     pub rewrites: Array<MapData, Plain<Rewrite>>,
+    /// See [`maps::DNS_NAMES`].
+    pub dns_names: LpmTrie<MapData, Plain<DnsName>, u32>,
+    /// See [`maps::DNS_ANSWERS`].
+    pub dns_answers: Array<MapData, Plain<DnsAnswer>>,
     /// See [`maps::LINE_ENGINE`].
     pub line_engine: Array<MapData, u32>,
 }
@@ -115,6 +120,7 @@ const ACTIONS: [(u32, &str); maps::MAX_ACTIONS as usize] = [
     (maps::ACTION_BACK, maps::PROGRAM_BACK),
     (maps::ACTION_EGRESS, maps::PROGRAM_EGRESS),
     (maps::ACTION_INGRESS, maps::PROGRAM_INGRESS),
+    (maps::ACTION_DNS, maps::PROGRAM_DNS),
 ];
 
 impl Object {
@@ -148,6 +154,8 @@ impl Object {
             counters: take(&mut ebpf, maps::COUNTERS)?,
             peers: take(&mut ebpf, maps::PEERS)?,
             rewrites: take(&mut ebpf, maps::REWRITES)?,
+            dns_names: take(&mut ebpf, maps::DNS_NAMES)?,
+            dns_answers: take(&mut ebpf, maps::DNS_ANSWERS)?,
             line_engine: take(&mut ebpf, maps::LINE_ENGINE)?,
         };
         Ok(Self {
@@ -304,6 +312,13 @@ mod tests {
                 maps::MAX_CONNECTIONS
             )
         );
-        assert_eq!(object.maps.len(), 17, "a map that nothing checks");
+        assert_eq!(
+            sizes(maps::DNS_NAMES),
+            (4 + size_of::<DnsName>(), 4, maps::MAX_DNS_NAMES)
+        );
+        assert_eq!(sizes(maps::DNS_ANSWERS), rule_of(size_of::<DnsAnswer>()));
+        let (key, _, entries) = sizes(maps::DNS_QUESTION);
+        assert_eq!((key, entries), (4, 1));
+        assert_eq!(object.maps.len(), 20, "a map that nothing checks");
     }
 }

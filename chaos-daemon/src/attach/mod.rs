@@ -7,6 +7,7 @@
 mod attached;
 mod clock;
 mod datapath;
+mod dns;
 pub mod features;
 mod heartbeat;
 mod hook;
@@ -21,5 +22,6 @@ pub mod sweep;
 
 pub use clock::monotonic_ns;
 pub use datapath::Kernel;
+pub use dns::write_dns;
 pub use heartbeat::{Heartbeat, Steps};
 pub use loader::{LoadError, Maps, Object, Plain, Programs};

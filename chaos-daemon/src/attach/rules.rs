@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use super::{
     attached::kernel,
     clock::monotonic_ns,
+    dns::{erase_dns, write_dns},
     in_kernel::in_kernel,
     loader::{Maps, Plain},
     quantiles::{self, Tables},
@@ -120,6 +121,9 @@ fn write(maps: &mut Maps, slot: u32, rule: &Rule, kernel_rule: &abi::Rule) -> Re
         let written = Plain(rewrites::in_kernel(rewrite));
         maps.rewrites.set(slot, written, 0)?;
     }
+    if let Fault::Dns(dns) = &rule.fault {
+        write_dns(maps, slot, dns)?;
+    }
     maps.rules.set(slot, Plain(*kernel_rule), 0)
 }
 
@@ -132,6 +136,9 @@ pub(super) fn take_back(maps: &mut Maps, slots: &mut Slots, placed: &Placed) {
         for peer in peers {
             let _ = maps.peers.remove(&peer_key(slot, peer));
         }
+    }
+    if let Fault::Dns(dns) = &placed.rule.fault {
+        erase_dns(maps, slot, dns);
     }
     slots.give_back(slot);
     slots.give_back_table(placed.table);
@@ -231,7 +238,8 @@ pub(super) fn longest_delay(rule: &Rule) -> Duration {
         | Fault::Corrupt { .. }
         | Fault::Partition { .. }
         | Fault::Reset(_)
-        | Fault::Rewrite(_) => Duration::ZERO,
+        | Fault::Rewrite(_)
+        | Fault::Dns(_) => Duration::ZERO,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use humantime::format_duration;
 use ipnet::IpNet;
 
-use super::datapath::DatapathError;
+use super::{datapath::DatapathError, dns::NameError};
 
 /// Why a request makes no sense: one sentence each, with what was given and what may be.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -165,6 +165,39 @@ pub enum SpecError {
         "a replacement has 1 to 32 bytes, as many as what it replaces, within the first 1 to 1500 bytes of the payload"
     )]
     Replacement,
+    /// Questions by another protocol.
+    #[error("only DNS over UDP is answered: give the protocol as udp, or leave it out")]
+    OnlyUdpIsAnswered,
+    /// Not a name.
+    #[error(transparent)]
+    Name(NameError),
+    /// Too many.
+    #[error("a rule has at most {most} names, not {count}: give *.example.com for all below one")]
+    NameCount {
+        /// As given.
+        count: usize,
+        /// As may be.
+        most: usize,
+    },
+    /// Too many.
+    #[error("a rule has at most {most} types of records, not {count}")]
+    RecordTypeCount {
+        /// As given.
+        count: usize,
+        /// As may be.
+        most: usize,
+    },
+    /// Out of range.
+    #[error("a type of records is 1 to 65535, not {0}")]
+    RecordType(u32),
+    /// Out of range.
+    #[error("a time to live is whole seconds, at most 24 h, not {}", format_duration(*.0))]
+    Ttl(Duration),
+    /// None, or several of one kind, or where there are none.
+    #[error(
+        "an answer has one IPv4 address, or one IPv6 address, or one of each, or it is an error and has none"
+    )]
+    AnswerAddresses,
     /// Out of range.
     #[error("a DSCP is 0 to 63, not {0}")]
     Dscp(u32),

@@ -3,6 +3,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
+    dns::Dns,
     error::SpecError,
     filter::{Filter, Protocol},
     rewrite::Rewrite,
@@ -63,6 +64,8 @@ pub enum Fault {
     Reset(Reset),
     /// They are written to.
     Rewrite(Rewrite),
+    /// The questions in them are answered.
+    Dns(Dns),
 }
 
 /// How long packets are held.
@@ -189,7 +192,8 @@ impl Fault {
             | Self::Corrupt { .. }
             | Self::Partition { .. }
             | Self::Reset(_)
-            | Self::Rewrite(_) => false,
+            | Self::Rewrite(_)
+            | Self::Dns(_) => false,
         }
     }
 
@@ -205,6 +209,7 @@ impl Fault {
             Self::Partition { .. } => "partition",
             Self::Reset(_) => "reset",
             Self::Rewrite(_) => "rewrite",
+            Self::Dns(_) => "dns",
         }
     }
 
@@ -223,6 +228,7 @@ impl Fault {
             Self::Partition { .. } => Ok(()),
             Self::Reset(reset) => reset.check(filter),
             Self::Rewrite(rewrite) => rewrite.check(filter),
+            Self::Dns(dns) => dns.check(filter),
         }
     }
 }

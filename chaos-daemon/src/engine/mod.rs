@@ -3,6 +3,7 @@
 //! No I/O and no clock here: the kernel is behind [`Datapath`], time comes in as a parameter.
 
 mod datapath;
+mod dns;
 mod error;
 mod experiment;
 mod fault;
@@ -20,6 +21,7 @@ use std::{
 use tracing::info;
 
 pub use datapath::{AttachMode, Datapath, DatapathError, Health, Installation, LineEngine, Way};
+pub use dns::{Dns, Name, NameError, Reply};
 pub use error::{EngineError, SpecError};
 pub use experiment::{EndReason, Ending, Experiment, Hit, State};
 pub use fault::{Choice, Counters, Delay, Distribution, Fault, Ppm, Ramp, Rate, Reset};

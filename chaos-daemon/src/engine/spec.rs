@@ -134,10 +134,12 @@ impl Spec {
 impl Rule {
     /// The ways on which it has something to do: answers to what was sent elsewhere come the other way.
     pub const fn ways(&self) -> &'static [Way] {
-        match &self.fault {
-            Fault::Rewrite(rewrite) if rewrite.steers() => Direction::Both.ways(),
-            _ => self.filter.direction.ways(),
+        if let Fault::Rewrite(rewrite) = &self.fault
+            && rewrite.steers()
+        {
+            return Direction::Both.ways();
         }
+        self.filter.direction.ways()
     }
 
     fn check(&self) -> Result<(), SpecError> {

@@ -80,6 +80,16 @@ pub(super) const TEST: &[Package] = &[
         Sign::Program("ethtool"),
         "offloads of test interfaces",
     ),
+    package(
+        "bind9-dnsutils",
+        Sign::Program("dig"),
+        "questions to DNS in the tests",
+    ),
+    package(
+        "dnsmasq-base",
+        Sign::Program("dnsmasq"),
+        "a DNS server in the tests",
+    ),
 ];
 
 /// Virtual machines.

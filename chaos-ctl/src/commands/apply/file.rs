@@ -15,6 +15,7 @@ use crate::arguments::{
 };
 use crate::commands::corrupt::CorruptFault;
 use crate::commands::delay::DelayFault;
+use crate::commands::dns::DnsFault;
 use crate::commands::duplicate::DuplicateFault;
 use crate::commands::loss::LossFault;
 use crate::commands::partition::PartitionFault;
@@ -59,6 +60,7 @@ struct RuleText {
     #[serde(deserialize_with = "present")]
     reset: Option<ResetFault>,
     rewrite: Option<RewriteFault>,
+    dns: Option<DnsFault>,
     filter: FilterArgs,
     #[serde(deserialize_with = "text::pulse")]
     pulse: Option<Pulse>,
@@ -116,7 +118,7 @@ pub enum FileError {
     },
     /// A rule without a fault, or with several.
     #[error(
-        "the experiment {file}, rule {number}: give exactly one of delay, loss, duplicate, reorder, corrupt, rate, partition, reset and rewrite; each fault is a rule of its own"
+        "the experiment {file}, rule {number}: give exactly one of delay, loss, duplicate, reorder, corrupt, rate, partition, reset, rewrite and dns; each fault is a rule of its own"
     )]
     Fault {
         /// Its name.
@@ -247,6 +249,7 @@ impl RuleText {
             given(self.partition.as_ref()),
             given(self.reset.as_ref()),
             given(self.rewrite.as_ref()),
+            given(self.dns.as_ref()),
         ];
         all.into_iter().flatten().collect()
     }
@@ -281,7 +284,7 @@ fn in_words(error: &YamlError) -> String {
     let hint = match near {
         Some((_, near)) => format!("did you mean `{near}`?"),
         None if known.is_empty() => "there is none here".to_owned(),
-        None => match known {
+        None => match known[..] {
             [only] => format!("there is {only}"),
             _ => format!("there are {}", known.join(", ")),
         },

@@ -4,6 +4,7 @@
 //! rule for both meets it twice. A new HTTP connection needs two round trips: the handshake, then question and answer.
 
 mod delay;
+mod dns;
 mod loss;
 
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub fn of_rule(rule: &Rule) -> String {
         Some(Fault::Partition(_)) => loss::of_all(way, protocol),
         Some(Fault::Reset(reset)) => of_reset(reset, filter),
         Some(Fault::Rewrite(rewrite)) => of_rewrite(rewrite, way),
+        Some(Fault::Dns(dns)) => dns::of(dns, filter),
     };
     if let Some(pulse) = &rule.pulse {
         text.push_str("; ");

@@ -2,7 +2,7 @@
 
 use chaos_proto::v1::loss::Model as WireModel;
 use chaos_proto::v1::rule::Fault as WireFault;
-use chaos_proto::v1::{self as wire, Filter as WireFilter};
+use chaos_proto::v1::{self as wire, DnsReply, Filter as WireFilter};
 use serde::Serialize;
 
 use super::{ns, rewrite::Rewrite};
@@ -61,6 +61,14 @@ enum Fault {
         share_ppm: u32,
         after_ns: Option<u64>,
         after_bytes: u64,
+    },
+    Dns {
+        reply: &'static str,
+        addresses: Vec<String>,
+        names: Vec<String>,
+        types: Vec<u32>,
+        ttl_ns: u64,
+        share_ppm: u32,
     },
 }
 
@@ -195,6 +203,21 @@ impl From<&WireFault> for Fault {
                 share_ppm: reset.share_ppm,
                 after_ns: reset.after.as_ref().map(|after| ns(Some(after))),
                 after_bytes: reset.after_bytes,
+            },
+            WireFault::Dns(dns) => Self::Dns {
+                reply: match dns.reply() {
+                    DnsReply::Unspecified => "unknown",
+                    DnsReply::Nxdomain => "nxdomain",
+                    DnsReply::Servfail => "servfail",
+                    DnsReply::Refused => "refused",
+                    DnsReply::Drop => "drop",
+                    DnsReply::Addresses => "addresses",
+                },
+                addresses: dns.addresses.clone(),
+                names: dns.names.clone(),
+                types: dns.types.clone(),
+                ttl_ns: ns(dns.ttl.as_ref()),
+                share_ppm: dns.share_ppm,
             },
         }
     }

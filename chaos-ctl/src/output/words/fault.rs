@@ -35,6 +35,10 @@ pub fn fault(rule: &Rule) -> String {
         ),
         Some(Fault::Reset(reset)) => of_reset(reset),
         Some(Fault::Rewrite(rewrite)) => format!("rewrite {}", super::rewritten(rewrite)),
+        Some(Fault::Dns(dns)) => {
+            let (text, details) = super::dns::fault(dns);
+            with(text, &details)
+        }
     }
 }
 

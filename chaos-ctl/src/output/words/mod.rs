@@ -1,5 +1,6 @@
 //! Messages of the wire in words.
 
+pub mod dns;
 mod fault;
 mod rewrite;
 mod rule;

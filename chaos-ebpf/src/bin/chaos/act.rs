@@ -2,7 +2,8 @@
 
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::map, maps::ProgramArray, programs::TcContext};
 use chaos_abi::{
-    maps::{ACTION_ANSWER, ACTION_BACK, ACTION_REWRITE, MAX_ACTIONS},
+    maps::{ACTION_ANSWER, ACTION_BACK, ACTION_DNS, ACTION_REWRITE, MAX_ACTIONS},
+    rule::FAULT_DNS,
     target::Target,
 };
 use chaos_ebpf::filter::Direction;
@@ -38,8 +39,12 @@ pub(crate) fn classify(ctx: &TcContext, direction: Direction) -> i32 {
     match verdict {
         Verdict::Drop => packet::discard(),
         Verdict::Answer { slot } => {
+            let action = match seen.answer {
+                FAULT_DNS => ACTION_DNS,
+                _ => ACTION_ANSWER,
+            };
             // SAFETY: as above.
-            unsafe { ACTIONS.tail_call(ctx, ACTION_ANSWER) };
+            unsafe { ACTIONS.tail_call(ctx, action) };
             counters::dropped(slot, seen.size);
             packet::discard()
         }

@@ -81,7 +81,7 @@ fn end(ctx: &TcContext, flow: &Flow, ifindex: u32, direction: Direction) -> bool
 
 /// Sends what the packet has become back to where it came from.
 #[inline(always)]
-fn send_back(ctx: &TcContext, ifindex: u32, direction: Direction) -> i32 {
+pub(crate) fn send_back(ctx: &TcContext, ifindex: u32, direction: Direction) -> i32 {
     packet::set_tc_index(ctx, returned(packet::target(ctx)));
     let flags = match direction {
         Direction::Egress => u64::from(BPF_F_INGRESS),
@@ -231,7 +231,7 @@ fn sum_of_quoted(ctx: &TcContext, flow: &Flow, network: usize, transport: usize)
 /// Whether the checksum at this place is yet to be computed, by a network card or by nobody. The kernel does not say so,
 /// but of such a packet its helper leaves the field alone.
 #[inline(always)]
-fn is_left_to_card(ctx: &TcContext, at: usize) -> Option<bool> {
+pub(crate) fn is_left_to_card(ctx: &TcContext, at: usize) -> Option<bool> {
     let before = short(ctx, at)?;
     ctx.l4_csum_replace(at, 0, 1, CHECKSUM_SIZE).ok()?;
     let after = short(ctx, at)?;
@@ -242,14 +242,14 @@ fn is_left_to_card(ctx: &TcContext, at: usize) -> Option<bool> {
 }
 
 #[inline(always)]
-fn resize(ctx: &TcContext, length: usize) -> Option<()> {
+pub(crate) fn resize(ctx: &TcContext, length: usize) -> Option<()> {
     // SAFETY: the context is the program's own; packet pointers are not used after this.
     (unsafe { bpf_skb_change_tail(ctx.skb.skb, length as u32, 0) } == 0).then_some(())
 }
 
 /// Swaps the hardware addresses.
 #[inline(always)]
-fn swap_addresses(ctx: &TcContext) -> Option<()> {
+pub(crate) fn swap_addresses(ctx: &TcContext) -> Option<()> {
     let destination: [u8; ADDRESS] = ctx.load(0).ok()?;
     let source: [u8; ADDRESS] = ctx.load(ADDRESS).ok()?;
     ctx.store(0, &source, 0).ok()?;
@@ -258,12 +258,12 @@ fn swap_addresses(ctx: &TcContext) -> Option<()> {
 
 /// Nobody answers what goes to many.
 #[inline(always)]
-fn is_to_one(ctx: &TcContext) -> bool {
+pub(crate) fn is_to_one(ctx: &TcContext) -> bool {
     matches!(ctx.load::<u8>(0), Ok(first) if first & 1 == 0)
 }
 
 #[inline(always)]
-fn is_ipv6(ctx: &TcContext, flow: &Flow) -> bool {
+pub(crate) fn is_ipv6(ctx: &TcContext, flow: &Flow) -> bool {
     matches!(ctx.load::<u8>(flow.network.into()), Ok(first) if first >> 4 == 6)
 }
 
@@ -274,6 +274,6 @@ const fn ip_len(is_ipv6: bool) -> usize {
 }
 
 #[inline(always)]
-fn short(ctx: &TcContext, at: usize) -> Option<u16> {
+pub(crate) fn short(ctx: &TcContext, at: usize) -> Option<u16> {
     ctx.load::<[u8; 2]>(at).ok().map(u16::from_be_bytes)
 }

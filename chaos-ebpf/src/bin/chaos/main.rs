@@ -22,6 +22,7 @@ mod act;
 mod answer;
 mod clock;
 mod counters;
+mod dns;
 mod fragments;
 mod line;
 mod packet;
@@ -60,6 +61,12 @@ pub fn chaos_rewrite(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn chaos_back(ctx: TcContext) -> i32 {
     steer::back(&ctx)
+}
+
+/// Questions that are answered.
+#[classifier]
+pub fn chaos_dns(ctx: TcContext) -> i32 {
+    dns::answer(&ctx)
 }
 
 #[cfg(not(test))]

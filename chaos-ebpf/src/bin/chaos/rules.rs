@@ -17,10 +17,10 @@ use aya_ebpf::{
 use chaos_abi::{
     maps::{MAX_CONNECTIONS, MAX_FLOWS, MAX_PEERS, MAX_RULES, MAX_TABLES, MAX_TARGETS},
     rule::{
-        CHOICE_FIRST, EXCEPTION, FAULT_CORRUPT, FAULT_DELAY, FAULT_DUPLICATE, FAULT_LOSS,
-        FAULT_RATE, FAULT_REJECT, FAULT_RESET, FAULT_REWRITE, FlowKey, FlowMemory, HAS_EXCEPTIONS,
-        HAS_PEERS, Memory, NEW_CONNECTIONS, OLD_CONNECTIONS, PEER, PEER_SLOT_BITS, PER_FLOW,
-        PROTOCOL_TCP, PeerKey, Quantiles, REORDERS, Rule, Window,
+        CHOICE_FIRST, EXCEPTION, FAULT_CORRUPT, FAULT_DELAY, FAULT_DNS, FAULT_DUPLICATE,
+        FAULT_LOSS, FAULT_RATE, FAULT_REJECT, FAULT_RESET, FAULT_REWRITE, FlowKey, FlowMemory,
+        HAS_EXCEPTIONS, HAS_PEERS, Memory, NEW_CONNECTIONS, OLD_CONNECTIONS, PEER, PEER_SLOT_BITS,
+        PER_FLOW, PROTOCOL_TCP, PeerKey, Quantiles, REORDERS, Rule, Window,
     },
     target::{EGRESS_LINE, INGRESS_LINE, MAX_RULES_PER_TARGET, Target},
 };
@@ -33,7 +33,7 @@ use chaos_ebpf::{
 
 use crate::{
     act::MAX_COPIES,
-    clock, counters, fragments,
+    clock, counters, dns, fragments,
     packet::{self, Linear, Size},
 };
 
@@ -91,6 +91,8 @@ pub(crate) struct Packet {
     /// The fault that answers it, and the slot of the rule; no fault: it is dropped silently.
     pub(crate) answer: u32,
     pub(crate) answering: u32,
+    /// What is known of the question that it asks of DNS.
+    pub(crate) question: u32,
     /// Which way it goes.
     pub(crate) direction: Direction,
     /// When it leaves, where it is held.
@@ -181,6 +183,7 @@ pub(crate) fn decide(
     packet.copies = 0;
     packet.corrupting = 0;
     packet.answer = 0;
+    packet.question = dns::NOT_LOOKED_AT;
     packet.direction = direction;
     packet.rewriting = 0;
     packet.steered = 0;
@@ -306,6 +309,9 @@ fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
     if rule.fault == FAULT_RESET && !reset::may_end(rule, &packet.flow) {
         return Some(false);
     }
+    if rule.fault == FAULT_DNS && !dns::takes(pass.ctx, slot) {
+        return Some(false);
+    }
     let mut of_flow = 0;
     let mut is_due = true;
     if rule.flags & (NEW_CONNECTIONS | OLD_CONNECTIONS) != 0
@@ -347,7 +353,7 @@ fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
             counters::dropped(slot, packet.size);
             return Some(true);
         }
-        FAULT_REJECT | FAULT_RESET => {
+        FAULT_REJECT | FAULT_RESET | FAULT_DNS => {
             packet.answer = rule.fault;
             packet.answering = slot;
             return Some(true);
