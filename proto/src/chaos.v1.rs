@@ -71,11 +71,12 @@ pub struct PrepareRequest {
 /// Where: what the user pointed at.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Selector {
-    /// Name of the interface. Empty: the default route's, or the only one that is not loopback.
+    /// Name of the interface. Empty: the default route's, or the only one that is not loopback; of the node, each one that
+    /// has a default route.
     #[prost(string, tag = "5")]
     pub interface: ::prost::alloc::string::String,
     /// Exactly one.
-    #[prost(oneof = "selector::Where", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "selector::Where", tags = "1, 2, 3, 4, 6")]
     pub r#where: ::core::option::Option<selector::Where>,
 }
 /// Nested message and enum types in `Selector`.
@@ -95,8 +96,14 @@ pub mod selector {
         /// A cgroup directory (absolute); the network namespaces of its processes are the targets.
         #[prost(string, tag = "4")]
         Cgroup(::prost::alloc::string::String),
+        /// The node itself: the agent's own network namespace.
+        #[prost(message, tag = "6")]
+        Node(super::NodeSelector),
     }
 }
+/// No fields.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeSelector {}
 /// A service and where to look it up.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ServiceSelector {
@@ -562,7 +569,7 @@ pub struct Experiment {
 /// One network attachment that a selector resolved to.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Target {
-    /// Name of the workload: the endpoint's in the inventory, else the selector's own words.
+    /// Name of the workload: the endpoint's in the inventory, the node's own, else the selector's own words.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
     /// Network namespace, as a path or name.

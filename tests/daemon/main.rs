@@ -17,6 +17,7 @@ mod expiry;
 mod faults;
 mod filters;
 mod loss;
+mod node;
 mod scenario;
 mod selectors;
 mod target_gone;

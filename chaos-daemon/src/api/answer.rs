@@ -112,6 +112,7 @@ fn selector(selector: &Selector) -> v1::Selector {
         Where::Netns(name) => Wire::Netns(name.clone()),
         Where::Pid(pid) => Wire::Pid(*pid),
         Where::Cgroup(path) => Wire::Cgroup(path.clone()),
+        Where::Node => Wire::Node(v1::NodeSelector {}),
     };
     v1::Selector {
         r#where: Some(at),

@@ -31,13 +31,16 @@ fn code(error: &AgentError) -> Code {
         AgentError::Target(error) => match error {
             TargetError::Inventory(_)
             | TargetError::WhichInterface { .. }
+            | TargetError::NoUplink { .. }
             | TargetError::NoInventory { .. } => Code::InvalidArgument,
             TargetError::NoService { .. }
             | TargetError::NoNetns { .. }
             | TargetError::NoProcess { .. }
             | TargetError::NoCgroup { .. }
             | TargetError::NoInterface { .. } => Code::NotFound,
-            TargetError::HostNetwork { .. } => Code::PermissionDenied,
+            TargetError::HostNetwork { .. } | TargetError::Loopback { .. } => {
+                Code::PermissionDenied
+            }
             TargetError::NoEndpoints { .. }
             | TargetError::EmptyCgroup { .. }
             | TargetError::Namespace { .. }

@@ -62,6 +62,8 @@ pub enum Where {
     Pid(u32),
     /// A cgroup directory.
     Cgroup(String),
+    /// The node itself.
+    Node,
 }
 
 /// One network attachment that a selector resolved to.

@@ -5,6 +5,7 @@
 mod cgroup;
 mod inventory;
 mod links;
+mod node;
 
 use std::{
     io,
@@ -88,7 +89,7 @@ pub enum TargetError {
     },
     /// It is the node itself.
     #[error(
-        "{name} lives in the node's own network namespace; a fault there would hit the whole node, and is refused"
+        "{name} lives in the node's own network namespace; a fault there would hit the whole node, which only --node asks for"
     )]
     HostNetwork {
         /// Name of the workload.
@@ -122,6 +123,22 @@ pub enum TargetError {
         /// Those that there are.
         there: String,
     },
+    /// The node has none that stands out.
+    #[error(
+        "no interface of this node that is up has a default route; it has {there}: choose one with --interface IF"
+    )]
+    NoUplink {
+        /// Those that there are.
+        there: String,
+    },
+    /// The node talks to itself there.
+    #[error(
+        "{interface} is the node's loopback, by which its programs talk to each other, and is refused"
+    )]
+    Loopback {
+        /// Its name.
+        interface: String,
+    },
     /// Not Ethernet.
     #[error("interface {interface} of {name} has no Ethernet headers, which the agent needs")]
     NotEthernet {
@@ -152,9 +169,13 @@ impl Finder {
 
     /// All targets of a selector, each once.
     pub fn find(&self, selector: &Selector) -> Result<Vec<Target>, TargetError> {
+        let interface = selector.interface.as_deref();
         let mut targets: Vec<Target> = Vec::new();
+        if selector.at == Where::Node {
+            return node::targets(interface);
+        }
         for workload in self.workloads(&selector.at)? {
-            let target = links::target(workload, selector.interface.as_deref())?;
+            let target = links::target(workload, interface)?;
             let known = |other: &Target| {
                 other.netns.cookie() == target.netns.cookie() && other.ifindex == target.ifindex
             };
@@ -167,6 +188,8 @@ impl Finder {
 
     fn workloads(&self, at: &Where) -> Result<Vec<Workload>, TargetError> {
         match at {
+            // It has interfaces, and is no workload.
+            Where::Node => Ok(Vec::new()),
             Where::Netns(name) => Ok(vec![named(name, name)?]),
             Where::Pid(pid) => Ok(vec![process(&format!("pid {pid}"), *pid)?]),
             Where::Cgroup(path) => cgroup::workloads(path, Path::new(path)),

@@ -118,6 +118,7 @@ enum Point {
     Netns { netns: String },
     Pid { pid: u32 },
     Cgroup { cgroup: String },
+    Node,
 }
 
 #[derive(Debug, Serialize)]
@@ -224,6 +225,7 @@ impl From<&wire::Selector> for Selector {
             Where::Netns(netns) => Point::Netns { netns },
             Where::Pid(pid) => Point::Pid { pid },
             Where::Cgroup(cgroup) => Point::Cgroup { cgroup },
+            Where::Node(_) => Point::Node,
         });
         Self {
             point,

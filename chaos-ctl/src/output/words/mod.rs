@@ -84,6 +84,7 @@ pub fn selector(selector: Option<&Selector>) -> String {
         Some(Where::Netns(netns)) => format!("netns {netns}"),
         Some(Where::Pid(pid)) => format!("pid {pid}"),
         Some(Where::Cgroup(cgroup)) => format!("cgroup {cgroup}"),
+        Some(Where::Node(_)) => "node".to_owned(),
     };
     if !selector.interface.is_empty() {
         text.push_str(", interface ");

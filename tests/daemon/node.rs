@@ -1,0 +1,132 @@
+//! The node itself as a target: the agent runs inside a test host, which is then its node.
+
+use std::time::Duration;
+
+use chaos_tests::{
+    lab::{Family, Host},
+    requires,
+    stats::Binomial,
+    traffic::{Series, UdpProbe},
+    wait::wait_until,
+};
+
+use crate::scenario::{PATIENCE, Scenario, series};
+
+/// How many datagrams of so many do not arrive.
+fn lost(from: &Host, to: &Host, family: Family, count: u32) -> (u64, u64) {
+    let probe = UdpProbe {
+        family,
+        series: Series {
+            patience: Duration::from_millis(300),
+            ..series(count, 1000)
+        },
+        ..UdpProbe::default()
+    };
+    let report = probe.run(from, to).unwrap();
+    (report.lost() as u64, report.sent.len() as u64)
+}
+
+fn assert_none_lost(what: &str, scenario: &Scenario) {
+    let (node, peer) = (&scenario.target, &scenario.peer);
+    for family in Family::BOTH {
+        for (from, to) in [(node, peer), (peer, node)] {
+            let (lost, sent) = lost(from, to, family, 50);
+            assert_eq!(lost, 0, "{what}: lost, of {sent} ({family:?})");
+        }
+    }
+}
+
+#[test]
+fn a_share_is_lost_each_way_and_nothing_else() {
+    requires!(root);
+    let mut scenario = Scenario::on_node("node-loss", &[]);
+    let (node, peer) = (scenario.target.clone(), scenario.peer.clone());
+    for (direction, from, to) in [("egress", &node, &peer), ("ingress", &peer, &node)] {
+        for family in Family::BOTH {
+            let fault = format!("loss 30% --proto udp --direction {direction}");
+            let id = scenario.start_at("--node", &fault);
+            // No echo comes back to where it would be dropped too.
+            let (lost, sent) = lost(from, to, family, 1000);
+            let ended = scenario.stop(&id);
+            let (least, most) = Binomial {
+                n: sent,
+                p: 0.3,
+                z: 5.0,
+            }
+            .bounds();
+            eprintln!("{direction}, {family:?}: {lost} of {sent}, expected {least} to {most}");
+            assert!((least..=most).contains(&lost), "{direction}, {family:?}");
+            let totals = &ended["totals"];
+            assert!(totals["dropped_packets"].as_u64() >= Some(lost), "{totals}");
+        }
+    }
+    assert_none_lost("after loss", &scenario);
+    scenario.leaves_nothing();
+}
+
+#[test]
+fn a_partition_cuts_the_node_off_both_ways_until_it_ends() {
+    requires!(root);
+    let mut scenario = Scenario::on_node("node-partition", &[]);
+    let other = scenario.lab.host("other").unwrap();
+    for (selector, name) in [("--node", "default"), ("--node --interface eth0", "eth0")] {
+        let id = scenario.start_at(selector, "partition");
+        let target = scenario.status(&id)["targets"].clone();
+        assert_eq!(target.as_array().map(Vec::len), Some(1), "{target}");
+        assert_eq!(target[0]["interface"], "eth0", "{name}: {target}");
+        for family in Family::BOTH {
+            for (from, to) in [
+                (&scenario.target, &scenario.peer),
+                (&scenario.peer, &scenario.target),
+            ] {
+                let (lost, sent) = lost(from, to, family, 50);
+                assert_eq!(lost, sent, "{family:?}: arrived through a partition");
+            }
+            assert_eq!(lost(&scenario.peer, &other, family, 50).0, 0, "bystanders");
+        }
+        scenario.stop(&id);
+        assert_none_lost("after the partition", &scenario);
+    }
+    scenario.leaves_nothing();
+}
+
+#[test]
+fn a_killed_agent_leaves_the_node_whole() {
+    requires!(root);
+    let mut scenario = Scenario::on_node("node-killed", &[]);
+    scenario.start_at("--node", "partition");
+    scenario.start_at("--node", "delay 10ms --direction both");
+    let (lost_of_all, sent) = lost(&scenario.peer, &scenario.target, Family::V4, 20);
+    assert_eq!(lost_of_all, sent, "arrived through a partition");
+    scenario.daemon.kill().unwrap();
+    wait_until("datagrams arrive again", PATIENCE, || {
+        lost(&scenario.peer, &scenario.target, Family::V4, 5).0 == 0
+    })
+    .unwrap();
+    assert_none_lost("after the agent was killed", &scenario);
+    scenario.daemon.cleanup().unwrap().success().unwrap();
+    scenario.nothing_is_left();
+}
+
+#[test]
+fn what_would_cut_off_more_is_refused() {
+    requires!(root);
+    let scenario = Scenario::on_node("node-refused", &[]);
+    for (words, sentence) in [
+        ("partition --node --interface lo", "loopback"),
+        ("partition --node --interface eth9", "it has lo, eth0"),
+        ("partition --netns {target}", "--node"),
+    ] {
+        let refused = scenario.chaosctl(words);
+        assert_eq!(refused.code, Some(1), "{words}: {refused:?}");
+        assert!(refused.stderr.contains(sentence), "{words}: {refused:?}");
+    }
+    scenario
+        .target
+        .namespace()
+        .ip("route del default\nroute del ::/0\n")
+        .unwrap();
+    let refused = scenario.chaosctl("partition --node");
+    let sentence = "no interface of this node that is up has a default route; it has eth0: choose one with --interface IF";
+    assert!(refused.stderr.contains(sentence), "{refused:?}");
+}
