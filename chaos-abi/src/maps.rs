@@ -14,6 +14,8 @@ pub const TABLES: &str = "TABLES";
 pub const COUNTERS: &str = "COUNTERS";
 /// Peers of all rules: `LpmTrie<PeerKey, u32>`.
 pub const PEERS: &str = "PEERS";
+/// Ports that no rule touches: `HashMap<ProtectedPort, u32>`.
+pub const PROTECTED: &str = "PROTECTED";
 /// What rules remember of connections: `LruHashMap<FlowKey, FlowMemory>`.
 pub const CONNECTIONS: &str = "CONNECTIONS";
 /// Latest departure of each flow that has jitter: `LruHashMap<u64, u64>`.
@@ -29,8 +31,12 @@ pub const LINE_ENGINE: &str = "LINE_ENGINE";
 pub const MAX_TARGETS: u32 = 1024;
 /// Most rules at a time, over all targets.
 pub const MAX_RULES: u32 = 4096;
+/// Slot of [`PEERS`] for those that no rule touches: no rule has it.
+pub const PROTECTED_SLOT: u32 = MAX_RULES;
 /// Most peers at a time, over all rules.
 pub const MAX_PEERS: u32 = 1 << 17;
+/// Most ports that no rule touches.
+pub const MAX_PROTECTED_PORTS: u32 = 1024;
 /// Most flows whose order is kept at a time.
 pub const MAX_FLOWS: u32 = 1 << 15;
 /// Most connections of which something is remembered at a time, over all rules.

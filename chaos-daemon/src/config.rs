@@ -8,7 +8,7 @@ use clap::{
 
 use crate::{
     attach::features::Wishes,
-    engine::{AttachMode, LineEngine, Spec, SpecError},
+    engine::{AttachMode, LineEngine, Protected, Spec, SpecError},
     holder,
 };
 
@@ -54,6 +54,20 @@ pub struct Config {
         value_name = "FILE"
     )]
     pub inventory: Option<PathBuf>,
+
+    /// What no fault may touch: CIDR, ADDRESS:PORT (of a peer) or :PORT (this node's own); several with commas, or the
+    /// option again
+    ///
+    /// CIDR and ADDRESS:PORT hold on all targets, :PORT where the node is the target. There the port of --listen is always
+    /// protected.
+    #[arg(
+        long,
+        env = "CHAOS_PROTECT",
+        hide_env_values = true,
+        value_name = "LIST",
+        value_delimiter = ','
+    )]
+    pub protect: Vec<Protected>,
 
     /// How long an attached experiment outlives its client, where the client says nothing else: 0s to 5m
     #[arg(long, env = "CHAOS_GRACE", hide_env_values = true, value_name = "TIME", default_value = "5s", value_parser = grace)]
@@ -146,6 +160,15 @@ impl Config {
         let mut command = Self::command().mut_args(without_empty_variable);
         let found = command.get_matches_mut();
         Self::from_arg_matches(&found).unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+
+    /// What no fault may touch: what the operator says, and the port that the agent itself listens on.
+    pub fn protected(&self) -> Vec<Protected> {
+        let mut list = self.protect.clone();
+        if let Some(listen) = self.listen.filter(|listen| listen.port() != 0) {
+            list.push(Protected::OwnPort(listen.port()));
+        }
+        list
     }
 
     /// What the operator insists on.

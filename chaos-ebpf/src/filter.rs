@@ -37,6 +37,16 @@ impl Direction {
             Self::Ingress => flow.source,
         }
     }
+
+    /// The target's own port, and that of the other side, where the packet has them.
+    #[inline(always)]
+    pub const fn ports(self, flow: &Flow) -> Option<(u16, u16)> {
+        match (flow.ports(), self) {
+            (None, _) => None,
+            (Some((source, destination)), Self::Egress) => Some((source, destination)),
+            (Some((source, destination)), Self::Ingress) => Some((destination, source)),
+        }
+    }
 }
 
 /// Whether `rule`, found in the list of `target`, takes this packet; peers and connections are looked up by the caller.
@@ -53,12 +63,8 @@ pub fn takes(rule: &Rule, target: u32, direction: Direction, flow: &Flow) -> boo
 
 #[inline(always)]
 fn ports_match(rule: &Rule, direction: Direction, flow: &Flow) -> bool {
-    let Some((source, destination)) = flow.ports() else {
+    let Some((target, peer)) = direction.ports(flow) else {
         return false;
-    };
-    let (target, peer) = match direction {
-        Direction::Egress => (source, destination),
-        Direction::Ingress => (destination, source),
     };
     let mut matched = 0;
     let mut index = 0;

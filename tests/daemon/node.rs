@@ -90,6 +90,74 @@ fn a_partition_cuts_the_node_off_both_ways_until_it_ends() {
     scenario.leaves_nothing();
 }
 
+/// All ports that no fault touches here are above.
+const UNPROTECTED: u16 = 6999;
+
+#[test]
+fn what_is_protected_stays_in_reach_of_a_node_that_is_cut_off() {
+    requires!(root);
+    // The hosts' addresses, in the order in which they are made: the node, the peer, the others.
+    let list = "10.77.0.3,10.77.0.2:7000,[fd77::2]:7000,:7100";
+    let options = ["--protect", list, "--listen", "127.0.0.1:7411"];
+    let mut scenario = Scenario::on_node("node-protected", &options);
+    let doctor = scenario.chaosctl("doctor").stdout;
+    for entry in list.split(',').chain([":7411"]) {
+        assert!(doctor.contains(entry), "{entry}: {doctor}");
+    }
+    let (node, peer) = (scenario.target.clone(), scenario.peer.clone());
+    let [other, workload] = ["other", "workload"].map(|name| scenario.lab.host(name).unwrap());
+    let reaches = |from: &Host, to: &Host, family, port| {
+        let probe = UdpProbe {
+            family,
+            port,
+            series: Series {
+                patience: Duration::from_millis(300),
+                ..series(20, 1000)
+            },
+            ..UdpProbe::default()
+        };
+        let report = probe.run(from, to).unwrap();
+        let (back, sent) = (report.rtts().len(), report.sent.len());
+        assert!(
+            back == 0 || back == sent,
+            "{back} of {sent} to {port} came back"
+        );
+        back == sent
+    };
+    scenario.start_at("--node", "partition");
+    scenario.start_at("--node", "loss 100% --direction both");
+    for (from, to, family, port, expected) in [
+        (&node, &other, Family::V4, UNPROTECTED, true),
+        (&other, &node, Family::V4, UNPROTECTED, true),
+        (&node, &other, Family::V6, UNPROTECTED, false),
+        (&node, &peer, Family::V4, 7000, true),
+        (&node, &peer, Family::V6, 7000, true),
+        (&node, &peer, Family::V4, UNPROTECTED, false),
+        // Another's port is not the node's, nor the other way round.
+        (&node, &workload, Family::V4, 7000, false),
+        (&peer, &node, Family::V4, 7000, false),
+        (&peer, &node, Family::V4, 7100, true),
+        (&peer, &node, Family::V6, 7100, true),
+        (&node, &peer, Family::V4, 7100, false),
+        // The agent's own.
+        (&peer, &node, Family::V4, 7411, true),
+    ] {
+        let (from_name, to_name) = (from.name(), to.name());
+        assert_eq!(
+            reaches(from, to, family, port),
+            expected,
+            "{from_name} to {to_name}, {family:?}, {port}"
+        );
+    }
+    scenario.ask("stop --all");
+    // Of another target, the node's ports are nobody's.
+    scenario.start_at(&format!("--netns {}", workload.netns_name()), "partition");
+    assert!(reaches(&workload, &other, Family::V4, UNPROTECTED));
+    assert!(reaches(&workload, &peer, Family::V4, 7000));
+    assert!(!reaches(&peer, &workload, Family::V4, 7100));
+    scenario.leaves_nothing();
+}
+
 #[test]
 fn a_killed_agent_leaves_the_node_whole() {
     requires!(root);

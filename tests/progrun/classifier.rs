@@ -5,7 +5,7 @@ use chaos_abi::{
     counters::Counters,
     maps::{PROGRAM_EGRESS, PROGRAM_INGRESS},
     rule::{EGRESS, FAULT_DELAY, FAULT_LOSS, INGRESS, PEER, PeerKey, Rule, Window},
-    target::{Target, Wanted},
+    target::{ProtectedPort, Target, Wanted},
 };
 use chaos_daemon::attach::{Heartbeat, Object, Plain};
 use chaos_tests::progrun::{Packet, Run, run};
@@ -68,6 +68,19 @@ impl Classifier {
         self.object.maps.line_engine.set(0, engine, 0).unwrap();
         self.publish();
         self
+    }
+
+    /// Says what no rule touches here.
+    pub(crate) fn protects(mut self, kinds: u32) -> Self {
+        self.target.protects = kinds;
+        self.publish();
+        self
+    }
+
+    /// Adds a port that no rule touches.
+    pub(crate) fn protect(&mut self, port: ProtectedPort) {
+        let ports = &mut self.object.maps.protected;
+        ports.insert(Plain(port), 1, 0).unwrap();
     }
 
     /// Says which interface the target is.

@@ -13,3 +13,4 @@ mod fragments;
 mod frames;
 mod line;
 mod loss;
+mod protection;

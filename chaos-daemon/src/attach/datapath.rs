@@ -20,15 +20,17 @@ use super::{
     attached::{Attached, Attacher, kernel},
     clock::{monotonic_ns, nanoseconds},
     loader::{Object, Plain},
+    protection::Protection,
     rules::{self, Placed, Slots},
     sweep::Leftover,
 };
 use crate::{
     engine::{
-        AttachMode, Counters, Datapath, DatapathError, Health, Installation, LineEngine, Spec,
-        Target,
+        AttachMode, Counters, Datapath, DatapathError, Health, Installation, LineEngine, Protected,
+        Spec, Target,
     },
     netlink,
+    netns::Netns,
 };
 
 /// Identity of a target while it lives: namespace and interface number.
@@ -41,6 +43,8 @@ pub struct Kernel {
     attached: HashMap<Key, Attached>,
     installed: BTreeMap<Installation, Installed>,
     slots: Slots,
+    protection: Protection,
+    node: u64,
 }
 
 /// Rules of one experiment on one target.
@@ -74,7 +78,16 @@ impl Kernel {
             attached: HashMap::new(),
             installed: BTreeMap::new(),
             slots: Slots::default(),
+            protection: Protection::default(),
+            node: Netns::own()?.cookie(),
         })
+    }
+
+    /// Has every rule spare these, of targets that come.
+    pub fn protect(&mut self, list: &[Protected]) -> io::Result<()> {
+        self.protection =
+            Protection::write(&mut self.object.maps, list).map_err(io::Error::other)?;
+        Ok(())
     }
 
     /// Removes lines of an earlier agent when they are empty.
@@ -141,6 +154,7 @@ impl Kernel {
         let mut target = abi::Target {
             ifindex: attached.ifindex,
             rule_count: count(attached.rules.len()),
+            protects: self.protection.of_target(key.0 == self.node),
             lines: attached.lines.map(|line| line.map_or(0, |line| line.near)),
             ..abi::Target::default()
         };

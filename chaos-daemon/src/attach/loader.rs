@@ -7,14 +7,14 @@ use std::{
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{Array, LpmTrie, Map, MapData, MapError, PerCpuArray, ProgramArray},
+    maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, ProgramArray},
     programs::{ProgramError, ProgramFd, SchedClassifier},
 };
 use chaos_abi::{
     counters::Counters,
     maps,
     rule::{Memory, PeerKey, Quantiles, Rule, Window},
-    target::Target,
+    target::{ProtectedPort, Target},
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -81,6 +81,8 @@ pub struct Maps {
     pub counters: PerCpuArray<MapData, Plain<Counters>>,
     /// See [`maps::PEERS`].
     pub peers: LpmTrie<MapData, Plain<PeerKey>, u32>,
+    /// See [`maps::PROTECTED`].
+    pub protected: HashMap<MapData, Plain<ProtectedPort>, u32>,
     /// See [`maps::LINE_ENGINE`].
     pub line_engine: Array<MapData, u32>,
 }
@@ -135,6 +137,7 @@ impl Object {
             tables: take(&mut ebpf, maps::TABLES)?,
             counters: take(&mut ebpf, maps::COUNTERS)?,
             peers: take(&mut ebpf, maps::PEERS)?,
+            protected: take(&mut ebpf, maps::PROTECTED)?,
             line_engine: take(&mut ebpf, maps::LINE_ENGINE)?,
         };
         Ok(Self {
@@ -279,6 +282,10 @@ mod tests {
         assert_eq!(sizes(maps::LIVENESS), (4, 8, 1));
         assert_eq!(sizes(maps::LINE_ENGINE), (4, 4, 1));
         assert_eq!(sizes(maps::ACTIONS), (4, 4, maps::MAX_ACTIONS));
-        assert_eq!(object.maps.len(), 15, "a map that nothing checks");
+        assert_eq!(
+            sizes(maps::PROTECTED),
+            (size_of::<ProtectedPort>(), 4, maps::MAX_PROTECTED_PORTS)
+        );
+        assert_eq!(object.maps.len(), 16, "a map that nothing checks");
     }
 }

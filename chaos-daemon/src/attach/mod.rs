@@ -13,6 +13,7 @@ mod hook;
 mod in_kernel;
 pub mod line;
 mod loader;
+pub mod protection;
 mod quantiles;
 pub mod retire;
 mod rules;

@@ -7,6 +7,7 @@ mod error;
 mod experiment;
 mod fault;
 mod filter;
+mod protection;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub use error::{EngineError, SpecError};
 pub use experiment::{EndReason, Ending, Experiment, Hit, State};
 pub use fault::{Choice, Counters, Delay, Distribution, Fault, Ppm, Ramp, Rate, Reset};
 pub use filter::{Connections, Direction, Filter, PortRange, Protocol, Side};
+pub use protection::{Protected, ProtectedError};
 pub use spec::{Pulse, Rule, Selector, Spec, Target, Where};
 
 /// How long a prepared experiment waits for its arm.

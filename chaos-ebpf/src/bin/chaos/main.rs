@@ -25,6 +25,8 @@ mod counters;
 mod fragments;
 mod line;
 mod packet;
+mod peers;
+mod protection;
 mod rules;
 
 use aya_ebpf::{macros::classifier, programs::TcContext};

@@ -8,19 +8,16 @@ use core::{
 use aya_ebpf::{
     helpers::bpf_loop,
     macros::map,
-    maps::{
-        Array, LruHashMap, PerCpuArray,
-        lpm_trie::{Key, LpmTrie},
-    },
+    maps::{Array, LruHashMap, PerCpuArray},
     programs::TcContext,
 };
 use chaos_abi::{
-    maps::{MAX_CONNECTIONS, MAX_FLOWS, MAX_PEERS, MAX_RULES, MAX_TABLES, MAX_TARGETS},
+    maps::{MAX_CONNECTIONS, MAX_FLOWS, MAX_RULES, MAX_TABLES, MAX_TARGETS},
     rule::{
-        CHOICE_FIRST, EXCEPTION, FAULT_CORRUPT, FAULT_DELAY, FAULT_DUPLICATE, FAULT_LOSS,
-        FAULT_RATE, FAULT_REJECT, FAULT_RESET, FlowKey, FlowMemory, HAS_EXCEPTIONS, HAS_PEERS,
-        Memory, NEW_CONNECTIONS, OLD_CONNECTIONS, PEER, PEER_SLOT_BITS, PER_FLOW, PROTOCOL_TCP,
-        PeerKey, Quantiles, REORDERS, Rule, Window,
+        CHOICE_FIRST, FAULT_CORRUPT, FAULT_DELAY, FAULT_DUPLICATE, FAULT_LOSS, FAULT_RATE,
+        FAULT_REJECT, FAULT_RESET, FlowKey, FlowMemory, HAS_EXCEPTIONS, HAS_PEERS, Memory,
+        NEW_CONNECTIONS, OLD_CONNECTIONS, PER_FLOW, PROTOCOL_TCP, Quantiles, REORDERS, Rule,
+        Window,
     },
     target::{EGRESS_LINE, INGRESS_LINE, MAX_RULES_PER_TARGET, Target},
 };
@@ -35,6 +32,7 @@ use crate::{
     act::MAX_COPIES,
     clock, counters, fragments,
     packet::{self, Linear, Size},
+    peers, protection,
 };
 
 #[map]
@@ -51,13 +49,7 @@ static TABLES: Array<Quantiles> = Array::with_max_entries(MAX_TABLES, 0);
 static CONNECTIONS: LruHashMap<FlowKey, FlowMemory> =
     LruHashMap::with_max_entries(MAX_CONNECTIONS, 0);
 #[map]
-static PEERS: LpmTrie<PeerKey, u32> = LpmTrie::with_max_entries(MAX_PEERS, BPF_F_NO_PREALLOC);
-#[map]
 static FLOWS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(MAX_FLOWS, 0);
-
-/// The kernel takes no trie without it.
-const BPF_F_NO_PREALLOC: u32 = 1;
-const ADDRESS_BITS: u32 = 128;
 
 /// What becomes of a packet that matched.
 pub(crate) enum Verdict {
@@ -211,7 +203,7 @@ unsafe extern "C" fn next_rule(index: u32, pass: *mut c_void) -> i64 {
             STOP
         }
         Some(false) => CONTINUE,
-        // Something is missing: the packet passes.
+        // Something is missing, or the packet is protected: it passes.
         None => {
             pass.packet.delaying = 0;
             pass.packet.copies = 0;
@@ -228,11 +220,14 @@ fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
     let packet = &mut *pass.packet;
     if !filter::takes(rule, pass.number, pass.direction, &packet.flow)
         || (rule.flags & (HAS_PEERS | HAS_EXCEPTIONS) != 0
-            && !is_peer(rule, slot, pass.direction.peer(&packet.flow)))
+            && !peers::is_peer(rule, slot, pass.direction.peer(&packet.flow)))
     {
         return Some(false);
     }
     if packet.now == 0 {
+        if protection::covers(pass.target, pass.direction, &packet.flow) {
+            return None;
+        }
         packet.now = clock::now_if_alive()?;
         packet.size = packet::size(pass.ctx);
     }
@@ -344,16 +339,6 @@ fn hold(rule: &Rule, window: &Window, memory: &mut Memory, now_ns: u64, random: 
     match TABLES.get(number) {
         Some(table) => delay::quantile(table, random),
         None => 0,
-    }
-}
-
-#[inline(always)]
-fn is_peer(rule: &Rule, slot: u32, address: [u32; 4]) -> bool {
-    let key = Key::new(PEER_SLOT_BITS + ADDRESS_BITS, PeerKey { slot, address });
-    match PEERS.get(key) {
-        Some(&EXCEPTION) => false,
-        Some(&PEER) => true,
-        _ => rule.flags & HAS_PEERS == 0,
     }
 }
 
