@@ -14,6 +14,8 @@ pub const TABLES: &str = "TABLES";
 pub const COUNTERS: &str = "COUNTERS";
 /// Peers of all rules: `LpmTrie<PeerKey, u32>`.
 pub const PEERS: &str = "PEERS";
+/// Targets at XDP: `Array<u32>` with [`MAX_TARGETS`] places; see there.
+pub const ARRIVALS: &str = "ARRIVALS";
 /// Ports that no rule touches: `HashMap<ProtectedPort, u32>`.
 pub const PROTECTED: &str = "PROTECTED";
 /// What rules remember of connections: `LruHashMap<FlowKey, FlowMemory>`.
@@ -50,6 +52,8 @@ pub const MAX_TABLES: u32 = 64;
 pub const PROGRAM_EGRESS: &str = "chaos_egress";
 /// Classifier for packets that arrive at a target.
 pub const PROGRAM_INGRESS: &str = "chaos_ingress";
+/// For packets that arrive at the node, at XDP.
+pub const PROGRAM_ARRIVAL: &str = "chaos_arrival";
 /// Answers a packet, called by the classifiers.
 pub const PROGRAM_ANSWER: &str = "chaos_answer";
 /// Far end of a line for leaving packets.

@@ -11,6 +11,9 @@ pub const EGRESS: u32 = 1;
 /// Bit of [`Rule::directions`]: packets that arrive at the target.
 pub const INGRESS: u32 = 2;
 
+/// Bit of [`Rule::directions`]: packets that arrive at the node, at XDP; the rule then leaves them alone further up.
+pub const ARRIVAL: u32 = 4;
+
 /// Value of [`Rule::protocol`]: any protocol. Other values are IP protocol numbers; `ICMPv6` counts as
 /// [`PROTOCOL_ICMP`].
 pub const PROTOCOL_ANY: u32 = 0;
@@ -128,7 +131,7 @@ pub struct Rule {
     pub not_before_ns: u64,
     /// The target whose packets this rule may touch. A stale reference from another target is thereby void.
     pub target: u32,
-    /// [`EGRESS`], [`INGRESS`] or both.
+    /// [`EGRESS`], [`INGRESS`] or both; [`ARRIVAL`] in place of [`INGRESS`].
     pub directions: u32,
     /// [`PROTOCOL_ANY`] or what it must be.
     pub protocol: u32,

@@ -3,8 +3,8 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::rule::{
-    EGRESS, INGRESS, PORT_OF_PEER, PORT_OF_TARGET, PROTOCOL_ANY, PROTOCOL_TCP, PROTOCOL_UDP,
-    PortRange, Rule,
+    ARRIVAL, EGRESS, INGRESS, PORT_OF_PEER, PORT_OF_TARGET, PROTOCOL_ANY, PROTOCOL_TCP,
+    PROTOCOL_UDP, PortRange, Rule,
 };
 
 /// Most rules that act on one target at a time.
@@ -14,6 +14,11 @@ pub const MAX_RULES_PER_TARGET: usize = 16;
 pub const EGRESS_LINE: usize = 0;
 /// Position in [`Target::lines`] of the line for arriving packets.
 pub const INGRESS_LINE: usize = 1;
+
+/// How many directions packets have: position in [`Target::wanted`].
+pub const DIRECTIONS: usize = 3;
+/// Position in [`Target::wanted`] of what is taken at XDP.
+pub const ARRIVAL_PLACE: usize = 2;
 
 /// One interface in one network namespace.
 ///
@@ -36,8 +41,8 @@ pub struct Target {
     pub reserved: u32,
     /// Slots of the rules.
     pub rules: [u32; MAX_RULES_PER_TARGET],
-    /// What the rules together may take of the packets that leave, and of those that arrive.
-    pub wanted: [Wanted; 2],
+    /// What the rules together may take of the packets that leave, of those that arrive, and of those at XDP.
+    pub wanted: [Wanted; DIRECTIONS],
 }
 
 /// Bit of [`Target::protects`]: packets of peers that the trie has.
@@ -109,8 +114,8 @@ impl Wanted {
         1 << (port % 64)
     }
 
-    /// What one more rule takes of packets that leave, and of those that arrive.
-    pub fn add(both: &mut [Self; 2], rule: &Rule) {
+    /// What one more rule takes of packets of each direction.
+    pub fn add(all: &mut [Self; DIRECTIONS], rule: &Rule) {
         let protocols = match rule.protocol {
             PROTOCOL_ANY => WANTS_TCP | WANTS_UDP,
             PROTOCOL_TCP => WANTS_TCP,
@@ -128,7 +133,7 @@ impl Wanted {
                 (first..=last).fold(ports, |ports, port| ports | Self::port(port))
             })
         };
-        for (wanted, direction) in both.iter_mut().zip([EGRESS, INGRESS]) {
+        for (wanted, direction) in all.iter_mut().zip([EGRESS, INGRESS, ARRIVAL]) {
             if rule.directions & direction != 0 {
                 wanted.protocols |= protocols;
                 wanted.ports |= ports;

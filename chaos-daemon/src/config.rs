@@ -8,7 +8,7 @@ use clap::{
 
 use crate::{
     attach::features::Wishes,
-    engine::{AttachMode, LineEngine, Protected, Spec, SpecError},
+    engine::{AttachMode, LineEngine, Protected, Spec, SpecError, XdpMode},
     holder,
 };
 
@@ -92,6 +92,16 @@ pub struct Config {
     )]
     pub attach_mode: AttachModeChoice,
 
+    /// How what arrives at the node is dropped, where the node is the target: by the card's driver (native), by the
+    /// kernel's generic code, or, with off, where delays are applied
+    #[arg(
+        long,
+        env = "CHAOS_XDP",
+        hide_env_values = true,
+        default_value = "auto"
+    )]
+    pub xdp: XdpChoice,
+
     /// What to log, to standard error: a level such as info or debug, or levels by module such as
     /// `chaos_daemon=debug,warn`
     #[arg(
@@ -145,6 +155,19 @@ pub enum AttachModeChoice {
     Clsact,
 }
 
+/// Choice of the way to XDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum XdpChoice {
+    /// Native where the driver can, else generic
+    Auto,
+    /// By the driver
+    Native,
+    /// By the kernel's generic code
+    Generic,
+    /// Not at all
+    Off,
+}
+
 /// How to log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -183,6 +206,12 @@ impl Config {
                 LineEngineChoice::Auto => None,
                 LineEngineChoice::Fq => Some(LineEngine::Fq),
                 LineEngineChoice::Tap => Some(LineEngine::Tap),
+            },
+            xdp: match self.xdp {
+                XdpChoice::Auto => &[XdpMode::Native, XdpMode::Generic],
+                XdpChoice::Native => &[XdpMode::Native],
+                XdpChoice::Generic => &[XdpMode::Generic],
+                XdpChoice::Off => &[],
             },
         }
     }

@@ -101,6 +101,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     let mut kernel = Kernel::new(object, features.attach_mode, features.line_engine)
         .context("cannot prepare the data plane")?;
     kernel.retire(swept.devices);
+    kernel.try_xdp(wishes.xdp);
     let protected = config.protected();
     kernel
         .protect(&protected)

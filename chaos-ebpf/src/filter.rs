@@ -1,8 +1,8 @@
 //! Whether a rule's filter takes a packet; the peers are looked up by the caller.
 
 use chaos_abi::rule::{
-    EGRESS, HAS_DSCP, INGRESS, MAX_PORT_RANGES, PORT_OF_PEER, PORT_OF_TARGET, PROTOCOL_ANY,
-    PortRange, Rule, SYN_ONLY,
+    ARRIVAL, EGRESS, HAS_DSCP, INGRESS, MAX_PORT_RANGES, PORT_OF_PEER, PORT_OF_TARGET,
+    PROTOCOL_ANY, PortRange, Rule, SYN_ONLY,
 };
 
 use crate::{
@@ -17,6 +17,8 @@ pub enum Direction {
     Egress,
     /// Arriving.
     Ingress,
+    /// Arriving, at XDP.
+    Arrival,
 }
 
 impl Direction {
@@ -26,6 +28,7 @@ impl Direction {
         match self {
             Self::Egress => EGRESS,
             Self::Ingress => INGRESS,
+            Self::Arrival => ARRIVAL,
         }
     }
 
@@ -34,7 +37,7 @@ impl Direction {
     pub const fn peer(self, flow: &Flow) -> [u32; 4] {
         match self {
             Self::Egress => flow.destination,
-            Self::Ingress => flow.source,
+            Self::Ingress | Self::Arrival => flow.source,
         }
     }
 
@@ -44,7 +47,9 @@ impl Direction {
         match (flow.ports(), self) {
             (None, _) => None,
             (Some((source, destination)), Self::Egress) => Some((source, destination)),
-            (Some((source, destination)), Self::Ingress) => Some((destination, source)),
+            (Some((source, destination)), Self::Ingress | Self::Arrival) => {
+                Some((destination, source))
+            }
         }
     }
 }

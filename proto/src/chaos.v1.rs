@@ -587,6 +587,9 @@ pub struct Target {
     /// One for each rule of the experiment, in their order.
     #[prost(message, repeated, tag = "6")]
     pub counters: ::prost::alloc::vec::Vec<Counters>,
+    /// Where rules drop packets that arrive, on an interface of the node. Unspecified: not at XDP.
+    #[prost(enumeration = "XdpMode", tag = "7")]
+    pub xdp: i32,
 }
 /// What one rule did on one target. Packets are wire packets: a segmentation-offload packet counts as its segments.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -922,6 +925,39 @@ impl EndReason {
             "END_REASON_AGENT_STOPPED" => Some(Self::AgentStopped),
             "END_REASON_AGENT_STALLED" => Some(Self::AgentStalled),
             "END_REASON_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+/// How packets that arrive at an interface get to XDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum XdpMode {
+    /// They do not.
+    Unspecified = 0,
+    /// From the driver.
+    Native = 1,
+    /// From the kernel's generic code.
+    Generic = 2,
+}
+impl XdpMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "XDP_MODE_UNSPECIFIED",
+            Self::Native => "XDP_MODE_NATIVE",
+            Self::Generic => "XDP_MODE_GENERIC",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "XDP_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "XDP_MODE_NATIVE" => Some(Self::Native),
+            "XDP_MODE_GENERIC" => Some(Self::Generic),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ use chaos_tests::{
     traffic::{Series, UdpProbe},
     wait::wait_until,
 };
+use serde_json::Value;
 
 use crate::scenario::{PATIENCE, Scenario, series};
 
@@ -39,29 +40,82 @@ fn assert_none_lost(what: &str, scenario: &Scenario) {
 #[test]
 fn a_share_is_lost_each_way_and_nothing_else() {
     requires!(root);
-    let mut scenario = Scenario::on_node("node-loss", &[]);
+    for (xdp, expected) in [
+        ("auto", "native".into()),
+        ("generic", "generic".into()),
+        ("off", Value::Null),
+    ] {
+        lose_each_way(xdp, &expected);
+    }
+}
+
+/// What the agent tells of the first target of an experiment.
+fn xdp_of(scenario: &Scenario, id: &str) -> Value {
+    scenario.status(id)["targets"][0]["xdp"].clone()
+}
+
+fn lose_each_way(xdp: &str, expected: &Value) {
+    let options = ["--xdp", xdp];
+    let mut scenario = Scenario::on_node("node-loss", &options);
     let (node, peer) = (scenario.target.clone(), scenario.peer.clone());
     for (direction, from, to) in [("egress", &node, &peer), ("ingress", &peer, &node)] {
         for family in Family::BOTH {
             let fault = format!("loss 30% --proto udp --direction {direction}");
             let id = scenario.start_at("--node", &fault);
+            let is_xdp = direction == "ingress";
+            let told = if is_xdp { expected } else { &Value::Null };
+            assert_eq!(&xdp_of(&scenario, &id), told, "{xdp}, {direction}");
             // No echo comes back to where it would be dropped too.
             let (lost, sent) = lost(from, to, family, 1000);
             let ended = scenario.stop(&id);
-            let (least, most) = Binomial {
-                n: sent,
-                p: 0.3,
-                z: 5.0,
-            }
-            .bounds();
-            eprintln!("{direction}, {family:?}: {lost} of {sent}, expected {least} to {most}");
-            assert!((least..=most).contains(&lost), "{direction}, {family:?}");
+            assert_share(&format!("{xdp}, {direction}, {family:?}"), lost, sent, 0.3);
             let totals = &ended["totals"];
             assert!(totals["dropped_packets"].as_u64() >= Some(lost), "{totals}");
         }
     }
     assert_none_lost("after loss", &scenario);
     scenario.leaves_nothing();
+}
+
+fn assert_share(what: &str, lost: u64, sent: u64, share: f64) {
+    let (least, most) = Binomial {
+        n: sent,
+        p: share,
+        z: 5.0,
+    }
+    .bounds();
+    eprintln!("{what}: {lost} of {sent}, expected {least} to {most}");
+    assert!((least..=most).contains(&lost), "{what}");
+}
+
+#[test]
+fn what_is_put_back_on_its_way_in_meets_a_loss_once() {
+    requires!(root);
+    for (xdp, while_delayed) in [("native", "native".into()), ("generic", Value::Null)] {
+        let options = ["--xdp", xdp];
+        let mut scenario = Scenario::on_node("node-put-back", &options);
+        let (node, peer) = (scenario.target.clone(), scenario.peer.clone());
+        let loses = |what: &str| {
+            let (lost, sent) = lost(&peer, &node, Family::V4, 1000);
+            assert_share(&format!("{xdp}, {what}"), lost, sent, 0.3);
+        };
+        let loss = scenario.start_at("--node", "loss 30% --proto udp --direction ingress");
+        assert_eq!(xdp_of(&scenario, &loss), xdp);
+        loses("alone");
+        let delay = scenario.start_at("--node", "delay 5ms --proto udp --direction ingress");
+        assert_eq!(xdp_of(&scenario, &loss), while_delayed);
+        loses("delayed");
+        scenario.stop(&delay);
+        scenario.stop(&loss);
+        let copies = scenario.start_at("--node", "duplicate 100% --proto udp --direction ingress");
+        let loss = scenario.start_at("--node", "loss 30% --proto udp --direction ingress");
+        assert_eq!(xdp_of(&scenario, &loss), while_delayed);
+        loses("sent twice");
+        scenario.stop(&copies);
+        assert_eq!(xdp_of(&scenario, &loss), xdp);
+        loses("alone again");
+        scenario.leaves_nothing();
+    }
 }
 
 #[test]

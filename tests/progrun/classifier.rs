@@ -8,7 +8,7 @@ use chaos_abi::{
     target::{ProtectedPort, Target, Wanted},
 };
 use chaos_daemon::attach::{Heartbeat, Object, Plain};
-use chaos_tests::progrun::{Packet, Run, run};
+use chaos_tests::progrun::{Packet, Run, run, run_arrival};
 
 /// `TC_ACT_UNSPEC`: the packet goes on.
 pub(crate) const PASSED: u32 = u32::MAX;
@@ -35,7 +35,9 @@ impl Classifier {
 
     /// With an agent that has never been heard of.
     pub(crate) fn without_agent(rules: &[Rule]) -> Self {
-        let object = Object::load().unwrap();
+        let mut object = Object::load().unwrap();
+        // By the loopback, which is number 1.
+        object.maps.arrivals.set(1, TARGET + 1, 0).unwrap();
         let target = Target {
             ifindex: 1,
             ..Target::default()
@@ -133,6 +135,11 @@ impl Classifier {
     /// Runs the classifier for arriving packets.
     pub(crate) fn ingress(&self, frame: &[u8]) -> Run {
         self.run(PROGRAM_INGRESS, frame, TARGET, 0)
+    }
+
+    /// Runs the program at XDP.
+    pub(crate) fn arrival(&self, frame: &[u8]) -> Run {
+        run_arrival(&self.object, frame).unwrap()
     }
 
     /// Runs it for a packet of another target.

@@ -6,6 +6,7 @@
 )]
 
 mod answers;
+mod arrival;
 mod choices;
 mod classifier;
 mod filters;

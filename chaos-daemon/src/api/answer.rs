@@ -9,7 +9,7 @@ use crate::{
     attach::features::Features,
     engine::{
         AttachMode, Counters, EndReason, Experiment, Hit, LineEngine, Rule, Selector, Spec, State,
-        Target, Where,
+        Target, Where, XdpMode,
     },
 };
 
@@ -134,6 +134,12 @@ fn rule(rule: &Rule) -> v1::Rule {
 fn hit(hit: &Hit) -> v1::Target {
     v1::Target {
         gone: hit.gone,
+        xdp: match hit.xdp {
+            None => v1::XdpMode::Unspecified,
+            Some(XdpMode::Native) => v1::XdpMode::Native,
+            Some(XdpMode::Generic) => v1::XdpMode::Generic,
+        }
+        .into(),
         counters: hit.counters.iter().map(counters).collect(),
         ..target(&hit.target)
     }
@@ -147,6 +153,7 @@ fn target(target: &Target) -> v1::Target {
         ifindex: target.ifindex,
         gone: false,
         counters: Vec::new(),
+        xdp: v1::XdpMode::Unspecified.into(),
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     retire::Retirement,
     rules,
     sweep::Leftover,
+    xdp::Xdp,
 };
 use crate::{
     engine::{AttachMode, DatapathError, LineEngine, Spec, Target, Way},
@@ -34,6 +35,8 @@ pub(super) struct Attached {
     entries: [Option<Attachment>; 2],
     pub(super) lines: [Option<Line>; 2],
     pub(super) rules: Vec<u32>,
+    /// Of an interface of the node.
+    pub(super) xdp: Option<Xdp>,
     /// The longest that its lines hold a packet.
     longest: Duration,
 }
@@ -288,6 +291,7 @@ impl Attached {
             entries: [None, None],
             lines: [None, None],
             rules: Vec::new(),
+            xdp: None,
             longest: Duration::ZERO,
         }
     }

@@ -23,11 +23,12 @@ use super::{
     protection::Protection,
     rules::{self, Placed, Slots},
     sweep::Leftover,
+    xdp::{self, Xdp},
 };
 use crate::{
     engine::{
         AttachMode, Counters, Datapath, DatapathError, Health, Installation, LineEngine, Protected,
-        Spec, Target,
+        Spec, Target, XdpMode,
     },
     netlink,
     netns::Netns,
@@ -45,6 +46,7 @@ pub struct Kernel {
     slots: Slots,
     protection: Protection,
     node: u64,
+    xdp_modes: &'static [XdpMode],
 }
 
 /// Rules of one experiment on one target.
@@ -80,7 +82,13 @@ impl Kernel {
             slots: Slots::default(),
             protection: Protection::default(),
             node: Netns::own()?.cookie(),
+            xdp_modes: &[],
         })
+    }
+
+    /// Which ways to XDP to try, in this order.
+    pub fn try_xdp(&mut self, modes: &'static [XdpMode]) {
+        self.xdp_modes = modes;
     }
 
     /// Has every rule spare these, of targets that come.
@@ -123,6 +131,12 @@ impl Kernel {
             .attached
             .remove(&key)
             .ok_or(DatapathError::TargetGone)?;
+        let drops_arrivals = spec.rules.iter().any(xdp::drops_arrivals);
+        if attached.xdp.is_none() && key.0 == self.node && drops_arrivals {
+            let (object, modes) = (&mut self.object, self.xdp_modes);
+            let number = attached.number;
+            attached.xdp = Xdp::attach(object, modes, number, &target.interface, target.ifindex);
+        }
         let programs = &self.object.programs;
         let result = target.netns.enter(|namespace| {
             self.attacher
@@ -148,7 +162,7 @@ impl Kernel {
 
     /// Writes the target's list of rules and lines.
     fn publish(&mut self, key: Key) -> Result<(), DatapathError> {
-        let Some(attached) = self.attached.get(&key) else {
+        let Some(attached) = self.attached.get_mut(&key) else {
             return Ok(());
         };
         let mut target = abi::Target {
@@ -158,10 +172,17 @@ impl Kernel {
             lines: attached.lines.map(|line| line.map_or(0, |line| line.near)),
             ..abi::Target::default()
         };
-        for (to, from) in target.rules.iter_mut().zip(&attached.rules) {
-            *to = *from;
-            let Plain(rule) = self.object.maps.rules.get(from, 0).map_err(kernel)?;
-            abi::Wanted::add(&mut target.wanted, &rule);
+        let maps = &mut self.object.maps;
+        let mut rules = Vec::with_capacity(attached.rules.len());
+        for slot in &attached.rules {
+            let Plain(rule) = maps.rules.get(slot, 0).map_err(kernel)?;
+            rules.push((*slot, rule));
+        }
+        let has_line = attached.lines[abi::INGRESS_LINE].is_some();
+        xdp::place_drops(maps, attached.xdp.as_mut(), &mut rules, has_line).map_err(kernel)?;
+        for (to, (slot, rule)) in target.rules.iter_mut().zip(&rules) {
+            *to = *slot;
+            abi::Wanted::add(&mut target.wanted, rule);
         }
         self.object
             .maps
@@ -178,6 +199,11 @@ impl Kernel {
             .is_some_and(|attached| attached.rules.is_empty())
             && let Some(attached) = self.attached.remove(&key)
         {
+            if let Some(Err(error)) =
+                (attached.xdp.as_ref()).map(|xdp| xdp.forget(&mut self.object.maps))
+            {
+                warn!(%error, "an interface keeps its place at XDP");
+            }
             self.attacher.detach(attached);
         }
     }
@@ -305,6 +331,13 @@ impl Datapath for Kernel {
             .flatten()
             .map(|placed| rules::counters(&self.object.maps, placed))
             .collect()
+    }
+
+    fn xdp(&self, installation: Installation) -> Option<XdpMode> {
+        let installed = self.installed.get(&installation)?;
+        let mut rules = installed.rules.iter().map(|placed| &placed.rule);
+        let xdp = self.attached.get(&installed.key)?.xdp.as_ref()?;
+        (xdp.in_use && rules.any(xdp::drops_arrivals)).then_some(xdp.mode)
     }
 
     fn health(&mut self, installation: Installation, target: &Target) -> Health {

@@ -8,7 +8,7 @@ use std::{
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
     maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, ProgramArray},
-    programs::{ProgramError, ProgramFd, SchedClassifier},
+    programs::{ProgramError, ProgramFd, SchedClassifier, Xdp},
 };
 use chaos_abi::{
     counters::Counters,
@@ -81,6 +81,8 @@ pub struct Maps {
     pub counters: PerCpuArray<MapData, Plain<Counters>>,
     /// See [`maps::PEERS`].
     pub peers: LpmTrie<MapData, Plain<PeerKey>, u32>,
+    /// See [`maps::ARRIVALS`].
+    pub arrivals: Array<MapData, u32>,
     /// See [`maps::PROTECTED`].
     pub protected: HashMap<MapData, Plain<ProtectedPort>, u32>,
     /// See [`maps::LINE_ENGINE`].
@@ -119,6 +121,7 @@ impl Object {
             egress: load_program(&mut ebpf, maps::PROGRAM_EGRESS)?,
             ingress: load_program(&mut ebpf, maps::PROGRAM_INGRESS)?,
         };
+        load_arrival(&mut ebpf)?;
         let mut actions: ProgramArray<MapData> = take(&mut ebpf, maps::ACTIONS)?;
         for (place, name) in ACTIONS {
             let program = load_program(&mut ebpf, name)?;
@@ -137,6 +140,7 @@ impl Object {
             tables: take(&mut ebpf, maps::TABLES)?,
             counters: take(&mut ebpf, maps::COUNTERS)?,
             peers: take(&mut ebpf, maps::PEERS)?,
+            arrivals: take(&mut ebpf, maps::ARRIVALS)?,
             protected: take(&mut ebpf, maps::PROTECTED)?,
             line_engine: take(&mut ebpf, maps::LINE_ENGINE)?,
         };
@@ -155,6 +159,20 @@ impl Object {
             name: maps::LIVENESS,
             source,
         })
+    }
+
+    /// The program for packets that arrive at the node.
+    pub(super) fn arrival_mut(&mut self) -> Result<&mut Xdp, LoadError> {
+        arrival(&mut self.ebpf)
+    }
+
+    /// The same, to be run without packets of a network.
+    pub fn arrival(&self) -> Result<&Xdp, LoadError> {
+        let name = maps::PROGRAM_ARRIVAL;
+        let program = self.ebpf.program(name).ok_or(LoadError::Missing(name))?;
+        program
+            .try_into()
+            .map_err(|source| LoadError::Program { name, source })
     }
 
     /// A loaded classifier by name, for programs to be run without packets of a network.
@@ -209,6 +227,21 @@ pub(super) fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<Progra
         .map_err(failed)?
         .try_clone()
         .map_err(|error| failed(error.into()))
+}
+
+fn arrival(ebpf: &mut Ebpf) -> Result<&mut Xdp, LoadError> {
+    let name = maps::PROGRAM_ARRIVAL;
+    let program = ebpf.program_mut(name).ok_or(LoadError::Missing(name))?;
+    program
+        .try_into()
+        .map_err(|source| LoadError::Program { name, source })
+}
+
+fn load_arrival(ebpf: &mut Ebpf) -> Result<(), LoadError> {
+    arrival(ebpf)?.load().map_err(|source| LoadError::Program {
+        name: maps::PROGRAM_ARRIVAL,
+        source,
+    })
 }
 
 /// Takes the map `name` out of an object.
@@ -286,6 +319,7 @@ mod tests {
             sizes(maps::PROTECTED),
             (size_of::<ProtectedPort>(), 4, maps::MAX_PROTECTED_PORTS)
         );
-        assert_eq!(object.maps.len(), 16, "a map that nothing checks");
+        assert_eq!(sizes(maps::ARRIVALS), (4, 4, maps::MAX_TARGETS));
+        assert_eq!(object.maps.len(), 17, "a map that nothing checks");
     }
 }

@@ -18,6 +18,7 @@ mod quantiles;
 pub mod retire;
 mod rules;
 pub mod sweep;
+mod xdp;
 
 pub use clock::monotonic_ns;
 pub use datapath::Kernel;

@@ -34,6 +34,15 @@ pub enum LineEngine {
     Tap,
 }
 
+/// How packets that arrive at the node get to XDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XdpMode {
+    /// From the driver.
+    Native,
+    /// From the kernel's own code, a little later.
+    Generic,
+}
+
 /// Names what one [`Datapath::install`] put in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Installation(pub u64);
@@ -125,6 +134,11 @@ pub trait Datapath {
 
     /// What each rule has done.
     fn counters(&mut self, installation: Installation) -> Vec<Counters>;
+
+    /// Where rules drop what arrives, if that is XDP.
+    fn xdp(&self, _: Installation) -> Option<XdpMode> {
+        None
+    }
 
     /// Whether everything is still there.
     fn health(&mut self, installation: Installation, target: &Target) -> Health;

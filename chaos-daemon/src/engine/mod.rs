@@ -19,7 +19,9 @@ use std::{
 
 use tracing::info;
 
-pub use datapath::{AttachMode, Datapath, DatapathError, Health, Installation, LineEngine, Way};
+pub use datapath::{
+    AttachMode, Datapath, DatapathError, Health, Installation, LineEngine, Way, XdpMode,
+};
 pub use error::{EngineError, SpecError};
 pub use experiment::{EndReason, Ending, Experiment, Hit, State};
 pub use fault::{Choice, Counters, Delay, Distribution, Fault, Ppm, Ramp, Rate, Reset};
@@ -300,6 +302,7 @@ impl<D: Datapath> Engine<D> {
     fn count(&mut self, index: usize) {
         for hit in &mut self.live[index].hits {
             hit.counters = self.datapath.counters(hit.installation);
+            hit.xdp = self.datapath.xdp(hit.installation);
         }
     }
 

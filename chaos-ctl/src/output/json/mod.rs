@@ -128,6 +128,7 @@ struct Target {
     interface: String,
     ifindex: u32,
     gone: bool,
+    xdp: Option<&'static str>,
     counters: Vec<Counters>,
 }
 
@@ -242,6 +243,7 @@ impl From<&wire::Target> for Target {
             interface: target.interface.clone(),
             ifindex: target.ifindex,
             gone: target.gone,
+            xdp: words::xdp(target.xdp()),
             counters: target.counters.iter().map(Counters::from).collect(),
         }
     }

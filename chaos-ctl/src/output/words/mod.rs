@@ -6,7 +6,7 @@ mod rule;
 use chaos_proto::v1::selector::Where;
 use chaos_proto::v1::{
     AttachMode, Connections, Direction, Distribution, EndReason, Experiment, Filter, LineEngine,
-    Protocol, Selector, State,
+    Protocol, Selector, State, XdpMode,
 };
 
 pub use fault::fault;
@@ -65,6 +65,15 @@ pub fn attach_mode(mode: AttachMode) -> Option<&'static str> {
         AttachMode::Unspecified => None,
         AttachMode::Tcx => Some("tcx"),
         AttachMode::Clsact => Some("clsact"),
+    }
+}
+
+/// The name of a way to XDP.
+pub fn xdp(mode: XdpMode) -> Option<&'static str> {
+    match mode {
+        XdpMode::Unspecified => None,
+        XdpMode::Native => Some("native"),
+        XdpMode::Generic => Some("generic"),
     }
 }
 

@@ -20,7 +20,9 @@
 
 mod act;
 mod answer;
+mod arrival;
 mod clock;
+mod context;
 mod counters;
 mod fragments;
 mod line;
@@ -29,7 +31,10 @@ mod peers;
 mod protection;
 mod rules;
 
-use aya_ebpf::{macros::classifier, programs::TcContext};
+use aya_ebpf::{
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
 use chaos_ebpf::filter::Direction;
 
 /// Packets that leave a target.
@@ -42,6 +47,12 @@ pub fn chaos_egress(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn chaos_ingress(ctx: TcContext) -> i32 {
     act::classify(&ctx, Direction::Ingress)
+}
+
+/// Packets that arrive at the node, before anything else sees them.
+#[xdp]
+pub fn chaos_arrival(ctx: XdpContext) -> u32 {
+    arrival::decide(&ctx)
 }
 
 /// Packets that are answered.

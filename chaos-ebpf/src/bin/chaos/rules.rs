@@ -19,7 +19,7 @@ use chaos_abi::{
         NEW_CONNECTIONS, OLD_CONNECTIONS, PER_FLOW, PROTOCOL_TCP, Quantiles, REORDERS, Rule,
         Window,
     },
-    target::{EGRESS_LINE, INGRESS_LINE, MAX_RULES_PER_TARGET, Target},
+    target::{ARRIVAL_PLACE, EGRESS_LINE, INGRESS_LINE, MAX_RULES_PER_TARGET, Target},
 };
 use chaos_ebpf::{
     chance, choice, delay,
@@ -30,7 +30,9 @@ use chaos_ebpf::{
 
 use crate::{
     act::MAX_COPIES,
-    clock, counters, fragments,
+    clock,
+    context::Context,
+    counters, fragments,
     packet::{self, Linear, Size},
     peers, protection,
 };
@@ -103,9 +105,17 @@ pub(crate) fn target(ctx: &TcContext) -> Option<&'static Target> {
     TARGETS.get(packet::target(ctx))
 }
 
+/// Whether the target of this number is this interface.
+#[inline(always)]
+pub(crate) fn is_target(number: u32, ifindex: u32) -> bool {
+    TARGETS
+        .get(number)
+        .is_some_and(|target| target.ifindex == ifindex)
+}
+
 /// A packet on its way through the rules of its target.
-struct Pass<'a> {
-    ctx: &'a TcContext,
+struct Pass<'a, C> {
+    ctx: &'a C,
     number: u32,
     direction: Direction,
     /// The same as a number, which the verifier can bound.
@@ -117,21 +127,25 @@ struct Pass<'a> {
 
 /// What all rules of the target together make of a packet. Nothing: no rule took it.
 #[inline(always)]
-pub(crate) fn decide(
-    ctx: &TcContext,
+pub(crate) fn decide<C: Context>(
+    ctx: &C,
     direction: Direction,
 ) -> Option<(Verdict, &'static Target, &'static Packet)> {
-    let number = packet::target(ctx);
+    let number = ctx.target();
     let target = TARGETS.get(number)?;
     if target.rule_count == 0 {
         return None;
     }
     let way = match direction {
         Direction::Egress => EGRESS_LINE,
-        Direction::Ingress => INGRESS_LINE,
+        Direction::Ingress | Direction::Arrival => INGRESS_LINE,
+    };
+    let place = match direction {
+        Direction::Egress | Direction::Ingress => way,
+        Direction::Arrival => ARRIVAL_PLACE,
     };
     let linear = Linear::of(ctx);
-    if !glance::may_take(&target.wanted[way], &linear) {
+    if !glance::may_take(&target.wanted[place], &linear) {
         return None;
     }
     let packet = packet()?;
@@ -162,7 +176,7 @@ pub(crate) fn decide(
     unsafe {
         bpf_loop(
             target.rule_count,
-            next_rule as *mut c_void,
+            next_rule::<C> as *mut c_void,
             (&raw mut pass).cast(),
             0,
         );
@@ -192,9 +206,9 @@ const CONTINUE: i64 = 0;
 const STOP: i64 = 1;
 
 /// What `bpf_loop` calls for each rule.
-unsafe extern "C" fn next_rule(index: u32, pass: *mut c_void) -> i64 {
+unsafe extern "C" fn next_rule<C: Context>(index: u32, pass: *mut c_void) -> i64 {
     // SAFETY: `decide` gives a pointer to its state, which nothing else uses meanwhile.
-    let pass = unsafe { &mut *pass.cast::<Pass<'_>>() };
+    let pass = unsafe { &mut *pass.cast::<Pass<'_, C>>() };
     // A mask, not a comparison: what was compared may be on the stack when it is used, where the verifier forgets.
     let slot = pass.target.rules[index as usize % MAX_RULES_PER_TARGET];
     match apply(slot, index, pass) {
@@ -215,7 +229,7 @@ unsafe extern "C" fn next_rule(index: u32, pass: *mut c_void) -> i64 {
 
 /// One rule; true when it drops the packet.
 #[inline(always)]
-fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
+fn apply<C: Context>(slot: u32, index: u32, pass: &mut Pass<'_, C>) -> Option<bool> {
     let rule = RULES.get(slot)?;
     let packet = &mut *pass.packet;
     if !filter::takes(rule, pass.number, pass.direction, &packet.flow)
@@ -229,7 +243,7 @@ fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
             return None;
         }
         packet.now = clock::now_if_alive()?;
-        packet.size = packet::size(pass.ctx);
+        packet.size = pass.ctx.size();
     }
     let window = WINDOWS.get(slot)?;
     if !shape::acts(rule, window, packet.now) || !filter::takes_length(rule, packet.size.of_one()) {
@@ -305,11 +319,11 @@ fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
 
 /// A bandwidth: the packet waits for its turn, or is dropped where too many wait.
 #[inline(always)]
-fn limit(
+fn limit<C>(
     rule: &Rule,
     slot: u32,
     index: u32,
-    pass: &mut Pass<'_>,
+    pass: &mut Pass<'_, C>,
     memory: &mut Memory,
 ) -> Option<bool> {
     let packet = &mut *pass.packet;
