@@ -187,5 +187,8 @@ fn a_share_of_the_connections_ends_and_the_others_live() {
         p: 0.5,
         z: 4.0,
     };
-    assert!(expected.contains(alive), "{alive} live, expected {expected}");
+    assert!(
+        expected.contains(alive),
+        "{alive} live, expected {expected}"
+    );
 }

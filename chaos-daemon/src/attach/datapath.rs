@@ -1,5 +1,6 @@
 //! Carries out what the engine asks: one attachment for each target, shared by its experiments.
 
+mod publish;
 mod update;
 
 use std::{
@@ -12,14 +13,14 @@ use chaos_abi::{
     line::{ENGINE_FQ, ENGINE_TAP},
     maps::MAX_TARGETS,
     rule::Window,
-    target::{self as abi, MAX_RULES_PER_TARGET},
+    target::MAX_RULES_PER_TARGET,
 };
 use tracing::warn;
 
 use super::{
     attached::{Attached, Attacher, kernel},
     clock::{monotonic_ns, nanoseconds},
-    loader::{Object, Plain},
+    loader::Object,
     protection::Protection,
     rules::{self, Placed, Slots},
     sweep::Leftover,
@@ -158,37 +159,6 @@ impl Kernel {
             .filter(|installed| installed.key == key)
             .flat_map(|installed| installed.rules.iter().map(|placed| &placed.rule));
         there.chain(&spec.rules).map(rules::longest_delay).sum()
-    }
-
-    /// Writes the target's list of rules and lines.
-    fn publish(&mut self, key: Key) -> Result<(), DatapathError> {
-        let Some(attached) = self.attached.get_mut(&key) else {
-            return Ok(());
-        };
-        let mut target = abi::Target {
-            ifindex: attached.ifindex,
-            rule_count: count(attached.rules.len()),
-            protects: self.protection.of_target(key.0 == self.node),
-            lines: attached.lines.map(|line| line.map_or(0, |line| line.near)),
-            ..abi::Target::default()
-        };
-        let maps = &mut self.object.maps;
-        let mut rules = Vec::with_capacity(attached.rules.len());
-        for slot in &attached.rules {
-            let Plain(rule) = maps.rules.get(slot, 0).map_err(kernel)?;
-            rules.push((*slot, rule));
-        }
-        let has_line = attached.lines[abi::INGRESS_LINE].is_some();
-        xdp::place_drops(maps, attached.xdp.as_mut(), &mut rules, has_line).map_err(kernel)?;
-        for (to, (slot, rule)) in target.rules.iter_mut().zip(&rules) {
-            *to = *slot;
-            abi::Wanted::add(&mut target.wanted, rule);
-        }
-        self.object
-            .maps
-            .targets
-            .set(attached.number, Plain(target), 0)
-            .map_err(kernel)
     }
 
     /// Takes away a target that has no rules.

@@ -190,7 +190,7 @@ impl Fault {
     pub const fn drops(&self) -> bool {
         matches!(
             self,
-            Self::Loss(_) | Self::Corrupt { drop: true, .. } | Self::Partition
+            Self::Loss(_) | Self::Corrupt { drop: true, .. } | Self::Partition { reject: false }
         )
     }
 

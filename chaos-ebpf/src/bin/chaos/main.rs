@@ -26,6 +26,7 @@ mod context;
 mod counters;
 mod fragments;
 mod line;
+mod memory;
 mod packet;
 mod peers;
 mod protection;

@@ -1,23 +1,19 @@
 //! From a packet to its verdict, through the rules of its target.
 
-use core::{
-    ffi::c_void,
-    intrinsics::{AtomicOrdering, atomic_xadd},
-};
+use core::ffi::c_void;
 
 use aya_ebpf::{
     helpers::bpf_loop,
     macros::map,
-    maps::{Array, LruHashMap, PerCpuArray},
+    maps::{Array, PerCpuArray},
     programs::TcContext,
 };
 use chaos_abi::{
-    maps::{MAX_CONNECTIONS, MAX_FLOWS, MAX_RULES, MAX_TABLES, MAX_TARGETS},
+    maps::{MAX_RULES, MAX_TABLES, MAX_TARGETS},
     rule::{
         CHOICE_FIRST, FAULT_CORRUPT, FAULT_DELAY, FAULT_DUPLICATE, FAULT_LOSS, FAULT_RATE,
-        FAULT_REJECT, FAULT_RESET, FlowKey, FlowMemory, HAS_EXCEPTIONS, HAS_PEERS, Memory,
-        NEW_CONNECTIONS, OLD_CONNECTIONS, PER_FLOW, PROTOCOL_TCP, Quantiles, REORDERS, Rule,
-        Window,
+        FAULT_REJECT, FAULT_RESET, HAS_EXCEPTIONS, HAS_PEERS, Memory, NEW_CONNECTIONS,
+        OLD_CONNECTIONS, PER_FLOW, Quantiles, REORDERS, Rule, Window,
     },
     target::{ARRIVAL_PLACE, EGRESS_LINE, INGRESS_LINE, MAX_RULES_PER_TARGET, Target},
 };
@@ -32,7 +28,7 @@ use crate::{
     act::MAX_COPIES,
     clock,
     context::Context,
-    counters, fragments,
+    counters, fragments, memory,
     packet::{self, Linear, Size},
     peers, protection,
 };
@@ -44,14 +40,7 @@ static RULES: Array<Rule> = Array::with_max_entries(MAX_RULES, 0);
 #[map]
 static WINDOWS: Array<Window> = Array::with_max_entries(MAX_RULES, 0);
 #[map]
-static MEMORIES: Array<Memory> = Array::with_max_entries(MAX_RULES, 0);
-#[map]
 static TABLES: Array<Quantiles> = Array::with_max_entries(MAX_TABLES, 0);
-#[map]
-static CONNECTIONS: LruHashMap<FlowKey, FlowMemory> =
-    LruHashMap::with_max_entries(MAX_CONNECTIONS, 0);
-#[map]
-static FLOWS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(MAX_FLOWS, 0);
 
 /// What becomes of a packet that matched.
 pub(crate) enum Verdict {
@@ -196,7 +185,7 @@ pub(crate) fn decide<C: Context>(
     }
     let mut departure_ns = packet.now + packet.hold_ns;
     if packet.ordered != 0 {
-        departure_ns = behind_predecessor(number, direction, &packet.flow, departure_ns);
+        departure_ns = memory::behind_predecessor(number, direction, &packet.flow, departure_ns);
     }
     let near = target.lines[way];
     Some((Verdict::Hold { near, departure_ns }, target, packet))
@@ -258,7 +247,7 @@ fn apply<C: Context>(slot: u32, index: u32, pass: &mut Pass<'_, C>) -> Option<bo
         || rule.choice == CHOICE_FIRST
         || reset::waits(rule)
     {
-        let known = remembered(rule, &packet.flow)?;
+        let known = memory::of_connection(rule, &packet.flow)?;
         let is_new = known.is_new != 0;
         if (rule.flags & NEW_CONNECTIONS != 0 && !is_new)
             || (rule.flags & OLD_CONNECTIONS != 0 && is_new)
@@ -273,8 +262,8 @@ fn apply<C: Context>(slot: u32, index: u32, pass: &mut Pass<'_, C>) -> Option<bo
     }
     let of_flow = packet::forget(of_flow);
     counters::matched(slot, packet.size);
-    let memory = memory(slot)?;
-    let position = next_position(memory);
+    let memory = memory::of_rule(slot)?;
+    let position = memory::next_position(memory);
     if packet::forget(is_due.into()) == 0 {
         return Some(false);
     }
@@ -330,7 +319,7 @@ fn limit<C>(
     let rooms = if rule.flags & PER_FLOW == 0 {
         &mut memory.room_ns
     } else {
-        &mut remembered(rule, &packet.flow)?.room_ns
+        &mut memory::of_connection(rule, &packet.flow)?.room_ns
     };
     let room_ns = &mut rooms[pass.way as usize % 2];
     let Some(turn) = rate::turn(rule, *room_ns, packet.now, packet.size.bytes) else {
@@ -354,62 +343,4 @@ fn hold(rule: &Rule, window: &Window, memory: &mut Memory, now_ns: u64, random: 
         Some(table) => delay::quantile(table, random),
         None => 0,
     }
-}
-
-#[inline(always)]
-fn memory(slot: u32) -> Option<&'static mut Memory> {
-    // SAFETY: the element lives as long as the map, and holds plain integers. Another CPU may write it at the same
-    // moment; see `Memory`.
-    MEMORIES
-        .get_ptr_mut(slot)
-        .map(|memory| unsafe { &mut *memory })
-}
-
-#[inline(always)]
-fn next_position(memory: &mut Memory) -> u64 {
-    // SAFETY: map values are aligned to 8 bytes.
-    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::AcqRel }>(&raw mut memory.position, 1) }
-}
-
-/// What the rule remembers of the packet's connection, from now on if not yet.
-#[inline(always)]
-fn remembered(rule: &Rule, flow: &Flow) -> Option<&'static mut FlowMemory> {
-    let key = FlowKey {
-        hash: flow.connection(0),
-        rule: rule.identity,
-    };
-    let opens = flow.opens_connection();
-    // SAFETY: as for `memory`.
-    let known = CONNECTIONS
-        .get_ptr_mut(key)
-        .map(|connection| unsafe { &mut *connection });
-    // A SYN that is sent again opens no second connection.
-    if known.is_none_or(|known| opens && known.is_new == 0) {
-        let fresh = FlowMemory {
-            // Of what is not TCP, the first packet that is seen is the first.
-            is_new: u64::from(opens || flow.protocol != PROTOCOL_TCP),
-            ..FlowMemory::default()
-        };
-        // A full map that cannot evict remembers others.
-        let _ = CONNECTIONS.insert(key, fresh, 0);
-    }
-    // SAFETY: as for `memory`.
-    CONNECTIONS
-        .get_ptr_mut(key)
-        .map(|connection| unsafe { &mut *connection })
-}
-
-/// Two CPUs that carry the same flow at the same moment may each see the other's predecessor late;
-/// the kernel does not keep such packets in order either.
-#[inline(always)]
-fn behind_predecessor(target: u32, direction: Direction, flow: &Flow, departure_ns: u64) -> u64 {
-    let key = flow.hash(u64::from(target) << 8 | u64::from(direction.bit()));
-    // SAFETY: the value is a plain integer; a concurrent update gives the old or the new one.
-    let departure_ns = match unsafe { FLOWS.get(key) } {
-        Some(&predecessor_ns) => delay::in_order(departure_ns, predecessor_ns),
-        None => departure_ns,
-    };
-    // A full map that cannot evict keeps the order of other flows only.
-    let _ = FLOWS.insert(key, departure_ns, 0);
-    departure_ns
 }
