@@ -54,6 +54,8 @@ pub const PROGRAM_EGRESS: &str = "chaos_egress";
 pub const PROGRAM_INGRESS: &str = "chaos_ingress";
 /// For packets that arrive at the node, at XDP.
 pub const PROGRAM_ARRIVAL: &str = "chaos_arrival";
+/// For packets that arrive at sockets of the node.
+pub const PROGRAM_SOCKET: &str = "chaos_socket";
 /// Answers a packet, called by the classifiers.
 pub const PROGRAM_ANSWER: &str = "chaos_answer";
 /// Far end of a line for leaving packets.

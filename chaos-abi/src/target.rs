@@ -4,7 +4,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::rule::{
     ARRIVAL, EGRESS, INGRESS, PORT_OF_PEER, PORT_OF_TARGET, PROTOCOL_ANY, PROTOCOL_TCP,
-    PROTOCOL_UDP, PortRange, Rule,
+    PROTOCOL_UDP, PortRange, Rule, SOCKET,
 };
 
 /// Most rules that act on one target at a time.
@@ -16,9 +16,11 @@ pub const EGRESS_LINE: usize = 0;
 pub const INGRESS_LINE: usize = 1;
 
 /// How many directions packets have: position in [`Target::wanted`].
-pub const DIRECTIONS: usize = 3;
+pub const DIRECTIONS: usize = 4;
 /// Position in [`Target::wanted`] of what is taken at XDP.
 pub const ARRIVAL_PLACE: usize = 2;
+/// Position in [`Target::wanted`] of what is taken at sockets.
+pub const SOCKET_PLACE: usize = 3;
 
 /// One interface in one network namespace.
 ///
@@ -41,7 +43,8 @@ pub struct Target {
     pub reserved: u32,
     /// Slots of the rules.
     pub rules: [u32; MAX_RULES_PER_TARGET],
-    /// What the rules together may take of the packets that leave, of those that arrive, and of those at XDP.
+    /// What the rules together may take of the packets that leave, of those that arrive,
+    /// of those at XDP, and of those at sockets.
     pub wanted: [Wanted; DIRECTIONS],
 }
 
@@ -133,7 +136,7 @@ impl Wanted {
                 (first..=last).fold(ports, |ports, port| ports | Self::port(port))
             })
         };
-        for (wanted, direction) in all.iter_mut().zip([EGRESS, INGRESS, ARRIVAL]) {
+        for (wanted, direction) in all.iter_mut().zip([EGRESS, INGRESS, ARRIVAL, SOCKET]) {
             if rule.directions & direction != 0 {
                 wanted.protocols |= protocols;
                 wanted.ports |= ports;

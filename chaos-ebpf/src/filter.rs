@@ -2,7 +2,7 @@
 
 use chaos_abi::rule::{
     ARRIVAL, EGRESS, HAS_DSCP, INGRESS, MAX_PORT_RANGES, PORT_OF_PEER, PORT_OF_TARGET,
-    PROTOCOL_ANY, PortRange, Rule, SYN_ONLY,
+    PROTOCOL_ANY, PortRange, Rule, SOCKET, SYN_ONLY,
 };
 
 use crate::{
@@ -19,6 +19,8 @@ pub enum Direction {
     Ingress,
     /// Arriving, at XDP.
     Arrival,
+    /// Arriving, at a socket.
+    Socket,
 }
 
 impl Direction {
@@ -29,6 +31,7 @@ impl Direction {
             Self::Egress => EGRESS,
             Self::Ingress => INGRESS,
             Self::Arrival => ARRIVAL,
+            Self::Socket => SOCKET,
         }
     }
 
@@ -37,7 +40,7 @@ impl Direction {
     pub const fn peer(self, flow: &Flow) -> [u32; 4] {
         match self {
             Self::Egress => flow.destination,
-            Self::Ingress | Self::Arrival => flow.source,
+            Self::Ingress | Self::Arrival | Self::Socket => flow.source,
         }
     }
 
@@ -47,7 +50,7 @@ impl Direction {
         match (flow.ports(), self) {
             (None, _) => None,
             (Some((source, destination)), Self::Egress) => Some((source, destination)),
-            (Some((source, destination)), Self::Ingress | Self::Arrival) => {
+            (Some((source, destination)), Self::Ingress | Self::Arrival | Self::Socket) => {
                 Some((destination, source))
             }
         }

@@ -90,10 +90,11 @@ pub mod selector {
         /// A network namespace: its name under /run/netns, or an absolute path.
         #[prost(string, tag = "2")]
         Netns(::prost::alloc::string::String),
-        /// A process; its network namespace is the target. Above 0.
+        /// A process; its network namespace is the target, or where that is the node's, the sockets of its cgroup. Above 0.
         #[prost(uint32, tag = "3")]
         Pid(u32),
-        /// A cgroup directory (absolute); the network namespaces of its processes are the targets.
+        /// A cgroup directory (absolute); the network namespaces of its processes are the targets, or where that is the
+        /// node's, its sockets.
         #[prost(string, tag = "4")]
         Cgroup(::prost::alloc::string::String),
         /// The node itself: the agent's own network namespace.

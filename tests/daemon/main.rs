@@ -16,6 +16,7 @@ mod delay;
 mod expiry;
 mod faults;
 mod filters;
+mod host_network;
 mod loss;
 mod node;
 mod scenario;

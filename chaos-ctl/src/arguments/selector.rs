@@ -51,11 +51,11 @@ pub struct PointArgs {
     #[arg(long, value_name = "NAME_OR_PATH")]
     pub netns: Option<PathBuf>,
 
-    /// A process of this host: its network namespace is the target
+    /// A process of this host: its network namespace is the target, or on the host's network the sockets of its cgroup
     #[arg(long, value_name = "PID", value_parser = pid)]
     pub pid: Option<NonZeroU32>,
 
-    /// A cgroup directory: the network namespaces of its processes are the targets
+    /// A cgroup directory: the network namespaces of its processes are the targets, or on the host's network its sockets
     #[arg(long, value_name = "PATH")]
     pub cgroup: Option<PathBuf>,
 

@@ -64,7 +64,9 @@ const fn datapath_code(error: &DatapathError) -> Code {
     match error {
         DatapathError::Full { .. } => Code::ResourceExhausted,
         DatapathError::TargetGone => Code::NotFound,
-        DatapathError::Kernel(_) | DatapathError::NoLine { .. } => Code::FailedPrecondition,
+        DatapathError::OnlyDrops | DatapathError::Kernel(_) | DatapathError::NoLine { .. } => {
+            Code::FailedPrecondition
+        }
     }
 }
 

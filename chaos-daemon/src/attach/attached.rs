@@ -35,6 +35,8 @@ pub(super) struct Attached {
     entries: [Option<Attachment>; 2],
     pub(super) lines: [Option<Line>; 2],
     pub(super) rules: Vec<u32>,
+    /// Of an interface of the node: where the programs find it that know nothing but its number.
+    pub(super) place: Option<u32>,
     /// Of an interface of the node.
     pub(super) xdp: Option<Xdp>,
     /// The longest that its lines hold a packet.
@@ -291,6 +293,7 @@ impl Attached {
             entries: [None, None],
             lines: [None, None],
             rules: Vec::new(),
+            place: None,
             xdp: None,
             longest: Duration::ZERO,
         }

@@ -1,5 +1,6 @@
 //! Carries out what the engine asks: one attachment for each target, shared by its experiments.
 
+mod node;
 mod publish;
 mod update;
 
@@ -9,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use aya::programs::cgroup_skb::CgroupSkbLink;
 use chaos_abi::{
     line::{ENGINE_FQ, ENGINE_TAP},
     maps::MAX_TARGETS,
@@ -24,7 +26,7 @@ use super::{
     protection::Protection,
     rules::{self, Placed, Slots},
     sweep::Leftover,
-    xdp::{self, Xdp},
+    xdp,
 };
 use crate::{
     engine::{
@@ -48,12 +50,16 @@ pub struct Kernel {
     protection: Protection,
     node: u64,
     xdp_modes: &'static [XdpMode],
+    /// What drops at sockets, as long as a rule does.
+    sockets: Option<CgroupSkbLink>,
 }
 
 /// Rules of one experiment on one target.
 struct Installed {
     key: Key,
     rules: Vec<Placed>,
+    /// Whether packets are told apart by their sockets.
+    by_socket: bool,
     /// What is to take over from them, one for each.
     staged: Vec<Placed>,
 }
@@ -84,6 +90,7 @@ impl Kernel {
             protection: Protection::default(),
             node: Netns::own()?.cookie(),
             xdp_modes: &[],
+            sockets: None,
         })
     }
 
@@ -112,6 +119,7 @@ impl Kernel {
     }
 
     fn attach(&mut self, target: &Target, spec: &Spec) -> Result<Key, DatapathError> {
+        self.reach_sockets(target, spec)?;
         let key = (target.netns.cookie(), target.ifindex);
         if !self.attached.contains_key(&key) {
             let taken: Vec<u32> = self
@@ -132,12 +140,7 @@ impl Kernel {
             .attached
             .remove(&key)
             .ok_or(DatapathError::TargetGone)?;
-        let drops_arrivals = spec.rules.iter().any(xdp::drops_arrivals);
-        if attached.xdp.is_none() && key.0 == self.node && drops_arrivals {
-            let (object, modes) = (&mut self.object, self.xdp_modes);
-            let number = attached.number;
-            attached.xdp = Xdp::attach(object, modes, number, &target.interface, target.ifindex);
-        }
+        self.reach_arrivals(&mut attached, key, target, spec);
         let programs = &self.object.programs;
         let result = target.netns.enter(|namespace| {
             self.attacher
@@ -169,10 +172,8 @@ impl Kernel {
             .is_some_and(|attached| attached.rules.is_empty())
             && let Some(attached) = self.attached.remove(&key)
         {
-            if let Some(Err(error)) =
-                (attached.xdp.as_ref()).map(|xdp| xdp.forget(&mut self.object.maps))
-            {
-                warn!(%error, "an interface keeps its place at XDP");
+            if let Some(place) = attached.place {
+                xdp::give_back(&mut self.object.maps, place);
             }
             self.attacher.detach(attached);
         }
@@ -211,6 +212,7 @@ impl Datapath for Kernel {
             Ok(key) => key,
             Err(error) => {
                 self.detach_if_unused((target.netns.cookie(), target.ifindex));
+                self.leave_sockets();
                 return Err(error);
             }
         };
@@ -221,6 +223,7 @@ impl Datapath for Kernel {
             .and_then(|()| self.publish(key));
         if let Err(error) = result {
             self.take_back(key, &written);
+            self.leave_sockets();
             return Err(error);
         }
         let id = Installation(
@@ -233,6 +236,7 @@ impl Datapath for Kernel {
             Installed {
                 key,
                 rules: written,
+                by_socket: target.cgroup.is_some(),
                 staged: Vec::new(),
             },
         );
@@ -284,11 +288,15 @@ impl Datapath for Kernel {
 
     fn remove(&mut self, installations: Vec<Installation>) {
         for id in installations {
-            if let Some(Installed { key, rules, staged }) = self.installed.remove(&id) {
+            if let Some(Installed {
+                key, rules, staged, ..
+            }) = self.installed.remove(&id)
+            {
                 self.erase(&staged);
                 self.take_back(key, &rules);
             }
         }
+        self.leave_sockets();
     }
 
     fn counters(&mut self, installation: Installation) -> Vec<Counters> {
@@ -307,7 +315,7 @@ impl Datapath for Kernel {
         let installed = self.installed.get(&installation)?;
         let mut rules = installed.rules.iter().map(|placed| &placed.rule);
         let xdp = self.attached.get(&installed.key)?.xdp.as_ref()?;
-        (xdp.in_use && rules.any(xdp::drops_arrivals)).then_some(xdp.mode)
+        (!installed.by_socket && xdp.in_use && rules.any(xdp::drops_arrivals)).then_some(xdp.mode)
     }
 
     fn health(&mut self, installation: Installation, target: &Target) -> Health {
@@ -340,10 +348,18 @@ impl Kernel {
         written: &mut Vec<Placed>,
     ) -> Result<(), DatapathError> {
         let attached = self.attached.get(&key).ok_or(DatapathError::TargetGone)?;
+        let cgroup = target.cgroup.as_ref();
         for (position, rule) in spec.rules.iter().enumerate() {
             let seed = seed_of(spec.seed, target, position);
             let (maps, slots) = (&mut self.object.maps, &mut self.slots);
-            written.push(rules::place(maps, slots, attached.number, rule, seed)?);
+            written.push(rules::place(
+                maps,
+                slots,
+                attached.number,
+                rule,
+                seed,
+                cgroup,
+            )?);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::{
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
     maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, ProgramArray},
-    programs::{ProgramError, ProgramFd, SchedClassifier, Xdp},
+    programs::{CgroupSkb, ProgramError, ProgramFd, SchedClassifier, Xdp},
 };
 use chaos_abi::{
     counters::Counters,
@@ -16,6 +16,7 @@ use chaos_abi::{
     rule::{Memory, PeerKey, Quantiles, Rule, Window},
     target::{ProtectedPort, Target},
 };
+use tracing::warn;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Heartbeat;
@@ -121,7 +122,12 @@ impl Object {
             egress: load_program(&mut ebpf, maps::PROGRAM_EGRESS)?,
             ingress: load_program(&mut ebpf, maps::PROGRAM_INGRESS)?,
         };
-        load_arrival(&mut ebpf)?;
+        // Not all kernels have both, and nothing else needs them: whoever does is told.
+        for loaded in [load_arrival(&mut ebpf), load_socket(&mut ebpf)] {
+            if let Err(error) = loaded {
+                warn!(%error, "this kernel drops nothing there");
+            }
+        }
         let mut actions: ProgramArray<MapData> = take(&mut ebpf, maps::ACTIONS)?;
         for (place, name) in ACTIONS {
             let program = load_program(&mut ebpf, name)?;
@@ -166,7 +172,12 @@ impl Object {
         arrival(&mut self.ebpf)
     }
 
-    /// The same, to be run without packets of a network.
+    /// The program for packets that arrive at sockets.
+    pub(super) fn socket_mut(&mut self) -> Result<&mut CgroupSkb, LoadError> {
+        socket(&mut self.ebpf)
+    }
+
+    /// The one for the node, to be run without packets of a network.
     pub fn arrival(&self) -> Result<&Xdp, LoadError> {
         let name = maps::PROGRAM_ARRIVAL;
         let program = self.ebpf.program(name).ok_or(LoadError::Missing(name))?;
@@ -240,6 +251,21 @@ fn arrival(ebpf: &mut Ebpf) -> Result<&mut Xdp, LoadError> {
 fn load_arrival(ebpf: &mut Ebpf) -> Result<(), LoadError> {
     arrival(ebpf)?.load().map_err(|source| LoadError::Program {
         name: maps::PROGRAM_ARRIVAL,
+        source,
+    })
+}
+
+fn socket(ebpf: &mut Ebpf) -> Result<&mut CgroupSkb, LoadError> {
+    let name = maps::PROGRAM_SOCKET;
+    let program = ebpf.program_mut(name).ok_or(LoadError::Missing(name))?;
+    program
+        .try_into()
+        .map_err(|source| LoadError::Program { name, source })
+}
+
+fn load_socket(ebpf: &mut Ebpf) -> Result<(), LoadError> {
+    socket(ebpf)?.load().map_err(|source| LoadError::Program {
+        name: maps::PROGRAM_SOCKET,
         source,
     })
 }

@@ -17,6 +17,7 @@ pub mod protection;
 mod quantiles;
 pub mod retire;
 mod rules;
+mod socket;
 pub mod sweep;
 mod xdp;
 

@@ -19,8 +19,9 @@ use super::{
     in_kernel::in_kernel,
     loader::{Maps, Plain},
     quantiles::{self, Tables},
+    socket,
 };
-use crate::engine::{DatapathError, Fault, Rule};
+use crate::engine::{Cgroup, DatapathError, Fault, Rule};
 
 /// Which slots are taken.
 #[derive(Debug, Default)]
@@ -74,6 +75,7 @@ pub(super) fn place(
     target: u32,
     rule: &Rule,
     seed: u64,
+    cgroup: Option<&Cgroup>,
 ) -> Result<Placed, DatapathError> {
     let table = table(rule);
     let number = table.is_some().then(|| slots.tables.take()).transpose()?;
@@ -88,6 +90,9 @@ pub(super) fn place(
     };
     let mut kernel_rule = in_kernel(target, rule, seed);
     kernel_rule.identity = slots.rules_made;
+    if let Some(cgroup) = cgroup {
+        socket::narrow(&mut kernel_rule, cgroup);
+    }
     if let (Some(number), Some(table)) = (number, table) {
         kernel_rule.table = number + 1;
         if let Err(error) = maps.tables.set(number, Plain(table), 0) {

@@ -22,7 +22,6 @@ use crate::engine::{Rule, Way, XdpMode};
 /// The program on one interface of the node; off it again when this is dropped, also with the process.
 pub(super) struct Xdp {
     pub(super) mode: XdpMode,
-    place: u32,
     /// Whether the rules of the target make use of it.
     pub(super) in_use: bool,
     _link: XdpLink,
@@ -38,15 +37,9 @@ impl Xdp {
     pub(super) fn attach(
         object: &mut Object,
         modes: &[XdpMode],
-        number: u32,
         interface: &str,
         ifindex: u32,
     ) -> Option<Self> {
-        let place = ifindex % MAX_TARGETS;
-        // Two interfaces whose numbers are so far apart: the second does without.
-        if object.maps.arrivals.get(&place, 0).ok()? != 0 {
-            return None;
-        }
         let (mode, link) = modes
             .iter()
             .find_map(|&mode| match link(object, mode, ifindex) {
@@ -56,22 +49,12 @@ impl Xdp {
                     None
                 }
             })?;
-        if let Err(error) = object.maps.arrivals.set(place, number + 1, 0) {
-            warn!(interface, %error, "no XDP");
-            return None;
-        }
         info!(interface, ?mode, "what arrives is dropped at XDP");
         Some(Self {
             mode,
-            place,
             in_use: false,
             _link: link,
         })
-    }
-
-    /// Lets the place be another interface's.
-    pub(super) fn forget(&self, maps: &mut Maps) -> Result<(), MapError> {
-        maps.arrivals.set(self.place, 0, 0)
     }
 
     /// Whether rules may drop here: in generic mode, what is put back on its way in would come by a second time.
@@ -83,6 +66,21 @@ impl Xdp {
             _ => false,
         };
         self.mode == XdpMode::Native || (!has_line && rules.iter().all(|(_, rule)| stays(rule)))
+    }
+}
+
+/// Lets programs that know nothing but an interface's number find its target; nothing where another interface is in the
+/// way, whose number is the same modulo the size of the map.
+pub(super) fn claim(maps: &mut Maps, number: u32, ifindex: u32) -> Option<u32> {
+    let place = ifindex % MAX_TARGETS;
+    let is_free = maps.arrivals.get(&place, 0).ok()? == 0;
+    (is_free && maps.arrivals.set(place, number + 1, 0).is_ok()).then_some(place)
+}
+
+/// Lets the place be another interface's.
+pub(super) fn give_back(maps: &mut Maps, place: u32) {
+    if let Err(error) = maps.arrivals.set(place, 0, 0) {
+        warn!(%error, "an interface keeps its place at XDP");
     }
 }
 

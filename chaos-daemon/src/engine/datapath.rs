@@ -77,6 +77,11 @@ pub enum DatapathError {
         /// What was tried, and what came of it.
         why: String,
     },
+    /// More than a drop of what arrives at a socket.
+    #[error(
+        "what arrives at a workload on the node's own network can only be dropped there: for other faults use --direction egress, or --node"
+    )]
+    OnlyDrops,
     /// The target has gone since it was found.
     #[error("its network namespace or interface is gone")]
     TargetGone,

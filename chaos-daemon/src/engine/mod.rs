@@ -27,7 +27,7 @@ pub use experiment::{EndReason, Ending, Experiment, Hit, State};
 pub use fault::{Choice, Counters, Delay, Distribution, Fault, Ppm, Ramp, Rate, Reset};
 pub use filter::{Connections, Direction, Filter, PortRange, Protocol, Side};
 pub use protection::{Protected, ProtectedError};
-pub use spec::{Pulse, Rule, Selector, Spec, Target, Where};
+pub use spec::{Cgroup, Pulse, Rule, Selector, Spec, Target, Where};
 
 /// How long a prepared experiment waits for its arm.
 pub const PREPARED_LIFETIME: Duration = Duration::from_secs(30);

@@ -11,7 +11,7 @@ use crate::{
 
 /// The interface asked for; else the default route's; else the only one that there is.
 pub(super) fn target(workload: Workload, interface: Option<&str>) -> Result<Target, TargetError> {
-    let Workload { name, netns } = workload;
+    let Workload { name, netns, .. } = workload;
     let (links, default_routes) = look(&netns).map_err(|source| TargetError::Namespace {
         name: name.clone(),
         source,
@@ -44,6 +44,7 @@ pub(super) fn on(name: String, netns: Netns, link: &Link) -> Result<Target, Targ
         name,
         interface: link.name.clone(),
         ifindex: link.index,
+        cgroup: None,
         netns,
     })
 }

@@ -15,7 +15,7 @@ use std::{
 pub use inventory::{Inventory, InventoryError};
 
 use crate::{
-    engine::{Selector, Target, Where},
+    engine::{Cgroup, Selector, Target, Where},
     netns::{NAMED, Netns},
 };
 
@@ -159,6 +159,8 @@ pub struct Finder {
 struct Workload {
     name: String,
     netns: Netns,
+    /// Where it shares the node's network, what tells it apart.
+    cgroup: Option<Cgroup>,
 }
 
 impl Finder {
@@ -175,12 +177,19 @@ impl Finder {
             return node::targets(interface);
         }
         for workload in self.workloads(&selector.at)? {
-            let target = links::target(workload, interface)?;
-            let known = |other: &Target| {
-                other.netns.cookie() == target.netns.cookie() && other.ifindex == target.ifindex
+            let found = match &workload.cgroup {
+                Some(cgroup) => node::of(&workload.name, Some(cgroup), interface)?,
+                None => vec![links::target(workload, interface)?],
             };
-            if !targets.iter().any(known) {
-                targets.push(target);
+            for target in found {
+                let known = |other: &Target| {
+                    other.netns.cookie() == target.netns.cookie()
+                        && other.ifindex == target.ifindex
+                        && other.cgroup == target.cgroup
+                };
+                if !targets.iter().any(known) {
+                    targets.push(target);
+                }
             }
         }
         Ok(targets)
@@ -229,7 +238,15 @@ fn named(workload: &str, name: &str) -> Result<Workload, TargetError> {
 fn process(workload: &str, pid: u32) -> Result<Workload, TargetError> {
     let netns = Netns::at(format!("/proc/{pid}/ns/net"))
         .map_err(|source| TargetError::NoProcess { pid, source })?;
+    if is_own(&netns) {
+        return cgroup::on_node(workload, &cgroup::of_process(pid)?, netns);
+    }
     not_the_host(workload, netns)
+}
+
+/// Whether it is the agent's own namespace, and so the node's network.
+fn is_own(netns: &Netns) -> bool {
+    Netns::own().is_ok_and(|own| own.cookie() == netns.cookie())
 }
 
 fn not_the_host(name: &str, netns: Netns) -> Result<Workload, TargetError> {
@@ -242,6 +259,7 @@ fn not_the_host(name: &str, netns: Netns) -> Result<Workload, TargetError> {
     Ok(Workload {
         name: name.to_owned(),
         netns,
+        cgroup: None,
     })
 }
 
@@ -258,8 +276,6 @@ mod tests {
 
     #[test]
     fn the_node_itself_is_no_target() {
-        let error = find(Where::Pid(std::process::id())).unwrap_err();
-        assert!(matches!(error, TargetError::HostNetwork { .. }), "{error}");
         let error = find(Where::Netns("/proc/self/ns/net".into())).unwrap_err();
         assert!(matches!(error, TargetError::HostNetwork { .. }), "{error}");
     }

@@ -1,23 +1,41 @@
 //! The node itself: the interfaces by which its packets come and go.
 
 use super::{TargetError, links};
-use crate::{engine::Target, netlink::Link, netns::Netns};
+use crate::{
+    engine::{Cgroup, Target},
+    netlink::Link,
+    netns::Netns,
+};
 
 /// The interface asked for; else each one that is up and has a default route. Never the loopback.
 pub(super) fn targets(interface: Option<&str>) -> Result<Vec<Target>, TargetError> {
-    let name = node_name();
+    of(&node_name(), None, interface)
+}
+
+/// The same interfaces, for a workload that shares them with the node.
+pub(super) fn of(
+    name: &str,
+    cgroup: Option<&Cgroup>,
+    interface: Option<&str>,
+) -> Result<Vec<Target>, TargetError> {
     let failed = |source| TargetError::Namespace {
-        name: name.clone(),
+        name: name.to_owned(),
         source,
     };
     // By its number, because the path is shown to people whose own process is another.
     let path = format!("/proc/{}/ns/net", std::process::id());
     let netns = Netns::at(path).map_err(failed)?;
     let (links, default_routes) = links::look(&netns).map_err(failed)?;
-    let uplinks = choose(&name, &links, &default_routes, interface)?;
+    let uplinks = choose(name, &links, &default_routes, interface)?;
     uplinks
         .into_iter()
-        .map(|link| links::on(name.clone(), netns.clone(), link))
+        .map(|link| {
+            let target = links::on(name.to_owned(), netns.clone(), link)?;
+            Ok(Target {
+                cgroup: cgroup.cloned(),
+                ..target
+            })
+        })
         .collect()
 }
 

@@ -48,7 +48,8 @@ pub(crate) fn classify(ctx: &TcContext, direction: Direction) -> i32 {
             }
             TC_ACT_UNSPEC
         }
-        Verdict::Hold { near, departure_ns } => {
+        Verdict::Hold => {
+            let (near, departure_ns) = seen.departure();
             let sent = line::send(ctx, near, departure_ns, seen.copies);
             counters::held(target, seen, sent);
             match sent {

@@ -18,8 +18,7 @@ static ARRIVALS: Array<u32> = Array::with_max_entries(MAX_TARGETS, 0);
 
 /// Number of the target whose interface the packet came in by.
 #[inline(always)]
-pub(crate) fn target(ctx: &XdpContext) -> u32 {
-    let ifindex = ctx.ingress_ifindex() as u32;
+pub(crate) fn target(ifindex: u32) -> u32 {
     match ARRIVALS.get(ifindex % MAX_TARGETS) {
         Some(&number) if rules::is_target(number.wrapping_sub(1), ifindex) => number - 1,
         _ => u32::MAX,
@@ -31,8 +30,6 @@ pub(crate) fn target(ctx: &XdpContext) -> u32 {
 pub(crate) fn decide(ctx: &XdpContext) -> u32 {
     match rules::decide(ctx, Direction::Arrival) {
         Some((Verdict::Drop, ..)) => XDP_DROP,
-        Some((Verdict::Answer { .. } | Verdict::Pass | Verdict::Hold { .. }, ..)) | None => {
-            XDP_PASS
-        }
+        Some((Verdict::Answer { .. } | Verdict::Pass | Verdict::Hold, ..)) | None => XDP_PASS,
     }
 }

@@ -31,10 +31,11 @@ mod packet;
 mod peers;
 mod protection;
 mod rules;
+mod socket;
 
 use aya_ebpf::{
-    macros::{classifier, xdp},
-    programs::{TcContext, XdpContext},
+    macros::{cgroup_skb, classifier, xdp},
+    programs::{SkBuffContext, TcContext, XdpContext},
 };
 use chaos_ebpf::filter::Direction;
 
@@ -54,6 +55,12 @@ pub fn chaos_ingress(ctx: TcContext) -> i32 {
 #[xdp]
 pub fn chaos_arrival(ctx: XdpContext) -> u32 {
     arrival::decide(&ctx)
+}
+
+/// Packets that arrive at a socket of the node.
+#[cgroup_skb(ingress)]
+pub fn chaos_socket(ctx: SkBuffContext) -> i32 {
+    socket::decide(&ctx)
 }
 
 /// Packets that are answered.

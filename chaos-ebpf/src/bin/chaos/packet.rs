@@ -19,6 +19,8 @@ use crate::context::Context;
 
 /// Both hardware addresses come first; a tag, if any, next.
 const ETHER_ADDRESSES: usize = 12;
+/// Where a frame says what it carries.
+const ETHERTYPE_AT: usize = 12;
 /// Headers that filters look at fit into this many bytes of any sane packet.
 const HEADERS: u32 = 128;
 
@@ -65,7 +67,15 @@ impl<'a, C: Context> Linear<'a, C> {
 
     #[inline(always)]
     fn at<T: Copy>(&self, offset: usize) -> Option<T> {
-        let mut at = self.start + offset;
+        if offset < C::MISSING {
+            return None;
+        }
+        let mut within = offset - C::MISSING;
+        if C::MISSING != 0 {
+            // SAFETY: as below. The verifier takes no pointer that is moved before the packet's start on its way.
+            unsafe { asm!("{0} = {0}", inout(reg) within, options(pure, nomem, nostack)) };
+        }
+        let mut at = self.start + within;
         // SAFETY: moves a register to itself. It keeps the compiler from computing the address a second time for
         // the read: the verifier would not know that this is the address that was compared.
         unsafe { asm!("{0} = {0}", inout(reg) at, options(pure, nomem, nostack)) };
@@ -86,6 +96,9 @@ impl<C: Context> Frame for Linear<'_, C> {
 
     #[inline(always)]
     fn short(&self, offset: usize) -> Option<u16> {
+        if C::MISSING != 0 && offset == ETHERTYPE_AT {
+            return Some(self.ctx.ethertype());
+        }
         self.at(offset).map(u16::from_be)
     }
 
@@ -223,7 +236,7 @@ pub(crate) fn flip_bit(ctx: &TcContext, headers: u32, random: u64) -> bool {
 pub(crate) fn send_copy(ctx: &TcContext, target: u32, ifindex: u32, direction: Direction) -> bool {
     let flags = match direction {
         Direction::Egress => 0,
-        Direction::Ingress | Direction::Arrival => u64::from(BPF_F_INGRESS),
+        Direction::Ingress | Direction::Arrival | Direction::Socket => u64::from(BPF_F_INGRESS),
     };
     set_tc_index(ctx, returned(target));
     let sent = ctx.clone_redirect(ifindex, flags).is_ok();

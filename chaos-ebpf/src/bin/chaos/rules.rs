@@ -15,7 +15,9 @@ use chaos_abi::{
         FAULT_REJECT, FAULT_RESET, HAS_EXCEPTIONS, HAS_PEERS, Memory, NEW_CONNECTIONS,
         OLD_CONNECTIONS, PER_FLOW, Quantiles, REORDERS, Rule, Window,
     },
-    target::{ARRIVAL_PLACE, EGRESS_LINE, INGRESS_LINE, MAX_RULES_PER_TARGET, Target},
+    target::{
+        ARRIVAL_PLACE, EGRESS_LINE, INGRESS_LINE, MAX_RULES_PER_TARGET, SOCKET_PLACE, Target,
+    },
 };
 use chaos_ebpf::{
     chance, choice, delay,
@@ -50,8 +52,8 @@ pub(crate) enum Verdict {
     Answer { slot: u32 },
     /// It goes on, perhaps with copies or a flipped bit.
     Pass,
-    /// It goes into the line `near` and on at `departure_ns`.
-    Hold { near: u32, departure_ns: u64 },
+    /// It goes into a line: see [`Packet::departure`].
+    Hold,
 }
 
 /// What is known of the packet under way on this CPU.
@@ -62,6 +64,8 @@ pub(crate) struct Packet {
     pub(crate) flow: Flow,
     now: u64,
     hold_ns: u64,
+    departure_ns: u64,
+    near: u32,
     ordered: u32,
     /// Bit n: rule n of the target delays this packet.
     pub(crate) delaying: u32,
@@ -76,6 +80,23 @@ pub(crate) struct Packet {
     pub(crate) answering: u32,
     /// Which way it goes.
     pub(crate) direction: Direction,
+}
+
+impl Packet {
+    /// The line that it goes into, and when it goes on.
+    ///
+    /// Read from the map where it is needed, and not carried there: before Linux 6.2 the verifier would look at ways on which
+    /// it is not set, and find something else in its place on the stack.
+    #[inline(always)]
+    pub(crate) fn departure(&self) -> (u32, u64) {
+        // SAFETY: both belong to this value; volatile, so that they are read here.
+        unsafe {
+            (
+                core::ptr::read_volatile(&raw const self.near),
+                core::ptr::read_volatile(&raw const self.departure_ns),
+            )
+        }
+    }
 }
 
 #[map]
@@ -127,11 +148,12 @@ pub(crate) fn decide<C: Context>(
     }
     let way = match direction {
         Direction::Egress => EGRESS_LINE,
-        Direction::Ingress | Direction::Arrival => INGRESS_LINE,
+        Direction::Ingress | Direction::Arrival | Direction::Socket => INGRESS_LINE,
     };
     let place = match direction {
         Direction::Egress | Direction::Ingress => way,
         Direction::Arrival => ARRIVAL_PLACE,
+        Direction::Socket => SOCKET_PLACE,
     };
     let linear = Linear::of(ctx);
     if !glance::may_take(&target.wanted[place], &linear) {
@@ -187,8 +209,9 @@ pub(crate) fn decide<C: Context>(
     if packet.ordered != 0 {
         departure_ns = memory::behind_predecessor(number, direction, &packet.flow, departure_ns);
     }
-    let near = target.lines[way];
-    Some((Verdict::Hold { near, departure_ns }, target, packet))
+    packet.near = target.lines[way];
+    packet.departure_ns = departure_ns;
+    Some((Verdict::Hold, target, packet))
 }
 
 const CONTINUE: i64 = 0;
@@ -225,6 +248,9 @@ fn apply<C: Context>(slot: u32, index: u32, pass: &mut Pass<'_, C>) -> Option<bo
         || (rule.flags & (HAS_PEERS | HAS_EXCEPTIONS) != 0
             && !peers::is_peer(rule, slot, pass.direction.peer(&packet.flow)))
     {
+        return Some(false);
+    }
+    if rule.cgroup_id != 0 && pass.ctx.ancestor_cgroup(rule.cgroup_level) != rule.cgroup_id {
         return Some(false);
     }
     if packet.now == 0 {
