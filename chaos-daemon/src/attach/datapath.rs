@@ -30,8 +30,8 @@ use super::{
 };
 use crate::{
     engine::{
-        AttachMode, Counters, Datapath, DatapathError, Health, Installation, LineEngine, Protected,
-        Spec, Target, XdpMode,
+        AttachMode, Counters, Datapath, DatapathError, Health, Installation, LineEngine, Spec,
+        Target, XdpMode,
     },
     netlink,
     netns::Netns,
@@ -92,18 +92,6 @@ impl Kernel {
             xdp_modes: &[],
             sockets: None,
         })
-    }
-
-    /// Which ways to XDP to try, in this order.
-    pub fn try_xdp(&mut self, modes: &'static [XdpMode]) {
-        self.xdp_modes = modes;
-    }
-
-    /// Has every rule spare these, of targets that come.
-    pub fn protect(&mut self, list: &[Protected]) -> io::Result<()> {
-        self.protection =
-            Protection::write(&mut self.object.maps, list).map_err(io::Error::other)?;
-        Ok(())
     }
 
     /// Removes lines of an earlier agent when they are empty.

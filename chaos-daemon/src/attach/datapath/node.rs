@@ -1,16 +1,32 @@
-//! What only interfaces of the node have: programs that see packets before the classifiers do, or after them.
+//! What the node's own interfaces have beside the classifiers: programs that see packets before or after them, and what is
+//! protected.
+
+use std::io;
 
 use super::{Kernel, Key};
 use crate::{
     attach::{
         attached::Attached,
+        protection::Protection,
         socket,
         xdp::{self, Xdp},
     },
-    engine::{DatapathError, Spec, Target},
+    engine::{DatapathError, Protected, Spec, Target, XdpMode},
 };
 
 impl Kernel {
+    /// Which ways to XDP to try, in this order.
+    pub fn try_xdp(&mut self, modes: &'static [XdpMode]) {
+        self.xdp_modes = modes;
+    }
+
+    /// Has every rule spare these, of targets that come.
+    pub fn protect(&mut self, list: &[Protected]) -> io::Result<()> {
+        self.protection =
+            Protection::write(&mut self.object.maps, list).map_err(io::Error::other)?;
+        Ok(())
+    }
+
     /// Has XDP see what arrives, where rules of the experiment may drop it there.
     pub(super) fn reach_arrivals(
         &mut self,

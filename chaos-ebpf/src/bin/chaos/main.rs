@@ -33,10 +33,8 @@ mod protection;
 mod rules;
 mod socket;
 
-use aya_ebpf::{
-    macros::{cgroup_skb, classifier, xdp},
-    programs::{SkBuffContext, TcContext, XdpContext},
-};
+use aya_ebpf::macros::{cgroup_skb, classifier, xdp};
+use aya_ebpf::programs::{SkBuffContext, TcContext, XdpContext};
 use chaos_ebpf::filter::Direction;
 
 /// Packets that leave a target.
