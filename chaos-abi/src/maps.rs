@@ -14,6 +14,10 @@ pub const TABLES: &str = "TABLES";
 pub const COUNTERS: &str = "COUNTERS";
 /// Peers of all rules: `LpmTrie<PeerKey, u32>`.
 pub const PEERS: &str = "PEERS";
+/// Targets at XDP: `Array<u32>` with [`MAX_TARGETS`] places; see there.
+pub const ARRIVALS: &str = "ARRIVALS";
+/// Ports that no rule touches: `HashMap<ProtectedPort, u32>`.
+pub const PROTECTED: &str = "PROTECTED";
 /// What rules remember of connections: `LruHashMap<FlowKey, FlowMemory>`.
 pub const CONNECTIONS: &str = "CONNECTIONS";
 /// Latest departure of each flow that has jitter: `LruHashMap<u64, u64>`.
@@ -39,10 +43,14 @@ pub const LINE_ENGINE: &str = "LINE_ENGINE";
 pub const MAX_TARGETS: u32 = 1024;
 /// Most rules at a time, over all targets.
 pub const MAX_RULES: u32 = 4096;
+/// Slot of [`PEERS`] for those that no rule touches: no rule has it.
+pub const PROTECTED_SLOT: u32 = MAX_RULES;
 /// Most peers at a time, over all rules.
 pub const MAX_PEERS: u32 = 1 << 17;
 /// Most names of questions at a time, over all rules.
 pub const MAX_DNS_NAMES: u32 = 1 << 16;
+/// Most ports that no rule touches.
+pub const MAX_PROTECTED_PORTS: u32 = 1024;
 /// Most flows whose order is kept at a time.
 pub const MAX_FLOWS: u32 = 1 << 15;
 /// Most connections of which something is remembered at a time, over all rules.
@@ -60,6 +68,10 @@ pub const PROGRAM_INGRESS: &str = "chaos_ingress";
 pub const PROGRAM_REWRITE: &str = "chaos_rewrite";
 /// Translates answers from where connections were sent, called by the classifiers and calls them.
 pub const PROGRAM_BACK: &str = "chaos_back";
+/// For packets that arrive at the node, at XDP.
+pub const PROGRAM_ARRIVAL: &str = "chaos_arrival";
+/// For packets that arrive at sockets of the node.
+pub const PROGRAM_SOCKET: &str = "chaos_socket";
 /// Answers a packet, called by the classifiers.
 pub const PROGRAM_ANSWER: &str = "chaos_answer";
 /// Answers a DNS question, called by the classifiers.

@@ -11,6 +11,12 @@ pub const EGRESS: u32 = 1;
 /// Bit of [`Rule::directions`]: packets that arrive at the target.
 pub const INGRESS: u32 = 2;
 
+/// Bit of [`Rule::directions`]: packets that arrive at the node, at XDP; the rule then leaves them alone further up.
+pub const ARRIVAL: u32 = 4;
+
+/// Bit of [`Rule::directions`]: packets that arrive at a socket of the node, of a rule for a cgroup.
+pub const SOCKET: u32 = 8;
+
 /// Value of [`Rule::protocol`]: any protocol. Other values are IP protocol numbers; `ICMPv6` counts as
 /// [`PROTOCOL_ICMP`].
 pub const PROTOCOL_ANY: u32 = 0;
@@ -130,9 +136,12 @@ pub struct Rule {
     /// Nothing that the rule holds leaves before, in `CLOCK_MONOTONIC` nanoseconds: until then, packets leave that were
     /// held longer by the rule that was here before.
     pub not_before_ns: u64,
+    /// The cgroup whose sockets' packets it takes; 0: any.
+    pub cgroup_id: u64,
     /// The target whose packets this rule may touch. A stale reference from another target is thereby void.
     pub target: u32,
-    /// [`EGRESS`], [`INGRESS`] or both.
+    /// [`EGRESS`], [`INGRESS`] or both; [`ARRIVAL`] or [`SOCKET`] in place of
+    /// [`INGRESS`].
     pub directions: u32,
     /// [`PROTOCOL_ANY`] or what it must be.
     pub protocol: u32,
@@ -167,6 +176,10 @@ pub struct Rule {
     pub port_sides: u32,
     /// How much a delay repeats the one before, in parts per million.
     pub repeat_ppm: u32,
+    /// How deep that cgroup is below the root.
+    pub cgroup_level: u32,
+    /// Keeps the layout free of padding.
+    pub reserved: u32,
     /// See [`PortRange::side`].
     pub ports: [PortRange; MAX_PORT_RANGES],
 }

@@ -2,7 +2,10 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::rule::{EGRESS, INGRESS, PROTOCOL_ANY, PROTOCOL_TCP, PROTOCOL_UDP, PortRange, Rule};
+use crate::rule::{
+    ARRIVAL, EGRESS, INGRESS, PORT_OF_PEER, PORT_OF_TARGET, PROTOCOL_ANY, PROTOCOL_TCP,
+    PROTOCOL_UDP, PortRange, Rule, SOCKET,
+};
 
 /// Most rules that act on one target at a time.
 pub const MAX_RULES_PER_TARGET: usize = 16;
@@ -11,6 +14,13 @@ pub const MAX_RULES_PER_TARGET: usize = 16;
 pub const EGRESS_LINE: usize = 0;
 /// Position in [`Target::lines`] of the line for arriving packets.
 pub const INGRESS_LINE: usize = 1;
+
+/// How many directions packets have: position in [`Target::wanted`].
+pub const DIRECTIONS: usize = 4;
+/// Position in [`Target::wanted`] of what is taken at XDP.
+pub const ARRIVAL_PLACE: usize = 2;
+/// Position in [`Target::wanted`] of what is taken at sockets.
+pub const SOCKET_PLACE: usize = 3;
 
 /// One interface in one network namespace.
 ///
@@ -27,14 +37,58 @@ pub struct Target {
     pub rule_count: u32,
     /// Interface numbers of the delay lines' near ends, one for each direction; 0 where there is none.
     pub lines: [u32; 2],
-    /// Slots of the rules.
-    pub rules: [u32; MAX_RULES_PER_TARGET],
-    /// What the rules together may take of the packets that leave, and of those that arrive.
-    pub wanted: [Wanted; 2],
+    /// What no rule touches here: bits, see below.
+    pub protects: u32,
     /// 1 when a rule sends connections elsewhere, so that answers are translated.
     pub steers: u32,
-    /// Keeps the layout free of padding.
-    pub reserved: u32,
+    /// Slots of the rules.
+    pub rules: [u32; MAX_RULES_PER_TARGET],
+    /// What the rules together may take of the packets that leave, of those that arrive,
+    /// of those at XDP, and of those at sockets.
+    pub wanted: [Wanted; DIRECTIONS],
+}
+
+/// Bit of [`Target::protects`]: packets of peers that the trie has.
+pub const PROTECTS_PEERS: u32 = 1;
+/// Bit of [`Target::protects`]: packets of ports of peers.
+pub const PROTECTS_PEER_PORTS: u32 = 2;
+/// Bit of [`Target::protects`]: packets of ports of the target itself.
+pub const PROTECTS_OWN_PORTS: u32 = 4;
+
+/// A port that no rule touches.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct ProtectedPort {
+    /// Address of the peer in network order, IPv4 mapped into IPv6; zeros where it is the target's own port.
+    pub address: [u32; 4],
+    /// In host order.
+    pub port: u16,
+    /// [`PORT_OF_TARGET`] or [`PORT_OF_PEER`].
+    pub side: u16,
+}
+
+impl ProtectedPort {
+    /// Of a peer.
+    #[inline]
+    pub const fn of_peer(address: [u32; 4], port: u16) -> Self {
+        Self {
+            address,
+            port,
+            side: PORT_OF_PEER,
+        }
+    }
+
+    /// Of the target.
+    #[inline]
+    pub const fn own(port: u16) -> Self {
+        Self {
+            address: [0; 4],
+            port,
+            side: PORT_OF_TARGET,
+        }
+    }
 }
 
 /// Bit of [`Wanted::protocols`].
@@ -63,8 +117,8 @@ impl Wanted {
         1 << (port % 64)
     }
 
-    /// What one more rule takes of packets that leave, and of those that arrive.
-    pub fn add(both: &mut [Self; 2], rule: &Rule) {
+    /// What one more rule takes of packets of each direction.
+    pub fn add(all: &mut [Self; DIRECTIONS], rule: &Rule) {
         let protocols = match rule.protocol {
             PROTOCOL_ANY => WANTS_TCP | WANTS_UDP,
             PROTOCOL_TCP => WANTS_TCP,
@@ -82,7 +136,7 @@ impl Wanted {
                 (first..=last).fold(ports, |ports, port| ports | Self::port(port))
             })
         };
-        for (wanted, direction) in both.iter_mut().zip([EGRESS, INGRESS]) {
+        for (wanted, direction) in all.iter_mut().zip([EGRESS, INGRESS, ARRIVAL, SOCKET]) {
             if rule.directions & direction != 0 {
                 wanted.protocols |= protocols;
                 wanted.ports |= ports;

@@ -71,6 +71,7 @@ pub(crate) fn target(name: &str) -> Target {
         interface: "eth0".to_owned(),
         ifindex: 2,
         gone: false,
+        xdp: 0,
         counters: Vec::new(),
     }
 }

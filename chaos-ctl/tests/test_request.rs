@@ -147,7 +147,7 @@ fn paths_become_absolute_and_names_stay() {
         let expected = match expected {
             Where::Netns(path) => Where::Netns(absolute(path)),
             Where::Cgroup(path) => Where::Cgroup(absolute(path)),
-            other @ (Where::Pid(_) | Where::Service(_)) => other,
+            other @ (Where::Pid(_) | Where::Service(_) | Where::Node(_)) => other,
         };
         assert_eq!(agent.prepared().selector.unwrap().r#where, Some(expected));
     }

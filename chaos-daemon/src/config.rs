@@ -8,7 +8,7 @@ use clap::{
 
 use crate::{
     attach::features::Wishes,
-    engine::{AttachMode, LineEngine, Spec, SpecError},
+    engine::{AttachMode, LineEngine, Protected, Spec, SpecError, XdpMode},
     holder,
 };
 
@@ -55,6 +55,20 @@ pub struct Config {
     )]
     pub inventory: Option<PathBuf>,
 
+    /// What no fault may touch: CIDR, ADDRESS:PORT (of a peer) or :PORT (this node's own); several with commas, or the
+    /// option again
+    ///
+    /// CIDR and ADDRESS:PORT hold on all targets, :PORT where the node is the target. There the port of --listen is always
+    /// protected.
+    #[arg(
+        long,
+        env = "CHAOS_PROTECT",
+        hide_env_values = true,
+        value_name = "LIST",
+        value_delimiter = ','
+    )]
+    pub protect: Vec<Protected>,
+
     /// How long an attached experiment outlives its client, where the client says nothing else: 0s to 5m
     #[arg(long, env = "CHAOS_GRACE", hide_env_values = true, value_name = "TIME", default_value = "5s", value_parser = grace)]
     pub grace: Duration,
@@ -77,6 +91,16 @@ pub struct Config {
         default_value = "auto"
     )]
     pub attach_mode: AttachModeChoice,
+
+    /// How what arrives at the node is dropped, where the node is the target: by the card's driver (native), by the
+    /// kernel's generic code, or, with off, where delays are applied
+    #[arg(
+        long,
+        env = "CHAOS_XDP",
+        hide_env_values = true,
+        default_value = "auto"
+    )]
+    pub xdp: XdpChoice,
 
     /// What to log, to standard error: a level such as info or debug, or levels by module such as
     /// `chaos_daemon=debug,warn`
@@ -131,6 +155,19 @@ pub enum AttachModeChoice {
     Clsact,
 }
 
+/// Choice of the way to XDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum XdpChoice {
+    /// Native where the driver can, else generic
+    Auto,
+    /// By the driver
+    Native,
+    /// By the kernel's generic code
+    Generic,
+    /// Not at all
+    Off,
+}
+
 /// How to log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -148,6 +185,15 @@ impl Config {
         Self::from_arg_matches(&found).unwrap_or_else(|error| error.format(&mut command).exit())
     }
 
+    /// What no fault may touch: what the operator says, and the port that the agent itself listens on.
+    pub fn protected(&self) -> Vec<Protected> {
+        let mut list = self.protect.clone();
+        if let Some(listen) = self.listen.filter(|listen| listen.port() != 0) {
+            list.push(Protected::OwnPort(listen.port()));
+        }
+        list
+    }
+
     /// What the operator insists on.
     pub const fn wishes(&self) -> Wishes {
         Wishes {
@@ -160,6 +206,12 @@ impl Config {
                 LineEngineChoice::Auto => None,
                 LineEngineChoice::Fq => Some(LineEngine::Fq),
                 LineEngineChoice::Tap => Some(LineEngine::Tap),
+            },
+            xdp: match self.xdp {
+                XdpChoice::Auto => &[XdpMode::Native, XdpMode::Generic],
+                XdpChoice::Native => &[XdpMode::Native],
+                XdpChoice::Generic => &[XdpMode::Generic],
+                XdpChoice::Off => &[],
             },
         }
     }

@@ -26,7 +26,7 @@ use tracing::{error, info};
 use crate::{
     agent::Agent,
     api::{ServeError, Server, Service},
-    attach::{Kernel, Object, features::Features, retire, sweep},
+    attach::{Kernel, Object, features::Features, protection, retire, sweep},
     config::{Action, Config},
     targets::Finder,
 };
@@ -85,7 +85,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     // Said at once, not after everything has been loaded.
     api::remove_stale_socket(&config.socket)?;
     let wishes = config.wishes();
-    let (swept, features, mut object) = tokio::task::spawn_blocking(move || {
+    let (swept, mut features, mut object) = tokio::task::spawn_blocking(move || {
         let swept = sweep::sweep();
         anyhow::Ok((swept, Features::find(wishes)?, Object::load()?))
     })
@@ -98,9 +98,15 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         );
     }
     let heartbeat = object.heartbeat()?;
-    let kernel = Kernel::new(object, features.attach_mode, features.line_engine)
+    let mut kernel = Kernel::new(object, features.attach_mode, features.line_engine)
         .context("cannot prepare the data plane")?;
     kernel.retire(swept.devices);
+    kernel.try_xdp(wishes.xdp);
+    let protected = config.protected();
+    kernel
+        .protect(&protected)
+        .context("cannot protect what --protect names")?;
+    features.list.push(protection::feature(&protected));
     let (agent, running) = Agent::start(kernel, heartbeat, Finder::new(config.inventory.clone()))?;
     // The socket appears when there is somebody to answer.
     let server = Server::bind(&config.socket, config.listen).await?;

@@ -1,8 +1,8 @@
 //! Whether a rule's filter takes a packet; the peers are looked up by the caller.
 
 use chaos_abi::rule::{
-    EGRESS, HAS_DSCP, INGRESS, MAX_PORT_RANGES, PORT_OF_PEER, PORT_OF_TARGET, PROTOCOL_ANY,
-    PortRange, Rule, SYN_ONLY,
+    ARRIVAL, EGRESS, HAS_DSCP, INGRESS, MAX_PORT_RANGES, PORT_OF_PEER, PORT_OF_TARGET,
+    PROTOCOL_ANY, PortRange, Rule, SOCKET, SYN_ONLY,
 };
 
 use crate::{
@@ -17,6 +17,10 @@ pub enum Direction {
     Egress,
     /// Arriving.
     Ingress,
+    /// Arriving, at XDP.
+    Arrival,
+    /// Arriving, at a socket.
+    Socket,
 }
 
 impl Direction {
@@ -26,6 +30,8 @@ impl Direction {
         match self {
             Self::Egress => EGRESS,
             Self::Ingress => INGRESS,
+            Self::Arrival => ARRIVAL,
+            Self::Socket => SOCKET,
         }
     }
 
@@ -34,7 +40,19 @@ impl Direction {
     pub const fn peer(self, flow: &Flow) -> [u32; 4] {
         match self {
             Self::Egress => flow.destination,
-            Self::Ingress => flow.source,
+            Self::Ingress | Self::Arrival | Self::Socket => flow.source,
+        }
+    }
+
+    /// The target's own port, and that of the other side, where the packet has them.
+    #[inline(always)]
+    pub const fn ports(self, flow: &Flow) -> Option<(u16, u16)> {
+        match (flow.ports(), self) {
+            (None, _) => None,
+            (Some((source, destination)), Self::Egress) => Some((source, destination)),
+            (Some((source, destination)), Self::Ingress | Self::Arrival | Self::Socket) => {
+                Some((destination, source))
+            }
         }
     }
 }
@@ -53,12 +71,8 @@ pub fn takes(rule: &Rule, target: u32, direction: Direction, flow: &Flow) -> boo
 
 #[inline(always)]
 fn ports_match(rule: &Rule, direction: Direction, flow: &Flow) -> bool {
-    let Some((source, destination)) = flow.ports() else {
+    let Some((target, peer)) = direction.ports(flow) else {
         return false;
-    };
-    let (target, peer) = match direction {
-        Direction::Egress => (source, destination),
-        Direction::Ingress => (destination, source),
     };
     let mut matched = 0;
     let mut index = 0;

@@ -130,7 +130,7 @@ mod tests {
         let (mut taken, mut passed_by) = (0, 0);
         for _ in 0..200_000 {
             let rules: [Rule; 2] = core::array::from_fn(|_| rule(&mut numbers));
-            let mut wanted = [Wanted::default(); 2];
+            let mut wanted = [Wanted::default(); 4];
             for rule in &rules {
                 Wanted::add(&mut wanted, rule);
             }

@@ -71,11 +71,12 @@ pub struct PrepareRequest {
 /// Where: what the user pointed at.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Selector {
-    /// Name of the interface. Empty: the default route's, or the only one that is not loopback.
+    /// Name of the interface. Empty: the default route's, or the only one that is not loopback; of the node, each one that
+    /// has a default route.
     #[prost(string, tag = "5")]
     pub interface: ::prost::alloc::string::String,
     /// Exactly one.
-    #[prost(oneof = "selector::Where", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "selector::Where", tags = "1, 2, 3, 4, 6")]
     pub r#where: ::core::option::Option<selector::Where>,
 }
 /// Nested message and enum types in `Selector`.
@@ -89,14 +90,21 @@ pub mod selector {
         /// A network namespace: its name under /run/netns, or an absolute path.
         #[prost(string, tag = "2")]
         Netns(::prost::alloc::string::String),
-        /// A process; its network namespace is the target. Above 0.
+        /// A process; its network namespace is the target, or where that is the node's, the sockets of its cgroup. Above 0.
         #[prost(uint32, tag = "3")]
         Pid(u32),
-        /// A cgroup directory (absolute); the network namespaces of its processes are the targets.
+        /// A cgroup directory (absolute); the network namespaces of its processes are the targets, or where that is the
+        /// node's, its sockets.
         #[prost(string, tag = "4")]
         Cgroup(::prost::alloc::string::String),
+        /// The node itself: the agent's own network namespace.
+        #[prost(message, tag = "6")]
+        Node(super::NodeSelector),
     }
 }
+/// No fields.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeSelector {}
 /// A service and where to look it up.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ServiceSelector {
@@ -651,7 +659,7 @@ pub struct Experiment {
 /// One network attachment that a selector resolved to.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Target {
-    /// Name of the workload: the endpoint's in the inventory, else the selector's own words.
+    /// Name of the workload: the endpoint's in the inventory, the node's own, else the selector's own words.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
     /// Network namespace, as a path or name.
@@ -669,6 +677,9 @@ pub struct Target {
     /// One for each rule of the experiment, in their order.
     #[prost(message, repeated, tag = "6")]
     pub counters: ::prost::alloc::vec::Vec<Counters>,
+    /// Where rules drop packets that arrive, on an interface of the node. Unspecified: not at XDP.
+    #[prost(enumeration = "XdpMode", tag = "7")]
+    pub xdp: i32,
 }
 /// What one rule did on one target. Packets are wire packets: a segmentation-offload packet counts as its segments.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1052,6 +1063,39 @@ impl EndReason {
             "END_REASON_AGENT_STOPPED" => Some(Self::AgentStopped),
             "END_REASON_AGENT_STALLED" => Some(Self::AgentStalled),
             "END_REASON_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+/// How packets that arrive at an interface get to XDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum XdpMode {
+    /// They do not.
+    Unspecified = 0,
+    /// From the driver.
+    Native = 1,
+    /// From the kernel's generic code.
+    Generic = 2,
+}
+impl XdpMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "XDP_MODE_UNSPECIFIED",
+            Self::Native => "XDP_MODE_NATIVE",
+            Self::Generic => "XDP_MODE_GENERIC",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "XDP_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "XDP_MODE_NATIVE" => Some(Self::Native),
+            "XDP_MODE_GENERIC" => Some(Self::Generic),
             _ => None,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{thread, time::Duration};
 
+use anyhow::Result;
 pub(crate) use chaos_tests::requires::is_emulated;
 use chaos_tests::{
     daemon::Daemon,
@@ -30,9 +31,20 @@ impl Scenario {
 
     /// With more options of the agent.
     pub(crate) fn with_options(name: &str, options: &[&str]) -> Self {
+        Self::with_daemon(name, |lab, _| Daemon::start_with(lab, options))
+    }
+
+    /// The target is the node that the agent runs on.
+    pub(crate) fn on_node(name: &str, options: &[&str]) -> Self {
+        Self::with_daemon(name, |lab, target| {
+            Daemon::start_inside(lab, target, options)
+        })
+    }
+
+    fn with_daemon(name: &str, start: impl FnOnce(&Lab, &Host) -> Result<Daemon>) -> Self {
         let lab = Lab::new(name).unwrap();
         let (target, peer) = (lab.host("target").unwrap(), lab.host("peer").unwrap());
-        let daemon = Daemon::start_with(&lab, options).unwrap();
+        let daemon = start(&lab, &target).unwrap();
         Self {
             daemon,
             target,
@@ -60,9 +72,12 @@ impl Scenario {
 
     /// Starts an experiment on the target that needs no client, for longer than the test takes; gives its id.
     pub(crate) fn start(&self, fault: &str) -> String {
-        let answer = self.ask(&format!(
-            "{fault} --netns {{target}} --duration 10m --detach"
-        ));
+        self.start_at("--netns {target}", fault)
+    }
+
+    /// The same, on what a selector points at.
+    pub(crate) fn start_at(&self, selector: &str, fault: &str) -> String {
+        let answer = self.ask(&format!("{fault} {selector} --duration 10m --detach"));
         assert_eq!(answer["outcome"], "detached", "{answer}");
         answer["experiment"]["id"].as_str().unwrap().to_owned()
     }

@@ -6,13 +6,13 @@ use chaos_abi::{
     maps::{PROGRAM_EGRESS, PROGRAM_INGRESS},
     rewrite::{Rewrite, STEERS},
     rule::{EGRESS, FAULT_DELAY, FAULT_LOSS, INGRESS, PEER, PeerKey, Quantiles, Rule, Window},
-    target::{Target, Wanted},
+    target::{ProtectedPort, Target, Wanted},
 };
 use chaos_daemon::{
     attach::{Heartbeat, Object, Plain, write_dns},
     engine::Dns,
 };
-use chaos_tests::progrun::{Packet, Run, run};
+use chaos_tests::progrun::{Packet, Run, run, run_arrival};
 
 /// `TC_ACT_UNSPEC`: the packet goes on.
 pub(crate) const PASSED: u32 = u32::MAX;
@@ -39,7 +39,9 @@ impl Classifier {
 
     /// With an agent that has never been heard of.
     pub(crate) fn without_agent(rules: &[Rule]) -> Self {
-        let object = Object::load().unwrap();
+        let mut object = Object::load().unwrap();
+        // By the loopback, which is number 1.
+        object.maps.arrivals.set(1, TARGET + 1, 0).unwrap();
         let target = Target {
             ifindex: 1,
             ..Target::default()
@@ -72,6 +74,19 @@ impl Classifier {
         self.object.maps.line_engine.set(0, engine, 0).unwrap();
         self.publish();
         self
+    }
+
+    /// Says what no rule touches here.
+    pub(crate) fn protects(mut self, kinds: u32) -> Self {
+        self.target.protects = kinds;
+        self.publish();
+        self
+    }
+
+    /// Adds a port that no rule touches.
+    pub(crate) fn protect(&mut self, port: ProtectedPort) {
+        let ports = &mut self.object.maps.protected;
+        ports.insert(Plain(port), 1, 0).unwrap();
     }
 
     /// Says which interface the target is.
@@ -154,6 +169,11 @@ impl Classifier {
     /// Runs the classifier for arriving packets.
     pub(crate) fn ingress(&self, frame: &[u8]) -> Run {
         self.run(PROGRAM_INGRESS, frame, TARGET, 0)
+    }
+
+    /// Runs the program at XDP.
+    pub(crate) fn arrival(&self, frame: &[u8]) -> Run {
+        run_arrival(&self.object, frame).unwrap()
     }
 
     /// Runs it for a packet of another target.

@@ -19,7 +19,7 @@ fn v6() -> Frame {
     Frame::v6("fd00::1".parse().unwrap(), "fd00::2".parse().unwrap())
 }
 
-fn mapped(a: u8, b: u8, c: u8, d: u8) -> [u32; 4] {
+pub(crate) fn mapped(a: u8, b: u8, c: u8, d: u8) -> [u32; 4] {
     [
         0,
         0,

@@ -6,6 +6,7 @@
 )]
 
 mod answers;
+mod arrival;
 mod choices;
 mod classifier;
 mod dns;
@@ -16,4 +17,5 @@ mod holds;
 mod line;
 mod loss;
 mod models;
+mod protection;
 mod rewrites;

@@ -35,6 +35,7 @@ pub struct Daemon {
     log: PathBuf,
     arguments: Vec<String>,
     cgroup: Cgroup,
+    node: Option<Host>,
     _alone: Arc<File>,
 }
 
@@ -52,6 +53,15 @@ impl Daemon {
 
     /// Starts the agent with more arguments.
     pub fn start_with(lab: &Lab, arguments: &[&str]) -> Result<Self> {
+        Self::start_on(lab, None, arguments)
+    }
+
+    /// Starts the agent inside `node`, which is then the host that it runs on.
+    pub fn start_inside(lab: &Lab, node: &Host, arguments: &[&str]) -> Result<Self> {
+        Self::start_on(lab, Some(node.clone()), arguments)
+    }
+
+    fn start_on(lab: &Lab, node: Option<Host>, arguments: &[&str]) -> Result<Self> {
         let mut daemon = Self {
             process: None,
             socket: lab.directory().join("chaos.sock"),
@@ -61,6 +71,7 @@ impl Daemon {
                 .map(|&argument| argument.to_owned())
                 .collect(),
             cgroup: lab.node_cgroup()?,
+            node,
             _alone: alone()?,
         };
         daemon.start_again()?;
@@ -175,7 +186,11 @@ impl Daemon {
     }
 
     fn daemon_command(&self) -> Result<Command> {
-        let mut command = self.cgroup.command(program("chaos-daemon")?)?;
+        let program = program("chaos-daemon")?;
+        let mut command = match &self.node {
+            Some(node) => node.command(program)?,
+            None => self.cgroup.command(program)?,
+        };
         command.arg("--socket").arg(&self.socket);
         Ok(command)
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use aya::programs::{TestRun, TestRunOptions};
+use aya::programs::{TestRun, TestRunOptions, TestRunResult};
 use chaos_daemon::attach::Object;
 
 /// Offsets in `struct __sk_buff` (linux/bpf.h).
@@ -54,6 +54,21 @@ pub fn run(object: &Object, program: &'static str, packet: Packet<'_>, times: u3
         repeat: times,
         ..TestRunOptions::new()
     })?;
+    finished(&result, frame)
+}
+
+/// Runs the program for packets that arrive at the node, as if this one had come in by the loopback.
+pub fn run_arrival(object: &Object, frame: &[u8]) -> Result<Run> {
+    let mut after = vec![0; frame.len() + 256];
+    let result = object.arrival()?.test_run(TestRunOptions {
+        data_in: Some(frame),
+        data_out: Some(&mut after),
+        ..TestRunOptions::new()
+    })?;
+    finished(&result, after)
+}
+
+fn finished(result: &TestRunResult, mut frame: Vec<u8>) -> Result<Run> {
     frame.truncate(usize::try_from(result.data_size_out).context("a packet's length")?);
     Ok(Run {
         verdict: result.return_value,

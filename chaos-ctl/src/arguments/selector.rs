@@ -5,21 +5,23 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use chaos_proto::v1::selector::Where;
-use chaos_proto::v1::{Selector, ServiceSelector};
+use chaos_proto::v1::{NodeSelector, Selector, ServiceSelector};
 use clap::Args;
 
 use crate::error::{CommandError, ErrorKind};
 
 /// Where.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Selector: where (exactly one of --svc, --netns, --pid, --cgroup)")]
+#[command(
+    next_help_heading = "Selector: where (exactly one of --svc, --netns, --pid, --cgroup, --node)"
+)]
 pub struct SelectorArgs {
     /// What to point at.
     #[command(flatten)]
     pub point: PointArgs,
 
     /// Namespace of the service [default: default]
-    #[arg(short, long, value_name = "NAMESPACE", conflicts_with_all = ["netns", "pid", "cgroup"])]
+    #[arg(short, long, value_name = "NAMESPACE", conflicts_with_all = ["netns", "pid", "cgroup", "node"])]
     pub namespace: Option<String>,
 
     /// File that lists services and their endpoints (YAML) [default: the inventory of the agent]
@@ -28,10 +30,11 @@ pub struct SelectorArgs {
     ///   - name: provider
     ///     endpoints:
     ///       - { name: provider-1, netns: provider-1 }   # or pid: 4711, or cgroup: DIR
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["netns", "pid", "cgroup"], verbatim_doc_comment)]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["netns", "pid", "cgroup", "node"], verbatim_doc_comment)]
     pub inventory: Option<PathBuf>,
 
-    /// Interface of the target [default: the one of its default route, or its only one]
+    /// Interface of the target [default: the one of its default route, or its only one; of the node, each one that has a
+    /// default route]
     #[arg(long, value_name = "IF")]
     pub interface: Option<String>,
 }
@@ -48,13 +51,17 @@ pub struct PointArgs {
     #[arg(long, value_name = "NAME_OR_PATH")]
     pub netns: Option<PathBuf>,
 
-    /// A process of this host: its network namespace is the target
+    /// A process of this host: its network namespace is the target, or on the host's network the sockets of its cgroup
     #[arg(long, value_name = "PID", value_parser = pid)]
     pub pid: Option<NonZeroU32>,
 
-    /// A cgroup directory: the network namespaces of its processes are the targets
+    /// A cgroup directory: the network namespaces of its processes are the targets, or on the host's network its sockets
     #[arg(long, value_name = "PATH")]
     pub cgroup: Option<PathBuf>,
+
+    /// The host that the agent runs on: whatever goes through its uplinks
+    #[arg(long)]
+    pub node: bool,
 }
 
 /// A selector that cannot be sent.
@@ -122,6 +129,8 @@ impl SelectorArgs {
             Where::Pid(pid.get())
         } else if let Some(cgroup) = &point.cgroup {
             Where::Cgroup(absolute(cgroup)?)
+        } else if point.node {
+            Where::Node(NodeSelector {})
         } else {
             Where::Service(ServiceSelector {
                 name: point.svc.clone().unwrap_or_default(),

@@ -164,6 +164,11 @@ pub fn status(experiment: &Experiment) -> String {
     lines.push(("Seed:", experiment.seed.to_string()));
     let engine = words::engine(experiment.line_engine()).unwrap_or("none needed");
     lines.push(("Engine:", engine.to_owned()));
+    for target in &experiment.targets {
+        if let Some(mode) = words::xdp(target.xdp()) {
+            lines.push(("XDP:", format!("{mode}, on {}", target.interface)));
+        }
+    }
     let mut text = String::new();
     for (name, value) in lines {
         let _ = writeln!(text, "{name:<11}{value}");

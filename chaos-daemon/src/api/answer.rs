@@ -9,7 +9,7 @@ use crate::{
     attach::features::Features,
     engine::{
         AttachMode, Counters, EndReason, Experiment, Hit, LineEngine, Rule, Selector, Spec, State,
-        Target, Where,
+        Target, Where, XdpMode,
     },
 };
 
@@ -112,6 +112,7 @@ fn selector(selector: &Selector) -> v1::Selector {
         Where::Netns(name) => Wire::Netns(name.clone()),
         Where::Pid(pid) => Wire::Pid(*pid),
         Where::Cgroup(path) => Wire::Cgroup(path.clone()),
+        Where::Node => Wire::Node(v1::NodeSelector {}),
     };
     v1::Selector {
         r#where: Some(at),
@@ -133,6 +134,12 @@ fn rule(rule: &Rule) -> v1::Rule {
 fn hit(hit: &Hit) -> v1::Target {
     v1::Target {
         gone: hit.gone,
+        xdp: match hit.xdp {
+            None => v1::XdpMode::Unspecified,
+            Some(XdpMode::Native) => v1::XdpMode::Native,
+            Some(XdpMode::Generic) => v1::XdpMode::Generic,
+        }
+        .into(),
         counters: hit.counters.iter().map(counters).collect(),
         ..target(&hit.target)
     }
@@ -146,6 +153,7 @@ fn target(target: &Target) -> v1::Target {
         ifindex: target.ifindex,
         gone: false,
         counters: Vec::new(),
+        xdp: v1::XdpMode::Unspecified.into(),
     }
 }
 

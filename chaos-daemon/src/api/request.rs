@@ -95,6 +95,7 @@ fn selector(selector: Option<v1::Selector>) -> Result<Selector, RequestError> {
         WireWhere::Cgroup(path) => {
             Where::Cgroup(non_empty(path).ok_or(RequestError::Missing("cgroup"))?)
         }
+        WireWhere::Node(v1::NodeSelector {}) => Where::Node,
     };
     Ok(Selector {
         at,

@@ -31,13 +31,16 @@ fn code(error: &AgentError) -> Code {
         AgentError::Target(error) => match error {
             TargetError::Inventory(_)
             | TargetError::WhichInterface { .. }
+            | TargetError::NoUplink { .. }
             | TargetError::NoInventory { .. } => Code::InvalidArgument,
             TargetError::NoService { .. }
             | TargetError::NoNetns { .. }
             | TargetError::NoProcess { .. }
             | TargetError::NoCgroup { .. }
             | TargetError::NoInterface { .. } => Code::NotFound,
-            TargetError::HostNetwork { .. } => Code::PermissionDenied,
+            TargetError::HostNetwork { .. } | TargetError::Loopback { .. } => {
+                Code::PermissionDenied
+            }
             TargetError::NoEndpoints { .. }
             | TargetError::EmptyCgroup { .. }
             | TargetError::Namespace { .. }
@@ -61,7 +64,9 @@ const fn datapath_code(error: &DatapathError) -> Code {
     match error {
         DatapathError::Full { .. } => Code::ResourceExhausted,
         DatapathError::TargetGone => Code::NotFound,
-        DatapathError::Kernel(_) | DatapathError::NoLine { .. } => Code::FailedPrecondition,
+        DatapathError::OnlyDrops | DatapathError::Kernel(_) | DatapathError::NoLine { .. } => {
+            Code::FailedPrecondition
+        }
     }
 }
 

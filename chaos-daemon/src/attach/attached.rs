@@ -16,6 +16,7 @@ use super::{
     retire::Retirement,
     rules,
     sweep::Leftover,
+    xdp::Xdp,
 };
 use crate::{
     engine::{AttachMode, DatapathError, LineEngine, Spec, Target, Way},
@@ -34,6 +35,10 @@ pub(super) struct Attached {
     entries: [Option<Attachment>; 2],
     pub(super) lines: [Option<Line>; 2],
     pub(super) rules: Vec<u32>,
+    /// Of an interface of the node: where the programs find it that know nothing but its number.
+    pub(super) place: Option<u32>,
+    /// Of an interface of the node.
+    pub(super) xdp: Option<Xdp>,
     /// The longest that its lines hold a packet.
     longest: Duration,
 }
@@ -288,6 +293,8 @@ impl Attached {
             entries: [None, None],
             lines: [None, None],
             rules: Vec::new(),
+            place: None,
+            xdp: None,
             longest: Duration::ZERO,
         }
     }

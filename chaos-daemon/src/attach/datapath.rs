@@ -1,5 +1,7 @@
 //! Carries out what the engine asks: one attachment for each target, shared by its experiments.
 
+mod node;
+mod publish;
 mod update;
 
 use std::{
@@ -8,12 +10,12 @@ use std::{
     time::Duration,
 };
 
+use aya::programs::cgroup_skb::CgroupSkbLink;
 use chaos_abi::{
     line::{ENGINE_FQ, ENGINE_TAP},
     maps::MAX_TARGETS,
-    rewrite::STEERS,
-    rule::{FAULT_REWRITE, Window},
-    target::{self as abi, MAX_RULES_PER_TARGET},
+    rule::Window,
+    target::MAX_RULES_PER_TARGET,
 };
 use tracing::warn;
 
@@ -21,16 +23,19 @@ use super::{
     Steps,
     attached::{Attached, Attacher, kernel},
     clock::{monotonic_ns, nanoseconds},
-    loader::{Object, Plain},
+    loader::Object,
+    protection::Protection,
     rules::{self, Placed, Slots},
     sweep::Leftover,
+    xdp,
 };
 use crate::{
     engine::{
         AttachMode, Counters, Datapath, DatapathError, Health, Installation, LineEngine, Spec,
-        Target,
+        Target, XdpMode,
     },
     netlink,
+    netns::Netns,
 };
 
 /// Identity of a target while it lives: namespace and interface number.
@@ -44,12 +49,19 @@ pub struct Kernel {
     installed: BTreeMap<Installation, Installed>,
     slots: Slots,
     steps: Steps,
+    protection: Protection,
+    node: u64,
+    xdp_modes: &'static [XdpMode],
+    /// What drops at sockets, as long as a rule does.
+    sockets: Option<CgroupSkbLink>,
 }
 
 /// Rules of one experiment on one target.
 struct Installed {
     key: Key,
     rules: Vec<Placed>,
+    /// Whether packets are told apart by their sockets.
+    by_socket: bool,
     /// What is to take over from them, one for each.
     staged: Vec<Placed>,
 }
@@ -78,6 +90,10 @@ impl Kernel {
             installed: BTreeMap::new(),
             slots: Slots::default(),
             steps: Steps::default(),
+            protection: Protection::default(),
+            node: Netns::own()?.cookie(),
+            xdp_modes: &[],
+            sockets: None,
         })
     }
 
@@ -99,6 +115,7 @@ impl Kernel {
     }
 
     fn attach(&mut self, target: &Target, spec: &Spec) -> Result<Key, DatapathError> {
+        self.reach_sockets(target, spec)?;
         let key = (target.netns.cookie(), target.ifindex);
         if !self.attached.contains_key(&key) {
             let taken: Vec<u32> = self
@@ -119,6 +136,7 @@ impl Kernel {
             .attached
             .remove(&key)
             .ok_or(DatapathError::TargetGone)?;
+        self.reach_arrivals(&mut attached, key, target, spec);
         let programs = &self.object.programs;
         let result = target.netns.enter(|namespace| {
             self.attacher
@@ -142,33 +160,6 @@ impl Kernel {
         there.chain(&spec.rules).map(rules::longest_delay).sum()
     }
 
-    /// Writes the target's list of rules and lines.
-    fn publish(&mut self, key: Key) -> Result<(), DatapathError> {
-        let Some(attached) = self.attached.get(&key) else {
-            return Ok(());
-        };
-        let mut target = abi::Target {
-            ifindex: attached.ifindex,
-            rule_count: count(attached.rules.len()),
-            lines: attached.lines.map(|line| line.map_or(0, |line| line.near)),
-            ..abi::Target::default()
-        };
-        for (to, from) in target.rules.iter_mut().zip(&attached.rules) {
-            *to = *from;
-            let Plain(rule) = self.object.maps.rules.get(from, 0).map_err(kernel)?;
-            abi::Wanted::add(&mut target.wanted, &rule);
-            if rule.fault == FAULT_REWRITE {
-                let Plain(rewrite) = self.object.maps.rewrites.get(from, 0).map_err(kernel)?;
-                target.steers |= u32::from(rewrite.what & STEERS != 0);
-            }
-        }
-        self.object
-            .maps
-            .targets
-            .set(attached.number, Plain(target), 0)
-            .map_err(kernel)
-    }
-
     /// Takes away a target that has no rules.
     fn detach_if_unused(&mut self, key: Key) {
         if self
@@ -177,6 +168,9 @@ impl Kernel {
             .is_some_and(|attached| attached.rules.is_empty())
             && let Some(attached) = self.attached.remove(&key)
         {
+            if let Some(place) = attached.place {
+                xdp::give_back(&mut self.object.maps, place);
+            }
             self.attacher.detach(attached);
         }
     }
@@ -215,6 +209,7 @@ impl Datapath for Kernel {
             Ok(key) => key,
             Err(error) => {
                 self.detach_if_unused((target.netns.cookie(), target.ifindex));
+                self.leave_sockets();
                 return Err(error);
             }
         };
@@ -225,6 +220,7 @@ impl Datapath for Kernel {
             .and_then(|()| self.publish(key));
         if let Err(error) = result {
             self.take_back(key, &written);
+            self.leave_sockets();
             return Err(error);
         }
         let id = Installation(
@@ -237,6 +233,7 @@ impl Datapath for Kernel {
             Installed {
                 key,
                 rules: written,
+                by_socket: target.cgroup.is_some(),
                 staged: Vec::new(),
             },
         );
@@ -290,11 +287,15 @@ impl Datapath for Kernel {
     fn remove(&mut self, installations: Vec<Installation>) {
         for id in installations {
             self.steps.done();
-            if let Some(Installed { key, rules, staged }) = self.installed.remove(&id) {
+            if let Some(Installed {
+                key, rules, staged, ..
+            }) = self.installed.remove(&id)
+            {
                 self.erase(&staged);
                 self.take_back(key, &rules);
             }
         }
+        self.leave_sockets();
     }
 
     fn counters(&mut self, installation: Installation) -> Vec<Counters> {
@@ -307,6 +308,13 @@ impl Datapath for Kernel {
             .flatten()
             .map(|placed| rules::counters(&self.object.maps, placed))
             .collect()
+    }
+
+    fn xdp(&self, installation: Installation) -> Option<XdpMode> {
+        let installed = self.installed.get(&installation)?;
+        let mut rules = installed.rules.iter().map(|placed| &placed.rule);
+        let xdp = self.attached.get(&installed.key)?.xdp.as_ref()?;
+        (!installed.by_socket && xdp.in_use && rules.any(xdp::drops_arrivals)).then_some(xdp.mode)
     }
 
     fn health(&mut self, installation: Installation, target: &Target) -> Health {
@@ -340,10 +348,18 @@ impl Kernel {
         written: &mut Vec<Placed>,
     ) -> Result<(), DatapathError> {
         let attached = self.attached.get(&key).ok_or(DatapathError::TargetGone)?;
+        let cgroup = target.cgroup.as_ref();
         for (position, rule) in spec.rules.iter().enumerate() {
             let seed = seed_of(spec.seed, target, position);
             let (maps, slots) = (&mut self.object.maps, &mut self.slots);
-            written.push(rules::place(maps, slots, attached.number, rule, seed)?);
+            written.push(rules::place(
+                maps,
+                slots,
+                attached.number,
+                rule,
+                seed,
+                cgroup,
+            )?);
         }
         Ok(())
     }

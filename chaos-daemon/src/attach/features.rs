@@ -13,7 +13,7 @@ use super::{
     loader::LINE,
 };
 use crate::{
-    engine::{AttachMode, DatapathError, LineEngine, Spec},
+    engine::{AttachMode, DatapathError, LineEngine, Spec, XdpMode},
     netlink::{self, Fq},
     netns::Scratch,
     sentence::sentence,
@@ -50,6 +50,8 @@ pub struct Wishes {
     pub attach_mode: Option<AttachMode>,
     /// What is to hold packets.
     pub line_engine: Option<LineEngine>,
+    /// Which ways to XDP may be tried.
+    pub xdp: &'static [XdpMode],
 }
 
 /// Why this kernel cannot be used.
@@ -156,6 +158,7 @@ impl Features {
                 line_engine == Some(LineEngine::Tap),
                 "delays packets in the agent's holder process",
             ),
+            xdp(wishes.xdp),
             present(
                 "btf",
                 "/sys/kernel/btf/vmlinux",
@@ -239,6 +242,22 @@ fn has_capability(name: &'static str, available: bool, purpose: &str) -> Feature
         available,
         used: available,
         detail: purpose.to_owned(),
+    }
+}
+
+/// Whether a driver can is seen when there is something to drop.
+fn xdp(modes: &[XdpMode]) -> Feature {
+    let ways = match modes {
+        [] => "not used: --xdp off",
+        [XdpMode::Native] => "drops what arrives at the node, where the driver can",
+        [XdpMode::Generic] => "drops what arrives at the node, by the kernel's generic code",
+        _ => "drops what arrives at the node: native where the driver can, else generic",
+    };
+    Feature {
+        name: "xdp",
+        available: true,
+        used: !modes.is_empty(),
+        detail: ways.to_owned(),
     }
 }
 

@@ -7,8 +7,8 @@ use std::{
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{Array, LpmTrie, Map, MapData, MapError, PerCpuArray, ProgramArray},
-    programs::{ProgramError, ProgramFd, SchedClassifier},
+    maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, ProgramArray},
+    programs::{CgroupSkb, ProgramError, ProgramFd, SchedClassifier, Xdp},
 };
 use chaos_abi::{
     counters::Counters,
@@ -16,8 +16,9 @@ use chaos_abi::{
     maps,
     rewrite::Rewrite,
     rule::{Memory, PeerKey, Quantiles, Rule, Window},
-    target::Target,
+    target::{ProtectedPort, Target},
 };
+use tracing::warn;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Heartbeat;
@@ -89,6 +90,10 @@ pub struct Maps {
     pub dns_names: LpmTrie<MapData, Plain<DnsName>, u32>,
     /// See [`maps::DNS_ANSWERS`].
     pub dns_answers: Array<MapData, Plain<DnsAnswer>>,
+    /// See [`maps::ARRIVALS`].
+    pub arrivals: Array<MapData, u32>,
+    /// See [`maps::PROTECTED`].
+    pub protected: HashMap<MapData, Plain<ProtectedPort>, u32>,
     /// See [`maps::LINE_ENGINE`].
     pub line_engine: Array<MapData, u32>,
 }
@@ -131,6 +136,12 @@ impl Object {
             egress: load_program(&mut ebpf, maps::PROGRAM_EGRESS)?,
             ingress: load_program(&mut ebpf, maps::PROGRAM_INGRESS)?,
         };
+        // Not all kernels have both, and nothing else needs them: whoever does is told.
+        for loaded in [load_arrival(&mut ebpf), load_socket(&mut ebpf)] {
+            if let Err(error) = loaded {
+                warn!(%error, "this kernel drops nothing there");
+            }
+        }
         let mut actions: ProgramArray<MapData> = take(&mut ebpf, maps::ACTIONS)?;
         for (place, name) in ACTIONS {
             let program = match name {
@@ -156,6 +167,8 @@ impl Object {
             rewrites: take(&mut ebpf, maps::REWRITES)?,
             dns_names: take(&mut ebpf, maps::DNS_NAMES)?,
             dns_answers: take(&mut ebpf, maps::DNS_ANSWERS)?,
+            arrivals: take(&mut ebpf, maps::ARRIVALS)?,
+            protected: take(&mut ebpf, maps::PROTECTED)?,
             line_engine: take(&mut ebpf, maps::LINE_ENGINE)?,
         };
         Ok(Self {
@@ -173,6 +186,25 @@ impl Object {
             name: maps::LIVENESS,
             source,
         })
+    }
+
+    /// The program for packets that arrive at the node.
+    pub(super) fn arrival_mut(&mut self) -> Result<&mut Xdp, LoadError> {
+        arrival(&mut self.ebpf)
+    }
+
+    /// The program for packets that arrive at sockets.
+    pub(super) fn socket_mut(&mut self) -> Result<&mut CgroupSkb, LoadError> {
+        socket(&mut self.ebpf)
+    }
+
+    /// The one for the node, to be run without packets of a network.
+    pub fn arrival(&self) -> Result<&Xdp, LoadError> {
+        let name = maps::PROGRAM_ARRIVAL;
+        let program = self.ebpf.program(name).ok_or(LoadError::Missing(name))?;
+        program
+            .try_into()
+            .map_err(|source| LoadError::Program { name, source })
     }
 
     /// A loaded classifier by name, for programs to be run without packets of a network.
@@ -227,6 +259,36 @@ pub(super) fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<Progra
         .map_err(failed)?
         .try_clone()
         .map_err(|error| failed(error.into()))
+}
+
+fn arrival(ebpf: &mut Ebpf) -> Result<&mut Xdp, LoadError> {
+    let name = maps::PROGRAM_ARRIVAL;
+    let program = ebpf.program_mut(name).ok_or(LoadError::Missing(name))?;
+    program
+        .try_into()
+        .map_err(|source| LoadError::Program { name, source })
+}
+
+fn load_arrival(ebpf: &mut Ebpf) -> Result<(), LoadError> {
+    arrival(ebpf)?.load().map_err(|source| LoadError::Program {
+        name: maps::PROGRAM_ARRIVAL,
+        source,
+    })
+}
+
+fn socket(ebpf: &mut Ebpf) -> Result<&mut CgroupSkb, LoadError> {
+    let name = maps::PROGRAM_SOCKET;
+    let program = ebpf.program_mut(name).ok_or(LoadError::Missing(name))?;
+    program
+        .try_into()
+        .map_err(|source| LoadError::Program { name, source })
+}
+
+fn load_socket(ebpf: &mut Ebpf) -> Result<(), LoadError> {
+    socket(ebpf)?.load().map_err(|source| LoadError::Program {
+        name: maps::PROGRAM_SOCKET,
+        source,
+    })
 }
 
 /// Takes the map `name` out of an object.
@@ -319,6 +381,11 @@ mod tests {
         assert_eq!(sizes(maps::DNS_ANSWERS), rule_of(size_of::<DnsAnswer>()));
         let (key, _, entries) = sizes(maps::DNS_QUESTION);
         assert_eq!((key, entries), (4, 1));
-        assert_eq!(object.maps.len(), 20, "a map that nothing checks");
+        assert_eq!(
+            sizes(maps::PROTECTED),
+            (size_of::<ProtectedPort>(), 4, maps::MAX_PROTECTED_PORTS)
+        );
+        assert_eq!(sizes(maps::ARRIVALS), (4, 4, maps::MAX_TARGETS));
+        assert_eq!(object.maps.len(), 22, "a map that nothing checks");
     }
 }

@@ -14,11 +14,14 @@ mod hook;
 mod in_kernel;
 pub mod line;
 mod loader;
+pub mod protection;
 mod quantiles;
 pub mod retire;
 mod rewrites;
 mod rules;
+mod socket;
 pub mod sweep;
+mod xdp;
 
 pub use clock::monotonic_ns;
 pub use datapath::Kernel;

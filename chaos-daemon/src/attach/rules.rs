@@ -20,9 +20,9 @@ use super::{
     in_kernel::in_kernel,
     loader::{Maps, Plain},
     quantiles::{self, Tables},
-    rewrites,
+    rewrites, socket,
 };
-use crate::engine::{DatapathError, Fault, Rule};
+use crate::engine::{Cgroup, DatapathError, Fault, Rule};
 
 /// Which slots are taken.
 #[derive(Debug, Default)]
@@ -76,6 +76,7 @@ pub(super) fn place(
     target: u32,
     rule: &Rule,
     seed: u64,
+    cgroup: Option<&Cgroup>,
 ) -> Result<Placed, DatapathError> {
     let table = table(rule);
     let number = table.is_some().then(|| slots.tables.take()).transpose()?;
@@ -90,6 +91,9 @@ pub(super) fn place(
     };
     let mut kernel_rule = in_kernel(target, rule, seed);
     kernel_rule.identity = slots.rules_made;
+    if let Some(cgroup) = cgroup {
+        socket::narrow(&mut kernel_rule, cgroup);
+    }
     if let (Some(number), Some(table)) = (number, table) {
         kernel_rule.table = number + 1;
         if let Err(error) = maps.tables.set(number, Plain(table), 0) {
@@ -243,19 +247,26 @@ pub(super) fn longest_delay(rule: &Rule) -> Duration {
     }
 }
 
-fn peer_key(slot: u32, peer: &IpNet) -> Key<Plain<PeerKey>> {
-    let (octets, prefix) = match peer.network() {
-        IpAddr::V4(address) => (
-            address.to_ipv6_mapped().octets(),
-            96 + u32::from(peer.prefix_len()),
-        ),
-        IpAddr::V6(address) => (address.octets(), u32::from(peer.prefix_len())),
+pub(super) fn peer_key(slot: u32, peer: &IpNet) -> Key<Plain<PeerKey>> {
+    let prefix = match peer {
+        IpNet::V4(_) => 96 + u32::from(peer.prefix_len()),
+        IpNet::V6(_) => u32::from(peer.prefix_len()),
     };
-    let mut address = [0; 4];
-    for (word, bytes) in address.iter_mut().zip(octets.chunks_exact(4)) {
+    let address = address_in_kernel(peer.network());
+    Key::new(PEER_SLOT_BITS + prefix, Plain(PeerKey { slot, address }))
+}
+
+/// In network order, IPv4 mapped into IPv6.
+pub(super) fn address_in_kernel(address: IpAddr) -> [u32; 4] {
+    let octets = match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    };
+    let mut words = [0; 4];
+    for (word, bytes) in words.iter_mut().zip(octets.chunks_exact(4)) {
         *word = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     }
-    Key::new(PEER_SLOT_BITS + prefix, Plain(PeerKey { slot, address }))
+    words
 }
 
 #[cfg(test)]

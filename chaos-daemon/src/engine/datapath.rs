@@ -34,6 +34,15 @@ pub enum LineEngine {
     Tap,
 }
 
+/// How packets that arrive at the node get to XDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XdpMode {
+    /// From the driver.
+    Native,
+    /// From the kernel's own code, a little later.
+    Generic,
+}
+
 /// Names what one [`Datapath::install`] put in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Installation(pub u64);
@@ -68,6 +77,11 @@ pub enum DatapathError {
         /// What was tried, and what came of it.
         why: String,
     },
+    /// More than a drop of what arrives at a socket.
+    #[error(
+        "what arrives at a workload on the node's own network can only be dropped there: for other faults use --direction egress, or --node"
+    )]
+    OnlyDrops,
     /// The target has gone since it was found.
     #[error("its network namespace or interface is gone")]
     TargetGone,
@@ -125,6 +139,11 @@ pub trait Datapath {
 
     /// What each rule has done.
     fn counters(&mut self, installation: Installation) -> Vec<Counters>;
+
+    /// Where rules drop what arrives, if that is XDP.
+    fn xdp(&self, _: Installation) -> Option<XdpMode> {
+        None
+    }
 
     /// Whether everything is still there.
     fn health(&mut self, installation: Installation, target: &Target) -> Health;

@@ -6,7 +6,7 @@ use humantime::format_duration;
 
 use super::{
     HEALTH_INTERVAL, PREPARED_LIFETIME,
-    datapath::Installation,
+    datapath::{Installation, XdpMode},
     fault::Counters,
     spec::{Rule, Spec, Target},
 };
@@ -59,6 +59,8 @@ pub struct Hit {
     pub installation: Installation,
     /// As last read, one for each rule.
     pub counters: Vec<Counters>,
+    /// Where rules drop what arrives, if that is XDP.
+    pub xdp: Option<XdpMode>,
     /// Whether it went away.
     pub gone: bool,
 }
@@ -69,6 +71,7 @@ impl Hit {
             target,
             installation,
             counters: Vec::new(),
+            xdp: None,
             gone: false,
         }
     }

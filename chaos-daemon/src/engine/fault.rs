@@ -197,6 +197,14 @@ impl Fault {
         }
     }
 
+    /// Whether it does nothing to packets but drop them.
+    pub const fn drops(&self) -> bool {
+        matches!(
+            self,
+            Self::Loss(_) | Self::Corrupt { drop: true, .. } | Self::Partition { reject: false }
+        )
+    }
+
     /// Name of the fault, as the verb that asks for it.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -8,6 +8,7 @@ mod error;
 mod experiment;
 mod fault;
 mod filter;
+mod protection;
 mod rewrite;
 mod spec;
 #[cfg(test)]
@@ -20,14 +21,17 @@ use std::{
 
 use tracing::info;
 
-pub use datapath::{AttachMode, Datapath, DatapathError, Health, Installation, LineEngine, Way};
+pub use datapath::{
+    AttachMode, Datapath, DatapathError, Health, Installation, LineEngine, Way, XdpMode,
+};
 pub use dns::{Dns, Name, NameError, Reply};
 pub use error::{EngineError, SpecError};
 pub use experiment::{EndReason, Ending, Experiment, Hit, State};
 pub use fault::{Choice, Counters, Delay, Distribution, Fault, Ppm, Ramp, Rate, Reset};
 pub use filter::{Connections, Direction, Filter, PortRange, Protocol, Side};
+pub use protection::{Protected, ProtectedError};
 pub use rewrite::{Patch, Replace, Rewrite};
-pub use spec::{Pulse, Rule, Selector, Spec, Target, Where};
+pub use spec::{Cgroup, Pulse, Rule, Selector, Spec, Target, Where};
 
 /// How long a prepared experiment waits for its arm.
 pub const PREPARED_LIFETIME: Duration = Duration::from_secs(30);
@@ -302,6 +306,7 @@ impl<D: Datapath> Engine<D> {
     fn count(&mut self, index: usize) {
         for hit in &mut self.live[index].hits {
             hit.counters = self.datapath.counters(hit.installation);
+            hit.xdp = self.datapath.xdp(hit.installation);
         }
     }
 

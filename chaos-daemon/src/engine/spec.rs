@@ -1,6 +1,6 @@
 //! What an experiment is to do, checked: a value of these types makes sense.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
     datapath::Way,
@@ -63,6 +63,8 @@ pub enum Where {
     Pid(u32),
     /// A cgroup directory.
     Cgroup(String),
+    /// The node itself.
+    Node,
 }
 
 /// One network attachment that a selector resolved to.
@@ -76,6 +78,19 @@ pub struct Target {
     pub interface: String,
     /// Its number there.
     pub ifindex: u32,
+    /// Only packets of sockets of this cgroup, where the workload shares the node's network.
+    pub cgroup: Option<Cgroup>,
+}
+
+/// A cgroup of version 2, as the kernel knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cgroup {
+    /// Its id.
+    pub id: u64,
+    /// How deep it is below the root.
+    pub level: u32,
+    /// Directory of the root.
+    pub root: PathBuf,
 }
 
 /// Which packets, what happens to them, and when.

@@ -122,6 +122,7 @@ fn targets(names: &[&str]) -> Vec<Target> {
         netns: Netns::own().unwrap(),
         interface: "eth0".into(),
         ifindex: 2,
+        cgroup: None,
     };
     names.iter().map(target).collect()
 }

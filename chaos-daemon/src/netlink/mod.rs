@@ -144,10 +144,14 @@ impl Netlink {
                     .attributes
                     .iter()
                     .find_map(|attribute| match attribute {
-                        RouteAttribute::Oif(index) => Some(*index),
+                        RouteAttribute::Oif(index) => Some(vec![*index]),
+                        RouteAttribute::MultiPath(hops) => {
+                            Some(hops.iter().map(|hop| hop.interface_index).collect())
+                        }
                         _ => None,
                     })
             })
+            .flatten()
             .collect())
     }
 

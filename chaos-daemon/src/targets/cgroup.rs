@@ -2,13 +2,14 @@
 
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs};
 
-use super::{TargetError, Workload, not_the_host};
-use crate::netns::Netns;
+use super::{TargetError, Workload, is_own, not_the_host};
+use crate::{engine::Cgroup, netns::Netns};
 
 /// The namespaces of all processes in a cgroup and below it.
 pub(super) fn workloads(name: &str, path: &Path) -> Result<Vec<Workload>, TargetError> {
@@ -35,8 +36,78 @@ pub(super) fn workloads(name: &str, path: &Path) -> Result<Vec<Workload>, Target
     }
     found
         .into_iter()
-        .map(|netns| not_the_host(name, netns))
+        .map(|netns| {
+            if is_own(&netns) {
+                on_node(name, path, netns)
+            } else {
+                not_the_host(name, netns)
+            }
+        })
         .collect()
+}
+
+/// A workload that shares the node's network, and is told apart by its cgroup.
+pub(super) fn on_node(name: &str, path: &Path, netns: Netns) -> Result<Workload, TargetError> {
+    let cgroup = identity(path).map_err(|source| TargetError::NoCgroup {
+        path: path.to_owned(),
+        source,
+    })?;
+    if cgroup.level == 0 {
+        return Err(TargetError::HostNetwork {
+            name: name.to_owned(),
+        });
+    }
+    Ok(Workload {
+        name: name.to_owned(),
+        netns,
+        cgroup: Some(cgroup),
+    })
+}
+
+/// The directory of the version 2 cgroup that a process is in.
+pub(super) fn of_process(pid: u32) -> Result<PathBuf, TargetError> {
+    let failed = |source| TargetError::NoProcess { pid, source };
+    let lines = fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(failed)?;
+    let mounts = fs::read_to_string("/proc/self/mounts").map_err(failed)?;
+    let mount = mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        let (directory, kind) = (fields.next()?, fields.next()?);
+        (kind == "cgroup2").then_some(directory)
+    });
+    let below = lines.lines().find_map(|line| line.strip_prefix("0::/"));
+    match (mount, below) {
+        (Some(mount), Some(below)) => Ok(Path::new(mount).join(below)),
+        _ => Err(failed(not_version_2())),
+    }
+}
+
+/// What the kernel knows it by. Assumes that the hierarchy is mounted from its root on, as hosts do.
+fn identity(path: &Path) -> io::Result<Cgroup> {
+    let path = path.canonicalize()?;
+    let is_version_2 = |path: &Path| {
+        statfs(path).is_ok_and(|found| found.filesystem_type() == CGROUP2_SUPER_MAGIC)
+    };
+    if !is_version_2(&path) {
+        return Err(not_version_2());
+    }
+    let mut level = 0;
+    let mut root = path.as_path();
+    while let Some(parent) = root.parent().filter(|parent| is_version_2(parent)) {
+        level += 1;
+        root = parent;
+    }
+    Ok(Cgroup {
+        id: fs::metadata(&path)?.ino(),
+        level,
+        root: root.to_owned(),
+    })
+}
+
+fn not_version_2() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "a workload on the node's own network is told apart by its cgroup of version 2, and this is none",
+    )
 }
 
 fn is_cgroup(path: &Path) -> io::Result<()> {

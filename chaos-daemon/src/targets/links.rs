@@ -1,30 +1,39 @@
 //! From a namespace to the interface that a fault goes onto.
 
+use std::io;
+
 use super::{TargetError, Workload};
 use crate::{
     engine::Target,
     netlink::{self, Link},
+    netns::Netns,
 };
 
 /// The interface asked for; else the default route's; else the only one that there is.
 pub(super) fn target(workload: Workload, interface: Option<&str>) -> Result<Target, TargetError> {
-    let Workload { name, netns } = workload;
-    let looked = netns.enter(|_| {
+    let Workload { name, netns, .. } = workload;
+    let (links, default_routes) = look(&netns).map_err(|source| TargetError::Namespace {
+        name: name.clone(),
+        source,
+    })?;
+    let link = choose(&name, &links, &default_routes, interface)?;
+    on(name, netns, link)
+}
+
+/// All interfaces of a namespace, and the numbers of those that have a default route.
+pub(super) fn look(netns: &Netns) -> io::Result<(Vec<Link>, Vec<u32>)> {
+    netns.enter(|_| {
         netlink::with(async |netlink| {
             Ok((
                 netlink.links().await?,
                 netlink.default_route_interfaces().await?,
             ))
         })
-    });
-    let (links, default_routes) =
-        looked
-            .and_then(|found| found)
-            .map_err(|source| TargetError::Namespace {
-                name: name.clone(),
-                source,
-            })?;
-    let link = choose(&name, &links, &default_routes, interface)?;
+    })?
+}
+
+/// An interface of a namespace as a target.
+pub(super) fn on(name: String, netns: Netns, link: &Link) -> Result<Target, TargetError> {
     if !link.ethernet {
         return Err(TargetError::NotEthernet {
             name,
@@ -35,6 +44,7 @@ pub(super) fn target(workload: Workload, interface: Option<&str>) -> Result<Targ
         name,
         interface: link.name.clone(),
         ifindex: link.index,
+        cgroup: None,
         netns,
     })
 }
@@ -46,14 +56,7 @@ fn choose<'a>(
     interface: Option<&str>,
 ) -> Result<&'a Link, TargetError> {
     if let Some(interface) = interface {
-        return links
-            .iter()
-            .find(|link| link.name == interface)
-            .ok_or_else(|| TargetError::NoInterface {
-                name: name.to_owned(),
-                interface: interface.to_owned(),
-                there: names(links.iter()),
-            });
+        return named(name, links, interface);
     }
     let by_route = default_routes
         .iter()
@@ -74,7 +77,23 @@ fn choose<'a>(
     }
 }
 
-fn names<'a>(links: impl Iterator<Item = &'a Link>) -> String {
+/// The interface of this name.
+pub(super) fn named<'a>(
+    name: &str,
+    links: &'a [Link],
+    interface: &str,
+) -> Result<&'a Link, TargetError> {
+    links
+        .iter()
+        .find(|link| link.name == interface)
+        .ok_or_else(|| TargetError::NoInterface {
+            name: name.to_owned(),
+            interface: interface.to_owned(),
+            there: names(links.iter()),
+        })
+}
+
+pub(super) fn names<'a>(links: impl Iterator<Item = &'a Link>) -> String {
     let names: Vec<&str> = links.map(|link| link.name.as_str()).collect();
     if names.is_empty() {
         "none that is up".to_owned()

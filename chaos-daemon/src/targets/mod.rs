@@ -5,6 +5,7 @@
 mod cgroup;
 mod inventory;
 mod links;
+mod node;
 
 use std::{
     io,
@@ -14,7 +15,7 @@ use std::{
 pub use inventory::{Inventory, InventoryError};
 
 use crate::{
-    engine::{Selector, Target, Where},
+    engine::{Cgroup, Selector, Target, Where},
     netns::{NAMED, Netns},
 };
 
@@ -88,7 +89,7 @@ pub enum TargetError {
     },
     /// It is the node itself.
     #[error(
-        "{name} lives in the node's own network namespace; a fault there would hit the whole node, and is refused"
+        "{name} lives in the node's own network namespace; a fault there would hit the whole node, which only --node asks for"
     )]
     HostNetwork {
         /// Name of the workload.
@@ -122,6 +123,22 @@ pub enum TargetError {
         /// Those that there are.
         there: String,
     },
+    /// The node has none that stands out.
+    #[error(
+        "no interface of this node that is up has a default route; it has {there}: choose one with --interface IF"
+    )]
+    NoUplink {
+        /// Those that there are.
+        there: String,
+    },
+    /// The node talks to itself there.
+    #[error(
+        "{interface} is the node's loopback, by which its programs talk to each other, and is refused"
+    )]
+    Loopback {
+        /// Its name.
+        interface: String,
+    },
     /// Not Ethernet.
     #[error("interface {interface} of {name} has no Ethernet headers, which the agent needs")]
     NotEthernet {
@@ -142,6 +159,8 @@ pub struct Finder {
 struct Workload {
     name: String,
     netns: Netns,
+    /// Where it shares the node's network, what tells it apart.
+    cgroup: Option<Cgroup>,
 }
 
 impl Finder {
@@ -152,14 +171,25 @@ impl Finder {
 
     /// All targets of a selector, each once.
     pub fn find(&self, selector: &Selector) -> Result<Vec<Target>, TargetError> {
+        let interface = selector.interface.as_deref();
         let mut targets: Vec<Target> = Vec::new();
+        if selector.at == Where::Node {
+            return node::targets(interface);
+        }
         for workload in self.workloads(&selector.at)? {
-            let target = links::target(workload, selector.interface.as_deref())?;
-            let known = |other: &Target| {
-                other.netns.cookie() == target.netns.cookie() && other.ifindex == target.ifindex
+            let found = match &workload.cgroup {
+                Some(cgroup) => node::of(&workload.name, Some(cgroup), interface)?,
+                None => vec![links::target(workload, interface)?],
             };
-            if !targets.iter().any(known) {
-                targets.push(target);
+            for target in found {
+                let known = |other: &Target| {
+                    other.netns.cookie() == target.netns.cookie()
+                        && other.ifindex == target.ifindex
+                        && other.cgroup == target.cgroup
+                };
+                if !targets.iter().any(known) {
+                    targets.push(target);
+                }
             }
         }
         Ok(targets)
@@ -167,6 +197,8 @@ impl Finder {
 
     fn workloads(&self, at: &Where) -> Result<Vec<Workload>, TargetError> {
         match at {
+            // It has interfaces, and is no workload.
+            Where::Node => Ok(Vec::new()),
             Where::Netns(name) => Ok(vec![named(name, name)?]),
             Where::Pid(pid) => Ok(vec![process(&format!("pid {pid}"), *pid)?]),
             Where::Cgroup(path) => cgroup::workloads(path, Path::new(path)),
@@ -206,7 +238,15 @@ fn named(workload: &str, name: &str) -> Result<Workload, TargetError> {
 fn process(workload: &str, pid: u32) -> Result<Workload, TargetError> {
     let netns = Netns::at(format!("/proc/{pid}/ns/net"))
         .map_err(|source| TargetError::NoProcess { pid, source })?;
+    if is_own(&netns) {
+        return cgroup::on_node(workload, &cgroup::of_process(pid)?, netns);
+    }
     not_the_host(workload, netns)
+}
+
+/// Whether it is the agent's own namespace, and so the node's network.
+fn is_own(netns: &Netns) -> bool {
+    Netns::own().is_ok_and(|own| own.cookie() == netns.cookie())
 }
 
 fn not_the_host(name: &str, netns: Netns) -> Result<Workload, TargetError> {
@@ -219,6 +259,7 @@ fn not_the_host(name: &str, netns: Netns) -> Result<Workload, TargetError> {
     Ok(Workload {
         name: name.to_owned(),
         netns,
+        cgroup: None,
     })
 }
 
@@ -235,8 +276,6 @@ mod tests {
 
     #[test]
     fn the_node_itself_is_no_target() {
-        let error = find(Where::Pid(std::process::id())).unwrap_err();
-        assert!(matches!(error, TargetError::HostNetwork { .. }), "{error}");
         let error = find(Where::Netns("/proc/self/ns/net".into())).unwrap_err();
         assert!(matches!(error, TargetError::HostNetwork { .. }), "{error}");
     }

@@ -4,6 +4,8 @@
 use std::{
     ffi::OsStr,
     fs::{self, OpenOptions},
+    io::Write as _,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -82,6 +84,21 @@ impl Cgroup {
     /// A command whose process moves in here, stays in our network namespace, and dies with the thread that starts it.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Result<Command> {
         contained(program, None, self)
+    }
+
+    /// Runs `work` with this whole program in the cgroup: sockets that it makes belong here for good.
+    pub fn inside<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        let lines = fs::read_to_string("/proc/self/cgroup").context("read our own cgroup")?;
+        let home = lines.lines().find_map(|line| line.strip_prefix("0::/"));
+        let home = home.context("no cgroup of version 2")?;
+        let home = hierarchy_or_mount()?.join(home).join("cgroup.procs");
+        self.procs()?
+            .write_all(b"0")
+            .context("move into a cgroup")?;
+        // The lab kills whoever is left in its cgroups.
+        let done = catch_unwind(AssertUnwindSafe(work));
+        fs::write(&home, "0").with_context(|| format!("move back to {}", home.display()))?;
+        Ok(done.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 
     /// Its `cgroup.procs`, open for a process to move itself in by writing `0`.

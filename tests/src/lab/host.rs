@@ -144,6 +144,16 @@ impl Host {
         contained(program, Some(&self.inner.namespace), &self.inner.cgroup)
     }
 
+    /// A cgroup below the host's.
+    pub fn child_cgroup(&self, name: &str) -> Result<Cgroup> {
+        self.inner.cgroup.child(name)
+    }
+
+    /// A command as [`Self::command`], in a cgroup of its own.
+    pub fn command_in(&self, cgroup: &Cgroup, program: impl AsRef<OsStr>) -> Result<Command> {
+        contained(program, Some(&self.inner.namespace), cgroup)
+    }
+
     /// Starts a process in the host, without input and output; it ends with the guard.
     pub fn spawn<S: AsRef<OsStr>>(
         &self,

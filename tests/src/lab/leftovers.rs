@@ -77,9 +77,18 @@ fn devices(namespace: &Namespace) -> Result<Vec<String>> {
     let links = json(Command::new("ip").args(["-n", namespace.name(), "-json", "link", "show"]))?;
     let names = links.iter().filter_map(|link| link["ifname"].as_str());
     let ours = names.filter(|name| name.starts_with(Leftovers::DEVICE));
-    Ok(ours
+    let mut found: Vec<String> = ours
         .map(|name| format!("device {name} in {}", namespace.name()))
-        .collect())
+        .collect();
+    // The lab puts no program there.
+    for link in links.iter().filter(|link| !link["xdp"].is_null()) {
+        found.push(format!(
+            "XDP program on {} in {}",
+            link["ifname"],
+            namespace.name()
+        ));
+    }
+    Ok(found)
 }
 
 /// The clsact qdiscs in a namespace (the lab makes none) and their filters.

@@ -34,6 +34,7 @@ pub(super) struct ExperimentFile {
     netns: Option<PathBuf>,
     pid: Option<NonZeroU32>,
     cgroup: Option<PathBuf>,
+    node: bool,
     namespace: Option<String>,
     inventory: Option<PathBuf>,
     interface: Option<String>,
@@ -96,7 +97,7 @@ pub enum FileError {
     },
     /// It points at nothing, or at several things.
     #[error(
-        "the experiment {file} does not say where: give exactly one of service, netns, pid and cgroup"
+        "the experiment {file} does not say where: give exactly one of service, netns, pid, cgroup and node"
     )]
     Where {
         /// Its name.
@@ -164,6 +165,7 @@ impl ExperimentFile {
             parsed.netns.is_some(),
             parsed.pid.is_some(),
             parsed.cgroup.is_some(),
+            parsed.node,
         ];
         if points.iter().filter(|&&given| given).count() != 1 {
             return Err(FileError::Where { file });
@@ -217,6 +219,7 @@ impl ExperimentFile {
                 netns,
                 pid: self.pid,
                 cgroup: self.cgroup.as_ref().map(path),
+                node: self.node,
             },
             namespace: self.namespace.clone(),
             inventory: self.inventory.as_ref().map(path),

@@ -38,7 +38,7 @@ const DURATION: &str = "How long the faults act [default: what the file says, or
 
 const EXAMPLES: &str = "\
 Example of a file:
-  service: provider-chaos-service     # or netns, pid or cgroup
+  service: provider-chaos-service     # or netns, pid, cgroup, or node: true
   duration: 30s
   rules:
     - delay: { latency: 100ms, jitter: 20ms }

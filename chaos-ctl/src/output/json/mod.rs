@@ -119,6 +119,7 @@ enum Point {
     Netns { netns: String },
     Pid { pid: u32 },
     Cgroup { cgroup: String },
+    Node,
 }
 
 #[derive(Debug, Serialize)]
@@ -128,6 +129,7 @@ struct Target {
     interface: String,
     ifindex: u32,
     gone: bool,
+    xdp: Option<&'static str>,
     counters: Vec<Counters>,
 }
 
@@ -226,6 +228,7 @@ impl From<&wire::Selector> for Selector {
             Where::Netns(netns) => Point::Netns { netns },
             Where::Pid(pid) => Point::Pid { pid },
             Where::Cgroup(cgroup) => Point::Cgroup { cgroup },
+            Where::Node(_) => Point::Node,
         });
         Self {
             point,
@@ -242,6 +245,7 @@ impl From<&wire::Target> for Target {
             interface: target.interface.clone(),
             ifindex: target.ifindex,
             gone: target.gone,
+            xdp: words::xdp(target.xdp()),
             counters: target.counters.iter().map(Counters::from).collect(),
         }
     }

@@ -8,7 +8,7 @@ mod rule;
 use chaos_proto::v1::selector::Where;
 use chaos_proto::v1::{
     AttachMode, Connections, Direction, Distribution, EndReason, Experiment, Filter, LineEngine,
-    Protocol, Selector, State,
+    Protocol, Selector, State, XdpMode,
 };
 
 pub use fault::fault;
@@ -71,6 +71,15 @@ pub fn attach_mode(mode: AttachMode) -> Option<&'static str> {
     }
 }
 
+/// The name of a way to XDP.
+pub fn xdp(mode: XdpMode) -> Option<&'static str> {
+    match mode {
+        XdpMode::Unspecified => None,
+        XdpMode::Native => Some("native"),
+        XdpMode::Generic => Some("generic"),
+    }
+}
+
 /// What the user pointed at: `service web (namespace default)`.
 pub fn selector(selector: Option<&Selector>) -> String {
     let Some(selector) = selector else {
@@ -87,6 +96,7 @@ pub fn selector(selector: Option<&Selector>) -> String {
         Some(Where::Netns(netns)) => format!("netns {netns}"),
         Some(Where::Pid(pid)) => format!("pid {pid}"),
         Some(Where::Cgroup(cgroup)) => format!("cgroup {cgroup}"),
+        Some(Where::Node(_)) => "node".to_owned(),
     };
     if !selector.interface.is_empty() {
         text.push_str(", interface ");

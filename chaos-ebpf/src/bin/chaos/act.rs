@@ -48,12 +48,12 @@ pub(crate) fn classify(ctx: &TcContext, direction: Direction) -> i32 {
             counters::dropped(slot, seen.size);
             packet::discard()
         }
-        Verdict::Pass | Verdict::Hold { .. } => {
+        Verdict::Pass => {
             if seen.rewriting != 0 {
                 // SAFETY: as above.
                 unsafe { ACTIONS.tail_call(ctx, ACTION_REWRITE) };
             }
-            go_on(ctx, &verdict, target, seen)
+            go_on(ctx, target, seen)
         }
     }
 }
@@ -65,22 +65,22 @@ pub(crate) fn rewritten(ctx: &TcContext) -> i32 {
         return TC_ACT_UNSPEC;
     };
     rewrite::rewrite(ctx, seen, target);
-    let verdict = seen.verdict(target);
     if seen.steered != 0 && matches!(seen.direction, Direction::Egress) {
         // A line knows the way to the old address only.
         counters::held(target, seen, Sent::Refused);
         return steer::send(ctx, target.ifindex);
     }
-    go_on(ctx, &verdict, target, seen)
+    go_on(ctx, target, seen)
 }
 
 /// What becomes of a packet that arrives sooner or later.
 #[inline(always)]
-fn go_on(ctx: &TcContext, verdict: &Verdict, target: &Target, seen: &Packet) -> i32 {
+fn go_on(ctx: &TcContext, target: &Target, seen: &Packet) -> i32 {
     if seen.corrupting != 0 && packet::flip_bit(ctx, seen.flow.payload.into(), seen.noise) {
         counters::corrupted(target, seen);
     }
-    if let &Verdict::Hold { near, departure_ns } = verdict {
+    if seen.delaying != 0 {
+        let (near, departure_ns) = seen.departure();
         let sent = line::send(ctx, near, departure_ns, seen.copies);
         counters::held(target, seen, sent);
         return match sent {

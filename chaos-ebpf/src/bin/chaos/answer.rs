@@ -85,7 +85,7 @@ pub(crate) fn send_back(ctx: &TcContext, ifindex: u32, direction: Direction) -> 
     packet::set_tc_index(ctx, returned(packet::target(ctx)));
     let flags = match direction {
         Direction::Egress => u64::from(BPF_F_INGRESS),
-        Direction::Ingress => 0,
+        Direction::Ingress | Direction::Arrival | Direction::Socket => 0,
     };
     // SAFETY: only notes the interface, for the kernel to act on.
     unsafe { bpf_redirect(ifindex, flags) as i32 }

@@ -20,17 +20,24 @@
 
 mod act;
 mod answer;
+mod arrival;
 mod clock;
+mod context;
 mod counters;
 mod dns;
 mod fragments;
 mod line;
+mod memory;
 mod packet;
+mod peers;
+mod protection;
 mod rewrite;
 mod rules;
+mod socket;
 mod steer;
 
-use aya_ebpf::{macros::classifier, programs::TcContext};
+use aya_ebpf::macros::{cgroup_skb, classifier, xdp};
+use aya_ebpf::programs::{SkBuffContext, TcContext, XdpContext};
 use chaos_ebpf::filter::Direction;
 
 /// Packets that leave a target.
@@ -43,6 +50,18 @@ pub fn chaos_egress(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn chaos_ingress(ctx: TcContext) -> i32 {
     act::classify(&ctx, Direction::Ingress)
+}
+
+/// Packets that arrive at the node, before anything else sees them.
+#[xdp]
+pub fn chaos_arrival(ctx: XdpContext) -> u32 {
+    arrival::decide(&ctx)
+}
+
+/// Packets that arrive at a socket of the node.
+#[cgroup_skb(ingress)]
+pub fn chaos_socket(ctx: SkBuffContext) -> i32 {
+    socket::decide(&ctx)
 }
 
 /// Packets that are answered.

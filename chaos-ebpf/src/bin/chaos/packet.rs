@@ -15,51 +15,67 @@ use chaos_ebpf::{
     flow::{ETHERTYPE_QINQ, ETHERTYPE_VLAN, Frame},
 };
 
+use crate::context::Context;
+
 /// Both hardware addresses come first; a tag, if any, next.
 const ETHER_ADDRESSES: usize = 12;
+/// Where a frame says what it carries.
+const ETHERTYPE_AT: usize = 12;
 /// Headers that filters look at fit into this many bytes of any sane packet.
 const HEADERS: u32 = 128;
 
 /// The linear part of a packet.
-pub(crate) struct Linear<'a> {
-    ctx: &'a TcContext,
+pub(crate) struct Linear<'a, C> {
+    ctx: &'a C,
     start: usize,
     end: usize,
 }
 
-impl<'a> Linear<'a> {
-    /// Pulls the headers into the linear part first, where a driver left them outside.
+/// Pulls the headers into the linear part, where a driver left them outside.
+#[inline(always)]
+pub(crate) fn pull_headers(ctx: &TcContext) {
+    let wanted = if ctx.len() < HEADERS {
+        ctx.len()
+    } else {
+        HEADERS
+    };
+    if ctx.data() + wanted as usize > ctx.data_end() {
+        // Where this fails, reads find less and the packet passes.
+        let _ = ctx.pull_data(wanted);
+    }
+}
+
+impl<'a, C: Context> Linear<'a, C> {
+    /// With the headers in it.
     #[inline(always)]
-    pub(crate) fn of(ctx: &'a TcContext) -> Self {
-        let wanted = if ctx.len() < HEADERS {
-            ctx.len()
-        } else {
-            HEADERS
-        };
-        if ctx.data() + wanted as usize > ctx.data_end() {
-            // Where this fails, the reads below find less and the packet passes.
-            let _ = ctx.pull_data(wanted);
-        }
-        Self {
-            ctx,
-            start: ctx.data(),
-            end: ctx.data_end(),
-        }
+    pub(crate) fn of(ctx: &'a C) -> Self {
+        ctx.pull_headers();
+        let (start, end) = ctx.bounds();
+        Self { ctx, start, end }
     }
 
     /// The same, with nothing known of what is there.
     #[inline(always)]
     pub(crate) fn again(&self) -> Self {
+        let (start, end) = self.ctx.bounds();
         Self {
             ctx: self.ctx,
-            start: self.ctx.data(),
-            end: self.ctx.data_end(),
+            start,
+            end,
         }
     }
 
     #[inline(always)]
     fn at<T: Copy>(&self, offset: usize) -> Option<T> {
-        let mut at = self.start + offset;
+        if offset < C::MISSING {
+            return None;
+        }
+        let mut within = offset - C::MISSING;
+        if C::MISSING != 0 {
+            // SAFETY: as below. The verifier takes no pointer that is moved before the packet's start on its way.
+            unsafe { asm!("{0} = {0}", inout(reg) within, options(pure, nomem, nostack)) };
+        }
+        let mut at = self.start + within;
         // SAFETY: moves a register to itself. It keeps the compiler from computing the address a second time for
         // the read: the verifier would not know that this is the address that was compared.
         unsafe { asm!("{0} = {0}", inout(reg) at, options(pure, nomem, nostack)) };
@@ -72,7 +88,7 @@ impl<'a> Linear<'a> {
     }
 }
 
-impl Frame for Linear<'_> {
+impl<C: Context> Frame for Linear<'_, C> {
     #[inline(always)]
     fn byte(&self, offset: usize) -> Option<u8> {
         self.at(offset)
@@ -80,6 +96,9 @@ impl Frame for Linear<'_> {
 
     #[inline(always)]
     fn short(&self, offset: usize) -> Option<u16> {
+        if C::MISSING != 0 && offset == ETHERTYPE_AT {
+            return Some(self.ctx.ethertype());
+        }
         self.at(offset).map(u16::from_be)
     }
 
@@ -90,7 +109,7 @@ impl Frame for Linear<'_> {
 
     #[inline(always)]
     fn four(&self, offset: usize) -> Option<[u8; 4]> {
-        self.ctx.load(offset).ok()
+        self.ctx.four(offset)
     }
 
     #[inline(always)]
@@ -217,7 +236,7 @@ pub(crate) fn flip_bit(ctx: &TcContext, headers: u32, random: u64) -> bool {
 pub(crate) fn send_copy(ctx: &TcContext, target: u32, ifindex: u32, direction: Direction) -> bool {
     let flags = match direction {
         Direction::Egress => 0,
-        Direction::Ingress => u64::from(BPF_F_INGRESS),
+        Direction::Ingress | Direction::Arrival | Direction::Socket => u64::from(BPF_F_INGRESS),
     };
     set_tc_index(ctx, returned(target));
     let sent = ctx.clone_redirect(ifindex, flags).is_ok();

@@ -1,28 +1,23 @@
 //! From a packet to its verdict, through the rules of its target.
 
-use core::{
-    ffi::c_void,
-    intrinsics::{AtomicOrdering, atomic_xadd},
-};
+use core::ffi::c_void;
 
 use aya_ebpf::{
     helpers::bpf_loop,
     macros::map,
-    maps::{
-        Array, LruHashMap, PerCpuArray,
-        lpm_trie::{Key, LpmTrie},
-    },
+    maps::{Array, PerCpuArray},
     programs::TcContext,
 };
 use chaos_abi::{
-    maps::{MAX_CONNECTIONS, MAX_FLOWS, MAX_PEERS, MAX_RULES, MAX_TABLES, MAX_TARGETS},
+    maps::{MAX_RULES, MAX_TABLES, MAX_TARGETS},
     rule::{
-        CHOICE_FIRST, EXCEPTION, FAULT_CORRUPT, FAULT_DELAY, FAULT_DNS, FAULT_DUPLICATE,
-        FAULT_LOSS, FAULT_RATE, FAULT_REJECT, FAULT_RESET, FAULT_REWRITE, FlowKey, FlowMemory,
-        HAS_EXCEPTIONS, HAS_PEERS, Memory, NEW_CONNECTIONS, OLD_CONNECTIONS, PEER, PEER_SLOT_BITS,
-        PER_FLOW, PROTOCOL_TCP, PeerKey, Quantiles, REORDERS, Rule, Window,
+        CHOICE_FIRST, FAULT_CORRUPT, FAULT_DELAY, FAULT_DNS, FAULT_DUPLICATE, FAULT_LOSS,
+        FAULT_RATE, FAULT_REJECT, FAULT_RESET, FAULT_REWRITE, HAS_EXCEPTIONS, HAS_PEERS, Memory,
+        NEW_CONNECTIONS, OLD_CONNECTIONS, PER_FLOW, Quantiles, REORDERS, Rule, Window,
     },
-    target::{EGRESS_LINE, INGRESS_LINE, MAX_RULES_PER_TARGET, Target},
+    target::{
+        ARRIVAL_PLACE, EGRESS_LINE, INGRESS_LINE, MAX_RULES_PER_TARGET, SOCKET_PLACE, Target,
+    },
 };
 use chaos_ebpf::{
     chance, choice, delay,
@@ -33,8 +28,11 @@ use chaos_ebpf::{
 
 use crate::{
     act::MAX_COPIES,
-    clock, counters, dns, fragments,
+    clock,
+    context::Context,
+    counters, dns, fragments, memory,
     packet::{self, Linear, Size},
+    peers, protection,
 };
 
 #[map]
@@ -44,20 +42,7 @@ static RULES: Array<Rule> = Array::with_max_entries(MAX_RULES, 0);
 #[map]
 static WINDOWS: Array<Window> = Array::with_max_entries(MAX_RULES, 0);
 #[map]
-static MEMORIES: Array<Memory> = Array::with_max_entries(MAX_RULES, 0);
-#[map]
 static TABLES: Array<Quantiles> = Array::with_max_entries(MAX_TABLES, 0);
-#[map]
-static CONNECTIONS: LruHashMap<FlowKey, FlowMemory> =
-    LruHashMap::with_max_entries(MAX_CONNECTIONS, 0);
-#[map]
-static PEERS: LpmTrie<PeerKey, u32> = LpmTrie::with_max_entries(MAX_PEERS, BPF_F_NO_PREALLOC);
-#[map]
-static FLOWS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(MAX_FLOWS, 0);
-
-/// The kernel takes no trie without it.
-const BPF_F_NO_PREALLOC: u32 = 1;
-const ADDRESS_BITS: u32 = 128;
 
 /// What becomes of a packet that matched.
 pub(crate) enum Verdict {
@@ -65,10 +50,8 @@ pub(crate) enum Verdict {
     Drop,
     /// It never arrives, and somebody is told.
     Answer { slot: u32 },
-    /// It goes on, perhaps with copies or a flipped bit.
+    /// It goes on, perhaps with copies, a flipped bit or something else in it, or into a line: see [`Packet`].
     Pass,
-    /// It goes into the line `near` and on at `departure_ns`.
-    Hold { near: u32, departure_ns: u64 },
 }
 
 /// What is known of the packet under way on this CPU.
@@ -79,6 +62,8 @@ pub(crate) struct Packet {
     pub(crate) flow: Flow,
     now: u64,
     hold_ns: u64,
+    departure_ns: u64,
+    near: u32,
     ordered: u32,
     /// Bit n: rule n of the target delays this packet.
     pub(crate) delaying: u32,
@@ -93,32 +78,29 @@ pub(crate) struct Packet {
     pub(crate) answering: u32,
     /// What is known of the question that it asks of DNS.
     pub(crate) question: u32,
-    /// Which way it goes.
-    pub(crate) direction: Direction,
-    /// When it leaves, where it is held.
-    departure_ns: u64,
     /// Bit n: rule n of the target writes into it.
     pub(crate) rewriting: u32,
     /// 1 when it goes to another address than its hardware address belongs to.
     pub(crate) steered: u32,
     /// 1 when it was looked at as an answer from where a connection was sent.
     pub(crate) is_translated: u32,
+    /// Which way it goes.
+    pub(crate) direction: Direction,
 }
 
 impl Packet {
-    /// What becomes of it, when it arrives at all.
+    /// The line that it goes into, and when it goes on.
+    ///
+    /// Read from the map where it is needed, and not carried there: before Linux 6.2 the verifier would look at ways on which
+    /// it is not set, and find something else in its place on the stack.
     #[inline(always)]
-    pub(crate) fn verdict(&self, target: &Target) -> Verdict {
-        if self.delaying == 0 {
-            return Verdict::Pass;
-        }
-        let near = match self.direction {
-            Direction::Egress => target.lines[EGRESS_LINE],
-            Direction::Ingress => target.lines[INGRESS_LINE],
-        };
-        Verdict::Hold {
-            near,
-            departure_ns: self.departure_ns,
+    pub(crate) fn departure(&self) -> (u32, u64) {
+        // SAFETY: both belong to this value; volatile, so that they are read here.
+        unsafe {
+            (
+                core::ptr::read_volatile(&raw const self.near),
+                core::ptr::read_volatile(&raw const self.departure_ns),
+            )
         }
     }
 }
@@ -139,9 +121,17 @@ pub(crate) fn target(ctx: &TcContext) -> Option<&'static Target> {
     TARGETS.get(packet::target(ctx))
 }
 
+/// Whether the target of this number is this interface.
+#[inline(always)]
+pub(crate) fn is_target(number: u32, ifindex: u32) -> bool {
+    TARGETS
+        .get(number)
+        .is_some_and(|target| target.ifindex == ifindex)
+}
+
 /// A packet on its way through the rules of its target.
-struct Pass<'a> {
-    ctx: &'a TcContext,
+struct Pass<'a, C> {
+    ctx: &'a C,
     number: u32,
     direction: Direction,
     /// The same as a number, which the verifier can bound.
@@ -153,21 +143,26 @@ struct Pass<'a> {
 
 /// What all rules of the target together make of a packet. Nothing: no rule took it.
 #[inline(always)]
-pub(crate) fn decide(
-    ctx: &TcContext,
+pub(crate) fn decide<C: Context>(
+    ctx: &C,
     direction: Direction,
 ) -> Option<(Verdict, &'static Target, &'static Packet)> {
-    let number = packet::target(ctx);
+    let number = ctx.target();
     let target = TARGETS.get(number)?;
     if target.rule_count == 0 {
         return None;
     }
     let way = match direction {
         Direction::Egress => EGRESS_LINE,
-        Direction::Ingress => INGRESS_LINE,
+        Direction::Ingress | Direction::Arrival | Direction::Socket => INGRESS_LINE,
+    };
+    let place = match direction {
+        Direction::Egress | Direction::Ingress => way,
+        Direction::Arrival => ARRIVAL_PLACE,
+        Direction::Socket => SOCKET_PLACE,
     };
     let linear = Linear::of(ctx);
-    if !glance::may_take(&target.wanted[way], &linear) {
+    if !glance::may_take(&target.wanted[place], &linear) {
         return None;
     }
     let packet = packet()?;
@@ -184,9 +179,9 @@ pub(crate) fn decide(
     packet.corrupting = 0;
     packet.answer = 0;
     packet.question = dns::NOT_LOOKED_AT;
-    packet.direction = direction;
     packet.rewriting = 0;
     packet.steered = 0;
+    packet.direction = direction;
     let mut pass = Pass {
         ctx,
         number,
@@ -201,7 +196,7 @@ pub(crate) fn decide(
     unsafe {
         bpf_loop(
             target.rule_count,
-            next_rule as *mut c_void,
+            next_rule::<C> as *mut c_void,
             (&raw mut pass).cast(),
             0,
         );
@@ -220,13 +215,15 @@ pub(crate) fn decide(
         return None;
     }
     if packet.delaying != 0 {
-        packet.departure_ns = packet.now + packet.hold_ns;
+        let mut departure_ns = packet.now + packet.hold_ns;
         if packet.ordered != 0 {
-            packet.departure_ns =
-                behind_predecessor(number, direction, &packet.flow, packet.departure_ns);
+            departure_ns =
+                memory::behind_predecessor(number, direction, &packet.flow, departure_ns);
         }
+        packet.near = target.lines[way];
+        packet.departure_ns = departure_ns;
     }
-    Some((packet.verdict(target), target, packet))
+    Some((Verdict::Pass, target, packet))
 }
 
 /// Whether the packet may be an answer from where a connection was sent, and nobody has looked yet.
@@ -265,9 +262,9 @@ const CONTINUE: i64 = 0;
 const STOP: i64 = 1;
 
 /// What `bpf_loop` calls for each rule.
-unsafe extern "C" fn next_rule(index: u32, pass: *mut c_void) -> i64 {
+unsafe extern "C" fn next_rule<C: Context>(index: u32, pass: *mut c_void) -> i64 {
     // SAFETY: `decide` gives a pointer to its state, which nothing else uses meanwhile.
-    let pass = unsafe { &mut *pass.cast::<Pass<'_>>() };
+    let pass = unsafe { &mut *pass.cast::<Pass<'_, C>>() };
     // A mask, not a comparison: what was compared may be on the stack when it is used, where the verifier forgets.
     let slot = pass.target.rules[index as usize % MAX_RULES_PER_TARGET];
     match apply(slot, index, pass) {
@@ -276,7 +273,7 @@ unsafe extern "C" fn next_rule(index: u32, pass: *mut c_void) -> i64 {
             STOP
         }
         Some(false) => CONTINUE,
-        // Something is missing: the packet passes.
+        // Something is missing, or the packet is protected: it passes.
         None => {
             pass.packet.delaying = 0;
             pass.packet.copies = 0;
@@ -289,18 +286,24 @@ unsafe extern "C" fn next_rule(index: u32, pass: *mut c_void) -> i64 {
 
 /// One rule; true when it drops the packet.
 #[inline(always)]
-fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
+fn apply<C: Context>(slot: u32, index: u32, pass: &mut Pass<'_, C>) -> Option<bool> {
     let rule = RULES.get(slot)?;
     let packet = &mut *pass.packet;
     if !filter::takes(rule, pass.number, pass.direction, &packet.flow)
         || (rule.flags & (HAS_PEERS | HAS_EXCEPTIONS) != 0
-            && !is_peer(rule, slot, pass.direction.peer(&packet.flow)))
+            && !peers::is_peer(rule, slot, pass.direction.peer(&packet.flow)))
     {
         return Some(false);
     }
+    if rule.cgroup_id != 0 && pass.ctx.ancestor_cgroup(rule.cgroup_level) != rule.cgroup_id {
+        return Some(false);
+    }
     if packet.now == 0 {
+        if protection::covers(pass.target, pass.direction, &packet.flow) {
+            return None;
+        }
         packet.now = clock::now_if_alive()?;
-        packet.size = packet::size(pass.ctx);
+        packet.size = pass.ctx.size();
     }
     let window = WINDOWS.get(slot)?;
     if !shape::acts(rule, window, packet.now) || !filter::takes_length(rule, packet.size.of_one()) {
@@ -309,7 +312,7 @@ fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
     if rule.fault == FAULT_RESET && !reset::may_end(rule, &packet.flow) {
         return Some(false);
     }
-    if rule.fault == FAULT_DNS && !dns::takes(pass.ctx, slot) {
+    if rule.fault == FAULT_DNS && !pass.ctx.asks(slot) {
         return Some(false);
     }
     let mut of_flow = 0;
@@ -318,7 +321,7 @@ fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
         || rule.choice == CHOICE_FIRST
         || reset::waits(rule)
     {
-        let known = remembered(rule, &packet.flow)?;
+        let known = memory::of_connection(rule, &packet.flow)?;
         let is_new = known.is_new != 0;
         if (rule.flags & NEW_CONNECTIONS != 0 && !is_new)
             || (rule.flags & OLD_CONNECTIONS != 0 && is_new)
@@ -333,8 +336,8 @@ fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
     }
     let of_flow = packet::forget(of_flow);
     counters::matched(slot, packet.size);
-    let memory = memory(slot)?;
-    let position = next_position(memory);
+    let memory = memory::of_rule(slot)?;
+    let position = memory::next_position(memory);
     if packet::forget(is_due.into()) == 0 {
         return Some(false);
     }
@@ -380,18 +383,18 @@ fn apply(slot: u32, index: u32, pass: &mut Pass<'_>) -> Option<bool> {
 
 /// A bandwidth: the packet waits for its turn, or is dropped where too many wait.
 #[inline(always)]
-fn limit(
+fn limit<C>(
     rule: &Rule,
     slot: u32,
     index: u32,
-    pass: &mut Pass<'_>,
+    pass: &mut Pass<'_, C>,
     memory: &mut Memory,
 ) -> Option<bool> {
     let packet = &mut *pass.packet;
     let rooms = if rule.flags & PER_FLOW == 0 {
         &mut memory.room_ns
     } else {
-        &mut remembered(rule, &packet.flow)?.room_ns
+        &mut memory::of_connection(rule, &packet.flow)?.room_ns
     };
     let room_ns = &mut rooms[pass.way as usize % 2];
     let Some(turn) = rate::turn(rule, *room_ns, packet.now, packet.size.bytes) else {
@@ -415,72 +418,4 @@ fn hold(rule: &Rule, window: &Window, memory: &mut Memory, now_ns: u64, random: 
         Some(table) => delay::quantile(table, random),
         None => 0,
     }
-}
-
-#[inline(always)]
-fn is_peer(rule: &Rule, slot: u32, address: [u32; 4]) -> bool {
-    let key = Key::new(PEER_SLOT_BITS + ADDRESS_BITS, PeerKey { slot, address });
-    match PEERS.get(key) {
-        Some(&EXCEPTION) => false,
-        Some(&PEER) => true,
-        _ => rule.flags & HAS_PEERS == 0,
-    }
-}
-
-#[inline(always)]
-fn memory(slot: u32) -> Option<&'static mut Memory> {
-    // SAFETY: the element lives as long as the map, and holds plain integers. Another CPU may write it at the same
-    // moment; see `Memory`.
-    MEMORIES
-        .get_ptr_mut(slot)
-        .map(|memory| unsafe { &mut *memory })
-}
-
-#[inline(always)]
-fn next_position(memory: &mut Memory) -> u64 {
-    // SAFETY: map values are aligned to 8 bytes.
-    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::AcqRel }>(&raw mut memory.position, 1) }
-}
-
-/// What the rule remembers of the packet's connection, from now on if not yet.
-#[inline(always)]
-fn remembered(rule: &Rule, flow: &Flow) -> Option<&'static mut FlowMemory> {
-    let key = FlowKey {
-        hash: flow.connection(0),
-        rule: rule.identity,
-    };
-    let opens = flow.opens_connection();
-    // SAFETY: as for `memory`.
-    let known = CONNECTIONS
-        .get_ptr_mut(key)
-        .map(|connection| unsafe { &mut *connection });
-    // A SYN that is sent again opens no second connection.
-    if known.is_none_or(|known| opens && known.is_new == 0) {
-        let fresh = FlowMemory {
-            // Of what is not TCP, the first packet that is seen is the first.
-            is_new: u64::from(opens || flow.protocol != PROTOCOL_TCP),
-            ..FlowMemory::default()
-        };
-        // A full map that cannot evict remembers others.
-        let _ = CONNECTIONS.insert(key, fresh, 0);
-    }
-    // SAFETY: as for `memory`.
-    CONNECTIONS
-        .get_ptr_mut(key)
-        .map(|connection| unsafe { &mut *connection })
-}
-
-/// Two CPUs that carry the same flow at the same moment may each see the other's predecessor late;
-/// the kernel does not keep such packets in order either.
-#[inline(always)]
-fn behind_predecessor(target: u32, direction: Direction, flow: &Flow, departure_ns: u64) -> u64 {
-    let key = flow.hash(u64::from(target) << 8 | u64::from(direction.bit()));
-    // SAFETY: the value is a plain integer; a concurrent update gives the old or the new one.
-    let departure_ns = match unsafe { FLOWS.get(key) } {
-        Some(&predecessor_ns) => delay::in_order(departure_ns, predecessor_ns),
-        None => departure_ns,
-    };
-    // A full map that cannot evict keeps the order of other flows only.
-    let _ = FLOWS.insert(key, departure_ns, 0);
-    departure_ns
 }

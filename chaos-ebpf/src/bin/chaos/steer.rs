@@ -98,7 +98,7 @@ pub(crate) fn back(ctx: &TcContext) -> i32 {
     }
     let classifier = match seen.direction {
         Direction::Egress => ACTION_EGRESS,
-        Direction::Ingress => ACTION_INGRESS,
+        Direction::Ingress | Direction::Arrival | Direction::Socket => ACTION_INGRESS,
     };
     seen.is_translated = 1;
     // SAFETY: all programs there are classifiers, and take this context.

@@ -1,0 +1,34 @@
+//! Addresses of the other side, of all rules in one trie.
+
+use aya_ebpf::{
+    macros::map,
+    maps::lpm_trie::{Key, LpmTrie},
+};
+use chaos_abi::{
+    maps::MAX_PEERS,
+    rule::{EXCEPTION, HAS_PEERS, PEER, PEER_SLOT_BITS, PeerKey, Rule},
+};
+
+#[map]
+static PEERS: LpmTrie<PeerKey, u32> = LpmTrie::with_max_entries(MAX_PEERS, BPF_F_NO_PREALLOC);
+
+/// The kernel takes no trie without it.
+const BPF_F_NO_PREALLOC: u32 = 1;
+const ADDRESS_BITS: u32 = 128;
+
+/// What the trie says of an address, for the rule in a slot.
+#[inline(always)]
+pub(crate) fn known(slot: u32, address: [u32; 4]) -> Option<u32> {
+    let key = Key::new(PEER_SLOT_BITS + ADDRESS_BITS, PeerKey { slot, address });
+    PEERS.get(key).copied()
+}
+
+/// Whether the rule takes packets of this peer.
+#[inline(always)]
+pub(crate) fn is_peer(rule: &Rule, slot: u32, address: [u32; 4]) -> bool {
+    match known(slot, address) {
+        Some(EXCEPTION) => false,
+        Some(PEER) => true,
+        _ => rule.flags & HAS_PEERS == 0,
+    }
+}
