@@ -159,17 +159,18 @@ fn names_are_gone_and_others_are_not_touched() {
         let id = scenario.start("dns nxdomain --name *.example.com,Gone.test");
         let mut asked = 0;
         for family in Family::BOTH {
-            for name in [
-                "hidden.example.com",
-                "HIDDEN.eXample.com",
-                "a.hidden.example.com",
-                "gone.test",
+            for question in [
+                "hidden.example.com A",
+                "hidden.example.com TXT",
+                "hidden.example.com A +noedns",
+                "hidden.example.com AAAA +dnssec",
+                "HIDDEN.eXample.com A",
+                "a.hidden.example.com A",
+                "gone.test AAAA",
             ] {
-                for question in ["A", "AAAA", "TXT", "A +noedns", "A +dnssec"] {
-                    let answer = server.dig(&target, family, &format!("{name} {question}"));
-                    assert!(answer.is("NXDOMAIN", &[]), "{name} {question}: {answer:?}");
-                    asked += 1;
-                }
+                let answer = server.dig(&target, family, question);
+                assert!(answer.is("NXDOMAIN", &[]), "{question}: {answer:?}");
+                asked += 1;
             }
             for others in [
                 "example.com A",

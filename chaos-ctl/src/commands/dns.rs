@@ -22,7 +22,7 @@ use crate::quantity::{
 /// never sees them; --port, --peer-port, --target-port and --direction say otherwise. Without --name it is every question.
 ///
 /// Not touched: DNS over TCP (also where a long answer makes a client ask again), over TLS and over HTTPS; questions that
-/// a cache in the target answers (nscd, systemd-resolved, a JVM), and those that it asked before; multicast DNS. A resolver
+/// never leave the target, because a cache in it has the answer (nscd, systemd-resolved, a JVM); multicast DNS. A resolver
 /// library may try a name with each of its search domains (`api` as `api.default.svc.cluster.local`): give the names as they
 /// are asked for, or *.DOMAIN. After NXDOMAIN most try the next, after SERVFAIL or REFUSED the next server. What a resolver
 /// keeps of an answer outlives the fault. The fault ends by itself.
