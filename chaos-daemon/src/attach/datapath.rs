@@ -15,7 +15,6 @@ use chaos_abi::{
     line::{ENGINE_FQ, ENGINE_TAP},
     maps::MAX_TARGETS,
     rule::Window,
-    target::MAX_RULES_PER_TARGET,
 };
 use tracing::warn;
 
@@ -361,22 +360,6 @@ impl Kernel {
                 cgroup,
             )?);
         }
-        Ok(())
-    }
-
-    /// Adds rules to those of a target, for when it is published.
-    fn list(&mut self, key: Key, written: &[Placed]) -> Result<(), DatapathError> {
-        let attached = self.attached.get_mut(&key);
-        let attached = attached.ok_or(DatapathError::TargetGone)?;
-        if attached.rules.len() + written.len() > MAX_RULES_PER_TARGET {
-            return Err(DatapathError::Full {
-                what: "rules on one target",
-                most: MAX_RULES_PER_TARGET,
-            });
-        }
-        attached
-            .rules
-            .extend(written.iter().map(|placed| placed.slot));
         Ok(())
     }
 

@@ -2,21 +2,12 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{
-    dns::Dns,
-    error::SpecError,
-    filter::{Filter, Protocol},
-    rewrite::Rewrite,
-};
+use super::{dns::Dns, error::SpecError, filter::Filter, reset::Reset, rewrite::Rewrite};
 
 /// Longest delay of one rule.
 const LONGEST_DELAY: Duration = Duration::from_mins(1);
 /// How long a ramp may take.
 const RAMPS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
-/// How long a connection may live that is to be ended.
-const LIVES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
-/// How much it may carry.
-const MOST_BYTES: u64 = 1 << 40;
 /// How many quantiles a measured distribution may have.
 const QUANTILES: RangeInclusive<usize> = 2..=chaos_abi::rule::QUANTILE_STEPS + 1;
 /// Counts of packets.
@@ -153,17 +144,6 @@ pub struct Rate {
     pub per_flow: bool,
 }
 
-/// Which connections are ended, and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reset {
-    /// How many.
-    pub share: Ppm,
-    /// From the first matched packet on.
-    pub after: Option<Duration>,
-    /// Bytes that it carries before.
-    pub after_bytes: u64,
-}
-
 /// What one rule did on one target; see `chaos.v1.Counters`.
 pub type Counters = chaos_abi::counters::Counters;
 
@@ -253,23 +233,6 @@ fn correlation(Ppm(ppm): Ppm) -> Result<(), SpecError> {
         return Err(SpecError::Correlation(ppm));
     }
     Ok(())
-}
-
-impl Reset {
-    fn check(&self, filter: &Filter) -> Result<(), SpecError> {
-        if filter.protocol != Some(Protocol::Tcp) {
-            return Err(SpecError::OnlyTcpIsReset);
-        }
-        self.share.check("a reset")?;
-        let is_short = self.after.is_none_or(|after| LIVES.contains(&after));
-        if !is_short || self.after_bytes > MOST_BYTES {
-            return Err(SpecError::Life);
-        }
-        if self.after.is_some() && self.after_bytes > 0 {
-            return Err(SpecError::TwoLives);
-        }
-        Ok(())
-    }
 }
 
 impl Delay {

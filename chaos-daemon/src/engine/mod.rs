@@ -9,6 +9,7 @@ mod experiment;
 mod fault;
 mod filter;
 mod protection;
+mod reset;
 mod rewrite;
 mod spec;
 #[cfg(test)]
@@ -27,9 +28,10 @@ pub use datapath::{
 pub use dns::{Dns, Name, NameError, Reply};
 pub use error::{EngineError, SpecError};
 pub use experiment::{EndReason, Ending, Experiment, Hit, State};
-pub use fault::{Choice, Counters, Delay, Distribution, Fault, Ppm, Ramp, Rate, Reset};
+pub use fault::{Choice, Counters, Delay, Distribution, Fault, Ppm, Ramp, Rate};
 pub use filter::{Connections, Direction, Filter, PortRange, Protocol, Side};
 pub use protection::{Protected, ProtectedError};
+pub use reset::Reset;
 pub use rewrite::{Patch, Replace, Rewrite};
 pub use spec::{Cgroup, Pulse, Rule, Selector, Spec, Target, Where};
 

@@ -1,6 +1,6 @@
 //! What a rule writes into packets.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use chaos_abi::rewrite::{MAX_PATCH, MAX_WITHIN};
 

@@ -1,10 +1,14 @@
 //! What the programs know of a target.
 
-use chaos_abi::{rewrite::STEERS, rule::FAULT_REWRITE, target as abi};
+use chaos_abi::{
+    rewrite::STEERS,
+    rule::FAULT_REWRITE,
+    target::{self as abi, MAX_RULES_PER_TARGET},
+};
 
 use super::{Kernel, Key, count};
 use crate::{
-    attach::{attached::kernel, loader::Plain, xdp},
+    attach::{attached::kernel, loader::Plain, rules::Placed, xdp},
     engine::DatapathError,
 };
 
@@ -42,5 +46,21 @@ impl Kernel {
             .targets
             .set(attached.number, Plain(target), 0)
             .map_err(kernel)
+    }
+
+    /// Adds rules to those of a target, for when it is published.
+    pub(super) fn list(&mut self, key: Key, written: &[Placed]) -> Result<(), DatapathError> {
+        let attached = self.attached.get_mut(&key);
+        let attached = attached.ok_or(DatapathError::TargetGone)?;
+        if attached.rules.len() + written.len() > MAX_RULES_PER_TARGET {
+            return Err(DatapathError::Full {
+                what: "rules on one target",
+                most: MAX_RULES_PER_TARGET,
+            });
+        }
+        attached
+            .rules
+            .extend(written.iter().map(|placed| placed.slot));
+        Ok(())
     }
 }

@@ -1,24 +1,21 @@
 //! The one table that turns a verdict into what the kernel does.
 
-use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::map, maps::ProgramArray, programs::TcContext};
+use aya_ebpf::{bindings::TC_ACT_UNSPEC, programs::TcContext};
 use chaos_abi::{
-    maps::{ACTION_ANSWER, ACTION_BACK, ACTION_DNS, ACTION_REWRITE, MAX_ACTIONS},
+    maps::{ACTION_ANSWER, ACTION_BACK, ACTION_DNS, ACTION_REWRITE},
     rule::FAULT_DNS,
     target::Target,
 };
 use chaos_ebpf::filter::Direction;
 
 use crate::{
-    counters,
+    actions, counters,
     line::{self, Sent},
     packet, rewrite,
-    rules::{self, Packet, Verdict},
+    rules::{self, Verdict},
     steer,
+    under_way::{self, Packet},
 };
-
-/// What a verdict needs more room for than one program has.
-#[map]
-pub(crate) static ACTIONS: ProgramArray = ProgramArray::with_max_entries(MAX_ACTIONS, 0);
 
 /// Most copies that go with one packet, whatever its rules ask for.
 pub(crate) const MAX_COPIES: u32 = 4;
@@ -30,8 +27,7 @@ pub(crate) fn classify(ctx: &TcContext, direction: Direction) -> i32 {
         return TC_ACT_UNSPEC;
     }
     if rules::awaits_translation(ctx, direction) {
-        // SAFETY: all programs there are classifiers, and take this context.
-        unsafe { ACTIONS.tail_call(ctx, ACTION_BACK) };
+        actions::call(ctx, ACTION_BACK);
     }
     let Some((verdict, target, seen)) = rules::decide(ctx, direction) else {
         return TC_ACT_UNSPEC;
@@ -43,15 +39,13 @@ pub(crate) fn classify(ctx: &TcContext, direction: Direction) -> i32 {
                 FAULT_DNS => ACTION_DNS,
                 _ => ACTION_ANSWER,
             };
-            // SAFETY: as above.
-            unsafe { ACTIONS.tail_call(ctx, action) };
+            actions::call(ctx, action);
             counters::dropped(slot, seen.size);
             packet::discard()
         }
         Verdict::Pass => {
             if seen.rewriting != 0 {
-                // SAFETY: as above.
-                unsafe { ACTIONS.tail_call(ctx, ACTION_REWRITE) };
+                actions::call(ctx, ACTION_REWRITE);
             }
             go_on(ctx, target, seen)
         }
@@ -61,7 +55,7 @@ pub(crate) fn classify(ctx: &TcContext, direction: Direction) -> i32 {
 /// Writes into the packet, and does the rest.
 #[inline(always)]
 pub(crate) fn rewritten(ctx: &TcContext) -> i32 {
-    let (Some(seen), Some(target)) = (rules::packet(), rules::target(ctx)) else {
+    let (Some(seen), Some(target)) = (under_way::packet(), rules::target(ctx)) else {
         return TC_ACT_UNSPEC;
     };
     rewrite::rewrite(ctx, seen, target);
@@ -73,8 +67,8 @@ pub(crate) fn rewritten(ctx: &TcContext) -> i32 {
     go_on(ctx, target, seen)
 }
 
-/// What becomes of a packet that arrives sooner or later.
-#[inline(always)]
+/// What becomes of a packet that arrives sooner or later. By itself, for the sake of the stack.
+#[inline(never)]
 fn go_on(ctx: &TcContext, target: &Target, seen: &Packet) -> i32 {
     if seen.corrupting != 0 && packet::flip_bit(ctx, seen.flow.payload.into(), seen.noise) {
         counters::corrupted(target, seen);

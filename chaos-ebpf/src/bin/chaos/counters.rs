@@ -7,7 +7,7 @@ use chaos_abi::{
     target::{MAX_RULES_PER_TARGET, Target},
 };
 
-use crate::{line::Sent, packet::Size, rules::Packet};
+use crate::{line::Sent, packet::Size, under_way::Packet};
 
 #[map]
 static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(MAX_RULES, 0);

@@ -26,7 +26,7 @@ use chaos_ebpf::{
 pub(crate) use self::answer::answer;
 use crate::{
     answer::{is_ipv6, short},
-    rules::{self, Packet},
+    under_way::{self, Packet},
 };
 
 #[map]
@@ -94,7 +94,7 @@ fn question() -> Option<&'static mut Question> {
 /// Whether the packet asks what the rule in this slot is about. What cannot be read asks nothing.
 #[inline(never)]
 pub(crate) fn takes(ctx: &TcContext, slot: u32) -> bool {
-    let (Some(seen), Some(rule)) = (rules::packet(), DNS_ANSWERS.get(slot)) else {
+    let (Some(seen), Some(rule)) = (under_way::packet(), DNS_ANSWERS.get(slot)) else {
         return false;
     };
     if seen.question == NOT_LOOKED_AT {

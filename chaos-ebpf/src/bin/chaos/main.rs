@@ -19,6 +19,7 @@
 )]
 
 mod act;
+mod actions;
 mod answer;
 mod arrival;
 mod clock;
@@ -35,6 +36,7 @@ mod rewrite;
 mod rules;
 mod socket;
 mod steer;
+mod under_way;
 
 use aya_ebpf::macros::{cgroup_skb, classifier, xdp};
 use aya_ebpf::programs::{SkBuffContext, TcContext, XdpContext};
@@ -62,30 +64,6 @@ pub fn chaos_arrival(ctx: XdpContext) -> u32 {
 #[cgroup_skb(ingress)]
 pub fn chaos_socket(ctx: SkBuffContext) -> i32 {
     socket::decide(&ctx)
-}
-
-/// Packets that are answered.
-#[classifier]
-pub fn chaos_answer(ctx: TcContext) -> i32 {
-    answer::answer(&ctx)
-}
-
-/// Packets that are written to.
-#[classifier]
-pub fn chaos_rewrite(ctx: TcContext) -> i32 {
-    act::rewritten(&ctx)
-}
-
-/// Packets that may be answers to what was sent elsewhere.
-#[classifier]
-pub fn chaos_back(ctx: TcContext) -> i32 {
-    steer::back(&ctx)
-}
-
-/// Questions that are answered.
-#[classifier]
-pub fn chaos_dns(ctx: TcContext) -> i32 {
-    dns::answer(&ctx)
 }
 
 #[cfg(not(test))]

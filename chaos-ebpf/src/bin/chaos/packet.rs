@@ -54,17 +54,6 @@ impl<'a, C: Context> Linear<'a, C> {
         Self { ctx, start, end }
     }
 
-    /// The same, with nothing known of what is there.
-    #[inline(always)]
-    pub(crate) fn again(&self) -> Self {
-        let (start, end) = self.ctx.bounds();
-        Self {
-            ctx: self.ctx,
-            start,
-            end,
-        }
-    }
-
     #[inline(always)]
     fn at<T: Copy>(&self, offset: usize) -> Option<T> {
         if offset < C::MISSING {

@@ -2,12 +2,7 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::{
-    helpers::bpf_loop,
-    macros::map,
-    maps::{Array, PerCpuArray},
-    programs::TcContext,
-};
+use aya_ebpf::{helpers::bpf_loop, macros::map, maps::Array, programs::TcContext};
 use chaos_abi::{
     maps::{MAX_RULES, MAX_TABLES, MAX_TARGETS},
     rule::{
@@ -31,8 +26,9 @@ use crate::{
     clock,
     context::Context,
     counters, dns, fragments, memory,
-    packet::{self, Linear, Size},
+    packet::{self, Linear},
     peers, protection,
+    under_way::{Packet, packet},
 };
 
 #[map]
@@ -52,67 +48,6 @@ pub(crate) enum Verdict {
     Answer { slot: u32 },
     /// It goes on, perhaps with copies, a flipped bit or something else in it, or into a line: see [`Packet`].
     Pass,
-}
-
-/// What is known of the packet under way on this CPU.
-///
-/// It lives in a map and not on the stack for the verifier's sake: there it would follow every combination of
-/// what the rules may have left, which is more than it has patience for; of a map's memory it assumes nothing.
-pub(crate) struct Packet {
-    pub(crate) flow: Flow,
-    now: u64,
-    hold_ns: u64,
-    departure_ns: u64,
-    near: u32,
-    ordered: u32,
-    /// Bit n: rule n of the target delays this packet.
-    pub(crate) delaying: u32,
-    pub(crate) size: Size,
-    /// How many copies go with it.
-    pub(crate) copies: u32,
-    /// Bit n: rule n of the target wants a bit of it flipped, which one `noise` says.
-    pub(crate) corrupting: u32,
-    pub(crate) noise: u64,
-    /// The fault that answers it, and the slot of the rule; no fault: it is dropped silently.
-    pub(crate) answer: u32,
-    pub(crate) answering: u32,
-    /// What is known of the question that it asks of DNS.
-    pub(crate) question: u32,
-    /// Bit n: rule n of the target writes into it.
-    pub(crate) rewriting: u32,
-    /// 1 when it goes to another address than its hardware address belongs to.
-    pub(crate) steered: u32,
-    /// 1 when it was looked at as an answer from where a connection was sent.
-    pub(crate) is_translated: u32,
-    /// Which way it goes.
-    pub(crate) direction: Direction,
-}
-
-impl Packet {
-    /// The line that it goes into, and when it goes on.
-    ///
-    /// Read from the map where it is needed, and not carried there: before Linux 6.2 the verifier would look at ways on which
-    /// it is not set, and find something else in its place on the stack.
-    #[inline(always)]
-    pub(crate) fn departure(&self) -> (u32, u64) {
-        // SAFETY: both belong to this value; volatile, so that they are read here.
-        unsafe {
-            (
-                core::ptr::read_volatile(&raw const self.near),
-                core::ptr::read_volatile(&raw const self.departure_ns),
-            )
-        }
-    }
-}
-
-#[map]
-static PACKET: PerCpuArray<Packet> = PerCpuArray::with_max_entries(1, 0);
-
-/// This CPU's packet. Programs of one CPU do not interrupt each other.
-#[inline(always)]
-pub(crate) fn packet() -> Option<&'static mut Packet> {
-    // SAFETY: the element belongs to this CPU, and the pointer is not kept beyond the program's run.
-    PACKET.get_ptr_mut(0).map(|packet| unsafe { &mut *packet })
 }
 
 /// The target that a packet belongs to.
@@ -166,10 +101,8 @@ pub(crate) fn decide<C: Context>(
         return None;
     }
     let packet = packet()?;
-    // Bounds anew: of the old ones the verifier would remember each way through the glance.
-    packet.flow = Flow::parse(&linear.again())?;
-    if packet.flow.fragment != 0 {
-        fragments::share_ports(&mut packet.flow);
+    if !read(ctx, packet) {
+        return None;
     }
     packet.now = 0;
     packet.hold_ns = 0;
@@ -256,6 +189,20 @@ pub(crate) fn acts_now(slot: u32, identity: u64) -> Option<bool> {
     let (rule, window) = (RULES.get(slot)?, WINDOWS.get(slot)?);
     let now = clock::now_if_alive()?;
     Some(rule.identity == identity && now < window.deadline_ns)
+}
+
+/// Reads the headers. By itself, for the sake of the stack, and because the verifier then does not remember each way
+/// through the glance.
+#[inline(never)]
+fn read<C: Context>(ctx: &C, packet: &mut Packet) -> bool {
+    let Some(mut flow) = Flow::parse(&Linear::of(ctx)) else {
+        return false;
+    };
+    if flow.fragment != 0 {
+        fragments::share_ports(&mut flow);
+    }
+    packet.flow = flow;
+    true
 }
 
 const CONTINUE: i64 = 0;

@@ -18,10 +18,10 @@ use chaos_ebpf::{
 };
 
 use crate::{
-    act::ACTIONS,
+    actions,
     packet::{self, Linear},
     rewrite::{OF_ADDRESSES, Page},
-    rules,
+    rules, under_way,
 };
 
 #[map]
@@ -90,7 +90,7 @@ pub(crate) fn away(page: &Page<'_>, rewrite: &Rewrite, slot: u32) -> bool {
 /// classifier.
 #[inline(always)]
 pub(crate) fn back(ctx: &TcContext) -> i32 {
-    let Some(seen) = rules::packet() else {
+    let Some(seen) = under_way::packet() else {
         return TC_ACT_UNSPEC;
     };
     if let Some(flow) = Flow::parse(&Linear::of(ctx)) {
@@ -101,8 +101,7 @@ pub(crate) fn back(ctx: &TcContext) -> i32 {
         Direction::Ingress | Direction::Arrival | Direction::Socket => ACTION_INGRESS,
     };
     seen.is_translated = 1;
-    // SAFETY: all programs there are classifiers, and take this context.
-    unsafe { ACTIONS.tail_call(ctx, classifier) };
+    actions::call(ctx, classifier);
     seen.is_translated = 0;
     TC_ACT_UNSPEC
 }
