@@ -100,8 +100,8 @@ pub struct Steered {
     pub address: [u32; 4],
     /// [`crate::rule::Rule::identity`].
     pub rule: u64,
-    /// The rule's slot.
-    pub slot: u32,
     /// Port, host order.
     pub port: u32,
+    /// Keeps the layout free of padding.
+    pub reserved: u32,
 }

@@ -190,6 +190,20 @@ impl Rule {
     pub const fn varies(&self) -> bool {
         self.jitter_ns | self.ramp_ns != 0 || self.table != 0 || self.flags & FOLLOWS != 0
     }
+
+    /// Whether it answers in the name of whoever a packet was for.
+    #[inline]
+    pub const fn answers(&self) -> bool {
+        matches!(self.fault, FAULT_REJECT | FAULT_RESET | FAULT_DNS)
+    }
+
+    /// Whether it is a matter of less than a tick of the kernel's clock when a packet comes.
+    #[inline]
+    pub const fn needs_exact_time(&self) -> bool {
+        self.pulse_period_ns | self.after_ns != 0
+            || self.fault == FAULT_DELAY
+            || self.fault == FAULT_RATE
+    }
 }
 
 /// When a rule acts, in `CLOCK_MONOTONIC` nanoseconds. It is disarmed while the deadline is 0. The start is written

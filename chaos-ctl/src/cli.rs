@@ -21,8 +21,9 @@ use crate::commands::{
     status::StatusArgs, stop::StopArgs, update::UpdateArgs,
 };
 
-/// Delays, drops, duplicates, reorders, corrupts or slows down chosen packets of a service, a process or a network
-/// namespace, or cuts it off, or answers its DNS questions, for a limited time.
+/// Delays, drops, duplicates, reorders, corrupts, rewrites or slows down chosen packets of a service, a process, a
+/// network namespace or the whole host, resets its connections, answers its DNS questions or cuts it off, for a limited
+/// time.
 ///
 /// Every fault ends by itself: after its duration, when this command is interrupted, when the client that started it
 /// is gone, and when the agent dies or hangs. Traffic that a filter does not match is not touched; ARP and IPv6

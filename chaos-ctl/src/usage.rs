@@ -29,7 +29,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, ExitCode> {
 const MISSING: [(&str, &str, &str); 3] = [
     (
         "--svc",
-        "the command does not say where: give one of --svc, --netns, --pid and --cgroup",
+        "the command does not say where: give one of --svc, --netns, --pid, --cgroup and --node",
         "for example `--svc provider-chaos-service` or `--netns web`",
     ),
     (
@@ -95,7 +95,7 @@ fn negative_value(arguments: &[OsString]) -> Option<String> {
     let sentence = |error: quantity::InvalidQuantity| error.to_string();
     let before = texts[..at].last().map(AsRef::as_ref);
     match before {
-        Some("--duration") => quantity::duration(value).err().map(sentence),
+        Some("--duration" | "--after") => quantity::duration(value).err().map(sentence),
         Some("--jitter") => quantity::jitter(value).err().map(sentence),
         Some("--grace") => quantity::grace(value).err().map(sentence),
         Some("--by") => quantity::by(value).err().map(sentence),
@@ -107,12 +107,16 @@ fn negative_value(arguments: &[OsString]) -> Option<String> {
         Some("--peer") => quantity::peer(value).err().map(sentence),
         Some("--except") => quantity::exception(value).err().map(sentence),
         Some("--dscp" | "--match-dscp") => quantity::dscp(value).err().map(sentence),
-        Some("--percent-flows") => quantity::percent(value).err().map(sentence),
+        Some("--percent-flows" | "--probability" | "--percent") => {
+            quantity::percent(value).err().map(sentence)
+        }
         Some("--correlation") => quantity::correlation(value).err().map(sentence),
         Some("--four-state") => quantity::four_state(value).err().map(sentence),
         Some("--every" | "--first") => quantity::every(value).err().map(sentence),
         Some("--gap") => quantity::gap(value).err().map(sentence),
-        Some("--queue") => quantity::size(value).err().map(sentence),
+        Some("--mss" | "--within") => quantity::number(value).err().map(sentence),
+        Some("--dst-port") => quantity::port(value).err().map(sentence),
+        Some("--queue" | "--after-bytes") => quantity::size(value).err().map(sentence),
         Some("--pid") => Some(format!(
             "process id `{value}` is negative: give a whole number above 0, such as 4711"
         )),
@@ -128,15 +132,30 @@ fn negative_value(arguments: &[OsString]) -> Option<String> {
     }
 }
 
+/// Those with values of their own.
+const VERBS: [&str; 9] = [
+    "delay",
+    "loss",
+    "duplicate",
+    "reorder",
+    "corrupt",
+    "rate",
+    "reset",
+    "rewrite",
+    "dns",
+];
+
 /// What a verb says about a negative value that is its own.
 fn of_verb<'a>(
     mut words: impl Iterator<Item = &'a str>,
     before: Option<&str>,
     value: &str,
 ) -> Option<quantity::InvalidQuantity> {
-    let verb = words
-        .find(|word| ["delay", "loss", "duplicate", "reorder", "corrupt", "rate"].contains(word))?;
+    let verb = words.find(|word| VERBS.contains(word))?;
     match (verb, before) {
+        ("rewrite", Some("--ttl")) => quantity::number(value).err(),
+        ("dns", Some("--ttl")) => quantity::ttl(value).err(),
+        ("rewrite" | "dns" | "reset", _) => None,
         ("delay", _) => quantity::latency(value).err(),
         ("loss", Some("--burst")) => quantity::burst(value).err(),
         ("rate", Some("--burst")) => quantity::size(value).err(),

@@ -218,7 +218,7 @@ fn what_is_wrong_with_a_file_is_named() {
         finished.stderr,
         "error: cannot read the experiment /nonexistent.yaml: No such file or directory\n"
     );
-    assert_eq!(finished.code, Some(1));
+    assert_eq!(finished.code, Some(2));
     assert_eq!(agent.calls(), []);
 }
 

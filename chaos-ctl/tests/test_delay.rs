@@ -203,7 +203,7 @@ fn nothing_matched_is_said_and_exits_3() {
         finished.stderr,
         "\
 error: nothing was hit: no packet matched
-  hint: direction: it is seen from the target, egress leaves it and ingress arrives; try --direction both
+  hint: direction: it is seen from the target, egress leaves it and ingress arrives; try the other one
   hint: protocol: try without --proto
   hint: port: it is the one that the target itself uses or talks to, before or after any translation elsewhere
   hint: traffic: was there any? see `tcpdump -ni any` at eth0 in /run/netns/web

@@ -111,6 +111,6 @@ fn a_file_of_latencies_that_cannot_be_used_is_named() {
         "error: cannot read the distribution paret: No such file or directory; \
          by name there are uniform, normal, pareto and paretonormal\n"
     );
-    assert_eq!(finished.code, Some(1));
+    assert_eq!(finished.code, Some(2));
     assert_eq!(agent.calls(), []);
 }

@@ -105,7 +105,7 @@ const OURS: &[(&str, &str)] = &[
     ("loss half --netns web", "percentage `half` is not one: "),
     (
         "delay 5ms",
-        "the command does not say where: give one of --svc, --netns, --pid and --cgroup",
+        "the command does not say where: give one of --svc, --netns, --pid, --cgroup and --node",
     ),
     (
         "delay --netns web",

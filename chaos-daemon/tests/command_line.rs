@@ -24,6 +24,8 @@ fn an_empty_variable_counts_as_unset() {
         "CHAOS_GRACE",
         "CHAOS_LINE_ENGINE",
         "CHAOS_ATTACH_MODE",
+        "CHAOS_PROTECT",
+        "CHAOS_XDP",
         "CHAOS_LOG",
         "CHAOS_LOG_FORMAT",
     ]

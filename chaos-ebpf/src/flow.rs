@@ -164,6 +164,17 @@ impl Flow {
         self.tcp_flags & (SYN | ACK) == SYN
     }
 
+    /// The same, to another end.
+    #[inline(always)]
+    #[must_use]
+    pub const fn to(&self, address: [u32; 4], port: u16) -> Self {
+        Self {
+            destination: address,
+            destination_port: port,
+            ..*self
+        }
+    }
+
     /// One number for the datagram that it is a fragment of: with ports or without, it is the same.
     #[inline(always)]
     pub const fn datagram(&self) -> u64 {

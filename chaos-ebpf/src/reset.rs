@@ -23,6 +23,13 @@ pub const fn waits(rule: &Rule) -> bool {
     rule.after_ns | rule.after_bytes != 0
 }
 
+/// A connection that is opened begins anew, whoever had its ports before.
+#[inline(always)]
+pub const fn begin(known: &mut FlowMemory) {
+    known.since_ns = 0;
+    known.bytes = 0;
+}
+
 /// Whether the time of a connection has come, with one more packet of it that carries so many bytes.
 #[inline(always)]
 pub const fn is_due(rule: &Rule, known: &mut FlowMemory, now_ns: u64, carried: u64) -> bool {
@@ -46,6 +53,8 @@ mod tests {
         let mut known = FlowMemory::default();
         let due = [1000, 1099, 1100].map(|now_ns| is_due(&rule, &mut known, now_ns, 0));
         assert_eq!(due, [false, false, true]);
+        begin(&mut known);
+        assert!(!is_due(&rule, &mut known, 1200, 0), "another one");
     }
 
     #[test]

@@ -102,6 +102,29 @@ fn connections_go_elsewhere_and_come_back() {
 }
 
 #[test]
+fn an_update_breaks_no_connection_that_was_sent_elsewhere() {
+    requires!(root);
+    let scenario = Scenario::new("rewrite-update");
+    let other = scenario.lab.host("other").unwrap();
+    let family = Family::V4;
+    let elsewhere = listen(&other, family, OTHER_PORT);
+    let asked = scenario.peer.socket_address(family, PORT);
+    let options = format!(
+        "rewrite --dst-addr {} --dst-port {OTHER_PORT}",
+        other.address(family)
+    );
+    let id = scenario.start(&format!("{options} --port {PORT}"));
+    let mut client = connect(&scenario.target, asked).unwrap();
+    let mut server = accept(&elsewhere);
+    for ttl in [9, 10, 11] {
+        exchange(&mut client, &mut server);
+        scenario.ask(&format!("update {id} {options} --ttl {ttl}"));
+    }
+    exchange(&mut client, &mut server);
+    scenario.stop(&id);
+}
+
+#[test]
 fn connections_to_the_target_find_another_port() {
     requires!(root);
     let scenario = Scenario::new("rewrite-port");

@@ -306,6 +306,88 @@ fn what_is_found_in_a_payload_is_replaced() {
 }
 
 #[test]
+fn of_later_fragments_and_of_padding_only_the_header_is_written() {
+    let classifier = rewriting(Rewrite {
+        what: WRITES_TTL | WRITES_PAYLOAD | REPLACES | WRITES_FLAGS,
+        ttl: 3,
+        patch_len: 4,
+        patch: patch(b"XXXX"),
+        set_flags: 0x20,
+        old_len: 1,
+        within: 100,
+        old: patch(b"a"),
+        new: patch(b"b"),
+        ..Rewrite::default()
+    });
+    let mut later = frame(Family::V4).udp(PORT, PEER_PORT, b"banana republic");
+    // Its place in the datagram; the checksum of the header follows.
+    later[21] = 4;
+    later[24..26].copy_from_slice(&[0, 0]);
+    let sum = chaos_tests::packet::checksum(&later[14..34]).to_be_bytes();
+    later[24..26].copy_from_slice(&sum);
+    let run = classifier.egress(&later);
+    assert_eq!(run.frame[22], 3);
+    assert_eq!(run.frame[34..], later[34..]);
+
+    let mut padded = frame(Family::V4).udp(PORT, PEER_PORT, b"ba");
+    padded.extend_from_slice(b"aaaaaaaaaa");
+    let written = seen(&classifier.egress(&padded).frame);
+    assert_eq!(written.payload, b"bb");
+    assert!(classifier.egress(&padded).frame.ends_with(b"aaaaaaaaaa"));
+}
+
+/// Sends what goes to this peer's port 80 to port 8080 of the third host.
+fn steering() -> Classifier {
+    let [_, _, elsewhere] = addresses(Family::V4);
+    let IpAddr::V4(elsewhere) = elsewhere else {
+        panic!("no IPv4")
+    };
+    rewriting(Rewrite {
+        what: WRITES_ADDRESS_V4 | WRITES_PORT,
+        address: [
+            0,
+            0,
+            0xffff_u32.to_be(),
+            u32::from_ne_bytes(elsewhere.octets()),
+        ],
+        port: 8080,
+        ..Rewrite::default()
+    })
+}
+
+#[test]
+fn what_goes_there_by_itself_gets_answers_of_its_own() {
+    let classifier = steering();
+    let [target, _, elsewhere] = addresses(Family::V4);
+    let back = Frame::ip(elsewhere, target).unwrap();
+    let answer = back.tcp(8080, PORT, SYN | ACK, b"");
+    classifier.egress(&frame(Family::V4).tcp(PORT, PEER_PORT, SYN, b""));
+    assert_ne!(
+        classifier.ingress(&answer).frame,
+        answer,
+        "it is translated"
+    );
+    // To the same place from the same port: it is that of the connection that is opened last.
+    let direct = Frame::ip(target, elsewhere).unwrap();
+    classifier.egress(&direct.tcp(PORT, 8080, SYN, b""));
+    assert_eq!(classifier.ingress(&answer).frame, answer);
+}
+
+#[test]
+fn an_answer_comes_from_where_the_last_question_went() {
+    let classifier = steering();
+    let [target, peer, elsewhere] = addresses(Family::V4);
+    let other: IpAddr = Ipv4Addr::new(10, 0, 0, 9).into();
+    let back = Frame::ip(elsewhere, target).unwrap();
+    for asked in [peer, other, peer] {
+        let question = Frame::ip(target, asked).unwrap();
+        classifier.egress(&question.udp(PORT, PEER_PORT, b"who is there"));
+        let run = classifier.ingress(&back.udp(8080, PORT, b"me"));
+        assert_eq!(seen(&run.frame).ends, (asked, target));
+    }
+}
+
+#[test]
 fn new_connections_go_elsewhere_and_their_answers_look_as_if_not() {
     for family in Family::BOTH {
         let [target, peer, elsewhere] = addresses(family);

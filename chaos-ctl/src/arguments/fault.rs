@@ -50,15 +50,7 @@ pub enum FaultError {
 
 impl From<FaultError> for CommandError {
     fn from(error: FaultError) -> Self {
-        let kind = match &error {
-            FaultError::Distribution(DistributionError::Read { .. }) => ErrorKind::Failed,
-            FaultError::Incomplete { .. }
-            | FaultError::Together { .. }
-            | FaultError::Distribution(
-                DistributionError::Empty { .. } | DistributionError::Line { .. },
-            ) => ErrorKind::Usage,
-        };
-        Self::new(kind, error)
+        Self::new(ErrorKind::Usage, error)
     }
 }
 

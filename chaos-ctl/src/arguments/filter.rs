@@ -17,7 +17,7 @@ use crate::quantity::{Share, dscp, exception, length, peer, percent, read_ports}
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[command(next_help_heading = "Filters: which packets (all that is given must match)")]
 pub struct FilterArgs {
-    /// Direction of the packets, seen from the target [default: egress; of a partition: both]
+    /// Direction of the packets, seen from the target [default: egress; of a partition and a reset: both]
     ///
     /// With egress, what the target sends is affected: the answers of a server, the questions of a client. One
     /// direction is enough to make each round trip slower or lossy; with both, it is hit twice.

@@ -60,6 +60,8 @@ pub struct PointArgs {
     pub cgroup: Option<PathBuf>,
 
     /// The host that the agent runs on: whatever goes through its uplinks
+    ///
+    /// Your own connection to it, too: `chaos-daemon --protect :22` spares what must not break.
     #[arg(long)]
     pub node: bool,
 }
@@ -99,7 +101,7 @@ pub enum SelectorError {
 
 impl From<SelectorError> for CommandError {
     fn from(error: SelectorError) -> Self {
-        Self::new(ErrorKind::Failed, error)
+        Self::new(ErrorKind::Usage, error)
     }
 }
 

@@ -70,7 +70,6 @@ fn several<'de, D: Deserializer<'de>, T, E: fmt::Display>(
 ) -> Result<Vec<T>, D::Error> {
     match Option::<Text>::deserialize(value)? {
         None => Ok(Vec::new()),
-        Some(Text(text)) if text.is_empty() => Ok(Vec::new()),
         Some(Text(text)) => text
             .split(',')
             .map(|part| read(part.trim()))

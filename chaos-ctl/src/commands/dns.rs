@@ -110,6 +110,14 @@ impl FaultArgs for DnsFault {
                 DnsReply::Addresses
             }
         };
+        if self.ttl.is_some() && addresses.is_empty() {
+            return Err(FaultError::Together {
+                fault: "dns",
+                one: "ttl",
+                other: "an answer without an address",
+                because: "only an address is kept for a while, so leave out ttl",
+            });
+        }
         let is_any = self.types.contains(&ANY_RECORD);
         Ok(Fault::Dns(Dns {
             reply: reply.into(),

@@ -15,8 +15,9 @@ use crate::quantity::{TcpFlags, address, dscp, number, patch, port, replace, tcp
 
 /// Write into matching packets: headers, payload, where they go
 ///
-/// Checksums stay right, so that receivers take what is written for what was sent. Of a packet that is offloaded, and
-/// stands for several, the payload is that of the first. The fault ends by itself.
+/// Checksums of IP, TCP and UDP stay right, so that receivers take what is written for what was sent. Of a packet that is
+/// offloaded, and stands for several, the payload is that of the first; of one in fragments, too. The fault ends by
+/// itself.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RewriteArgs {
@@ -50,7 +51,7 @@ pub struct RewriteFault {
     #[arg(long, value_name = "MARK")]
     ecn: Option<Ecn>,
 
-    /// Time to live, or hop limit: 1 to 255
+    /// Time to live, or hop limit, in hops: 1 to 255
     #[arg(long, value_name = "HOPS", value_parser = number)]
     #[serde(deserialize_with = "text::number")]
     ttl: Option<u32>,
@@ -118,6 +119,13 @@ impl FaultArgs for RewriteFault {
             within: self.within.unwrap_or(0),
             ..replace
         });
+        if self.within.is_some() && replace.is_none() {
+            return Err(FaultError::Incomplete {
+                fault: "rewrite",
+                what: "what to look for within so many bytes",
+                give: "replace, or leave out within",
+            });
+        }
         let flags = self.tcp_flags.unwrap_or_default();
         let rewrite = Rewrite {
             dscp: self.dscp,

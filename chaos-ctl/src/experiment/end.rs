@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::io;
 
+use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::{Connections, Direction, EndReason, Experiment, Filter, Protocol, State};
 use tonic::Status;
 
@@ -228,12 +229,26 @@ fn what_to_check(experiment: &Experiment) -> Vec<String> {
             .filter_map(|rule| rule.filter.as_ref())
     };
     let any = |is: fn(&Filter) -> bool| filters().any(is);
-    if any(|filter| filter.direction() != Direction::Both) || filters().next().is_none() {
+    let has = |is: fn(&Fault) -> bool| {
+        let mut faults = experiment
+            .rules
+            .iter()
+            .filter_map(|rule| rule.fault.as_ref());
+        faults.any(is)
+    };
+    if has(|fault| matches!(fault, Fault::Dns(_))) {
         hints.push(
-            "direction: it is seen from the target, egress leaves it and ingress arrives; try --direction both".to_owned(),
+            "names: they are as the resolver asks for them, with its search domain; a cache in the target asks nobody, and DNS over TCP or TLS is not seen".to_owned(),
         );
     }
-    if any(|filter| filter.protocol() != Protocol::Unspecified) {
+    if any(|filter| filter.direction() != Direction::Both) || filters().next().is_none() {
+        hints.push(
+            "direction: it is seen from the target, egress leaves it and ingress arrives; try the other one".to_owned(),
+        );
+    }
+    if !has(|fault| matches!(fault, Fault::Dns(_) | Fault::Reset(_)))
+        && any(|filter| filter.protocol() != Protocol::Unspecified)
+    {
         hints.push("protocol: try without --proto".to_owned());
     }
     if any(|filter| {

@@ -43,6 +43,7 @@ fn code(error: &AgentError) -> Code {
             }
             TargetError::NoEndpoints { .. }
             | TargetError::EmptyCgroup { .. }
+            | TargetError::MixedCgroup { .. }
             | TargetError::Namespace { .. }
             | TargetError::NotEthernet { .. } => Code::FailedPrecondition,
         },

@@ -135,7 +135,10 @@ impl Kernel {
             .attached
             .remove(&key)
             .ok_or(DatapathError::TargetGone)?;
-        self.reach_arrivals(&mut attached, key, target, spec);
+        if let Err(error) = self.reach_arrivals(&mut attached, key, target, spec) {
+            self.attached.insert(key, attached);
+            return Err(error);
+        }
         let programs = &self.object.programs;
         let result = target.netns.enter(|namespace| {
             self.attacher

@@ -11,7 +11,8 @@ use aya::{
 use chaos_abi::{
     maps::{MAX_TARGETS, PROGRAM_ARRIVAL},
     rule::{
-        ARRIVAL, FAULT_CORRUPT, FAULT_DELAY, FAULT_LOSS, FAULT_RATE, INGRESS, Rule as KernelRule,
+        ARRIVAL, FAULT_CORRUPT, FAULT_DELAY, FAULT_LOSS, FAULT_RATE, FAULT_REWRITE, INGRESS,
+        Rule as KernelRule,
     },
 };
 use tracing::{debug, info, warn};
@@ -65,7 +66,11 @@ impl Xdp {
             // Copies and answers are put back, perhaps on the way in.
             _ => false,
         };
-        self.mode == XdpMode::Native || (!has_line && rules.iter().all(|(_, rule)| stays(rule)))
+        // Answers from where connections were sent have not been translated yet.
+        let is_first = rules.iter().all(|(_, rule)| rule.fault != FAULT_REWRITE);
+        is_first
+            && (self.mode == XdpMode::Native
+                || (!has_line && rules.iter().all(|(_, rule)| stays(rule))))
     }
 }
 

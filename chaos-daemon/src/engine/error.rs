@@ -152,6 +152,14 @@ pub enum SpecError {
         "only TCP has flags and a maximum segment size: give the protocol as tcp, or leave it out"
     )]
     OnlyTcpHasIt,
+    /// Nobody, or many.
+    #[error(
+        "connections are sent to one other host: give its address, and none that is multicast, unspecified or loopback"
+    )]
+    NotOneHost,
+    /// Those that are open stay.
+    #[error("only new connections are sent elsewhere: leave out the connections")]
+    SteersNewOnes,
     /// Where should answers go?
     #[error(
         "connections are sent elsewhere in one direction, and their answers come back: give egress or ingress"

@@ -6,7 +6,7 @@ use chaos_abi::rewrite::{MAX_PATCH, MAX_WITHIN};
 
 use super::{
     error::SpecError,
-    filter::{Direction, Filter, Protocol},
+    filter::{Connections, Direction, Filter, Protocol},
 };
 
 /// Largest value of the six bits.
@@ -90,6 +90,12 @@ impl Rewrite {
         if self.steers() && filter.protocol == Some(Protocol::Icmp) {
             return Err(SpecError::PortsOfIcmp);
         }
+        if self.address.is_some_and(|address| !is_of_one_host(address)) {
+            return Err(SpecError::NotOneHost);
+        }
+        if self.steers() && filter.connections == Connections::Established {
+            return Err(SpecError::SteersNewOnes);
+        }
         if self.steers() && filter.direction == Direction::Both {
             return Err(SpecError::SteersBothWays);
         }
@@ -108,6 +114,11 @@ impl Rewrite {
         }
         Ok(())
     }
+}
+
+const fn is_of_one_host(address: IpAddr) -> bool {
+    let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    !(is_broadcast || address.is_multicast() || address.is_unspecified() || address.is_loopback())
 }
 
 fn is_writable(bytes: &[u8]) -> bool {
@@ -170,6 +181,17 @@ mod tests {
             },
         ] {
             assert!(check(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn connections_go_to_one_host() {
+        for (address, is_one) in [("10.0.0.1", true), ("224.0.0.1", false), ("::1", false)] {
+            let elsewhere = Rewrite {
+                address: address.parse().ok(),
+                ..Rewrite::default()
+            };
+            assert_eq!(check(&elsewhere).is_ok(), is_one, "{address}");
         }
     }
 

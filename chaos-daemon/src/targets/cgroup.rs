@@ -34,6 +34,11 @@ pub(super) fn workloads(name: &str, path: &Path) -> Result<Vec<Workload>, Target
             path: path.to_owned(),
         });
     }
+    if found.len() > 1 && found.iter().any(is_own) {
+        return Err(TargetError::MixedCgroup {
+            path: path.to_owned(),
+        });
+    }
     found
         .into_iter()
         .map(|netns| {

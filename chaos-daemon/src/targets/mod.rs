@@ -87,6 +87,14 @@ pub enum TargetError {
         /// As asked for.
         path: PathBuf,
     },
+    /// Of the node's network and of others.
+    #[error(
+        "cgroup {path} has processes on the node's network and others in namespaces of their own, which cannot be told apart at their sockets: point at one below it"
+    )]
+    MixedCgroup {
+        /// As asked for.
+        path: PathBuf,
+    },
     /// It is the node itself.
     #[error(
         "{name} lives in the node's own network namespace; a fault there would hit the whole node, which only --node asks for"

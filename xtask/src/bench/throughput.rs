@@ -8,7 +8,7 @@ use serde_json::Value;
 /// Gbit/s that must go through the rule where a machine is not emulated.
 const GOAL_GBIT: f64 = 1.0;
 /// Of what goes through netem in the same run.
-const GOAL_OF_NETEM: f64 = 0.8;
+const GOAL_OF_NETEM: f64 = 1.0;
 
 /// The figures of one kernel.
 pub(super) struct Figures {

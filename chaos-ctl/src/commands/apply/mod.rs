@@ -89,7 +89,7 @@ pub(super) fn read(file: &Path) -> Result<Described, CommandError> {
             file: name.clone(),
             source,
         };
-        CommandError::new(ErrorKind::Failed, error)
+        CommandError::new(ErrorKind::Usage, error)
     })?;
     let file = ExperimentFile::parse(&name, &text)?;
     Ok(Described {

@@ -32,7 +32,7 @@ pub(super) fn of(dns: &Dns, filter: &Filter) -> String {
             let addresses = dns.addresses.join(" and ");
             return format!(
                 "{share}{types}questions {who} for {names} are answered {addresses} at once: new connections go there; \
-                 {UNTOUCHED}"
+                 who asks for another type of record is told that there is none; {UNTOUCHED}"
             );
         }
     };

@@ -134,7 +134,7 @@ fn rejected(way: Way, protocol: Protocol) -> String {
 
 fn of_rewrite(rewrite: &Rewrite, way: Way) -> String {
     let mut text = format!(
-        "{} go on with {}; checksums stay right",
+        "{} go on with {}; checksums of IP, TCP and UDP stay right",
         some(WHOLE_PPM, way),
         words::rewritten(rewrite)
     );
@@ -170,6 +170,9 @@ fn of_reset(reset: &Reset, filter: &Filter) -> String {
             if reset.after.is_some() || reset.after_bytes > 0 =>
         {
             "; new ones as well"
+        }
+        Connections::Unspecified | Connections::New if reset.share_ppm < WHOLE_PPM => {
+            "; of new ones, as many are refused"
         }
         Connections::Unspecified | Connections::New => "; new ones are refused",
     };
@@ -393,7 +396,7 @@ mod tests {
         assert_eq!(
             say(reset(None, 0), both, Protocol::Tcp),
             "20 % of matching TCP connections end with their next packet, and both ends see \"connection reset\"; \
-             new ones are refused"
+             of new ones, as many are refused"
         );
         assert!(say(reset(Some(500), 0), both, Protocol::Tcp).contains("500 ms after their first"));
         assert!(say(reset(None, 1024), both, Protocol::Tcp).contains("have carried 1 KiB"));

@@ -34,9 +34,9 @@ impl Kernel {
         key: Key,
         target: &Target,
         spec: &Spec,
-    ) {
+    ) -> Result<(), DatapathError> {
         if key.0 != self.node {
-            return;
+            return Ok(());
         }
         if attached.place.is_none() {
             let maps = &mut self.object.maps;
@@ -47,6 +47,14 @@ impl Kernel {
             let (object, modes) = (&mut self.object, self.xdp_modes);
             attached.xdp = Xdp::attach(object, modes, &target.interface, target.ifindex);
         }
+        // At XDP there is another way; at sockets there is none.
+        if attached.place.is_none() && socket::is_needed(target.cgroup.as_ref(), spec)? {
+            return Err(DatapathError::Full {
+                what: "interfaces of the node whose numbers are the same modulo 1024",
+                most: 1,
+            });
+        }
+        Ok(())
     }
 
     /// Has the program at sockets see what arrives there, where rules of the experiment drop it.

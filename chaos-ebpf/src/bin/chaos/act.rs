@@ -59,7 +59,8 @@ pub(crate) fn rewritten(ctx: &TcContext) -> i32 {
         return TC_ACT_UNSPEC;
     };
     rewrite::rewrite(ctx, seen, target);
-    if seen.steered != 0 && matches!(seen.direction, Direction::Egress) {
+    if seen.steered & steer::READDRESSED != 0 && matches!(seen.direction, Direction::Egress) {
+        corrupt(ctx, target, seen);
         // A line knows the way to the old address only.
         counters::held(target, seen, Sent::Refused);
         return steer::send(ctx, target.ifindex);
@@ -70,9 +71,7 @@ pub(crate) fn rewritten(ctx: &TcContext) -> i32 {
 /// What becomes of a packet that arrives sooner or later. By itself, for the sake of the stack.
 #[inline(never)]
 fn go_on(ctx: &TcContext, target: &Target, seen: &Packet) -> i32 {
-    if seen.corrupting != 0 && packet::flip_bit(ctx, seen.flow.payload.into(), seen.noise) {
-        counters::corrupted(target, seen);
-    }
+    corrupt(ctx, target, seen);
     if seen.delaying != 0 {
         let (near, departure_ns) = seen.departure();
         let sent = line::send(ctx, near, departure_ns, seen.copies);
@@ -82,10 +81,19 @@ fn go_on(ctx: &TcContext, target: &Target, seen: &Packet) -> i32 {
             Sent::Refused => TC_ACT_UNSPEC,
         };
     }
+    // The interface below may be a target too, and its packet this CPU's from then on.
+    let (copies, direction) = (seen.copies, seen.direction);
     let mut sent = 0;
-    while sent < MAX_COPIES && sent < seen.copies {
-        packet::send_copy(ctx, packet::target(ctx), target.ifindex, seen.direction);
+    while sent < MAX_COPIES && sent < copies {
+        packet::send_copy(ctx, packet::target(ctx), target.ifindex, direction);
         sent += 1;
     }
     TC_ACT_UNSPEC
+}
+
+#[inline(always)]
+fn corrupt(ctx: &TcContext, target: &Target, seen: &Packet) {
+    if seen.corrupting != 0 && packet::flip_bit(ctx, seen.flow.payload.into(), seen.noise) {
+        counters::corrupted(target, seen);
+    }
 }

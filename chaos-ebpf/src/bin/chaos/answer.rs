@@ -33,17 +33,19 @@ pub(crate) fn answer(ctx: &TcContext) -> i32 {
     let (Some(seen), Some(target)) = (under_way::packet(), rules::target(ctx)) else {
         return packet::discard();
     };
+    // What is sent may meet another target below, whose packet is this CPU's from then on.
+    let (flow, slot, size, direction) = (seen.flow, seen.answering, seen.size, seen.direction);
     let is_answered = if seen.answer == FAULT_RESET {
-        end(ctx, &seen.flow, target.ifindex, seen.direction)
+        end(ctx, &flow, target.ifindex, direction)
     } else {
-        refuse(ctx, &seen.flow)
+        refuse(ctx, &flow)
     };
     if !is_answered {
-        counters::dropped(seen.answering, seen.size);
+        counters::dropped(slot, size);
         return packet::discard();
     }
-    counters::answered(seen.answering, seen.size);
-    send_back(ctx, target.ifindex, seen.direction)
+    counters::answered(slot, size);
+    send_back(ctx, target.ifindex, direction)
 }
 
 /// Tells the sender that nobody listens. False where nothing may or can be told; the packet is of no use then.
@@ -100,14 +102,8 @@ fn reset_sender(ctx: &TcContext, flow: &Flow) -> Option<()> {
 
 #[inline(always)]
 fn segment(ctx: &TcContext, flow: &Flow) -> Option<Segment> {
-    let network = usize::from(flow.network);
     let transport = usize::from(flow.transport);
-    // The frame may be longer than what it carries.
-    let end = if is_ipv6(ctx, flow) {
-        network + IPV6_LEN + usize::from(short(ctx, network + 4)?)
-    } else {
-        network + usize::from(short(ctx, network + 2)?)
-    };
+    let end = ip_end(ctx, flow)?;
     Some(Segment {
         sequence: u32::from_be(ctx.load(transport + 4).ok()?),
         acknowledged: u32::from_be(ctx.load(transport + 8).ok()?),
@@ -276,4 +272,16 @@ const fn ip_len(is_ipv6: bool) -> usize {
 #[inline(always)]
 pub(crate) fn short(ctx: &TcContext, at: usize) -> Option<u16> {
     ctx.load::<[u8; 2]>(at).ok().map(u16::from_be_bytes)
+}
+
+/// Where the packet ends, by what IP says, if that much is there.
+#[inline(always)]
+pub(crate) fn ip_end(ctx: &TcContext, flow: &Flow) -> Option<usize> {
+    let network = usize::from(flow.network);
+    let end = if is_ipv6(ctx, flow) {
+        network + IPV6_LEN + usize::from(short(ctx, network + 4)?)
+    } else {
+        network + usize::from(short(ctx, network + 2)?)
+    };
+    (end <= ctx.len() as usize).then_some(end)
 }

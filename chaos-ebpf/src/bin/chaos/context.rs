@@ -11,6 +11,9 @@ use crate::{
     packet::{self, Size},
 };
 
+/// Value of `__sk_buff`'s `pkt_type` (linux/if_packet.h).
+const PACKET_OTHERHOST: u32 = 3;
+
 /// A packet as one kind of program gets it.
 pub(crate) trait Context {
     /// Number of the target that it belongs to; one that no target has where it belongs to none.
@@ -26,6 +29,10 @@ pub(crate) trait Context {
     fn size(&self) -> Size;
     /// The cgroup of its socket, or the one above at this level; 0 where it has none that is known.
     fn ancestor_cgroup(&self, level: u32) -> u64;
+    /// Whether it is another host's, and only comes by.
+    fn is_for_another(&self) -> bool {
+        false
+    }
     /// Whether it asks of DNS what the rule in this slot is about.
     fn asks(&self, _slot: u32) -> bool {
         false
@@ -73,6 +80,12 @@ impl Context for TcContext {
     #[inline(always)]
     fn ancestor_cgroup(&self, level: u32) -> u64 {
         ancestor_cgroup(self.skb.skb, level)
+    }
+
+    #[inline(always)]
+    fn is_for_another(&self) -> bool {
+        // SAFETY: the context pointer is valid for the whole run of the program.
+        unsafe { (*self.skb.skb).pkt_type == PACKET_OTHERHOST }
     }
 
     #[inline(always)]

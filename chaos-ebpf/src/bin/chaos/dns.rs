@@ -20,12 +20,12 @@ use chaos_abi::{
 };
 use chaos_ebpf::{
     dns::{self, CLASS_IN, DOT, HEADER_LEN, Part, RECORD_LEN, TAIL_LEN},
-    flow::{Flow, IPV6_LEN},
+    flow::Flow,
 };
 
 pub(crate) use self::answer::answer;
 use crate::{
-    answer::{is_ipv6, short},
+    answer::{ip_end, short},
     under_way::{self, Packet},
 };
 
@@ -175,18 +175,6 @@ fn header(question: &Question) -> [u8; HEADER_LEN] {
         at += 1;
     }
     header
-}
-
-/// Where the packet ends, by what IP says, if that much is there.
-#[inline(always)]
-fn ip_end(ctx: &TcContext, flow: &Flow) -> Option<usize> {
-    let network = usize::from(flow.network);
-    let end = if is_ipv6(ctx, flow) {
-        network + IPV6_LEN + usize::from(short(ctx, network + 4)?)
-    } else {
-        network + usize::from(short(ctx, network + 2)?)
-    };
-    (end <= ctx.len() as usize).then_some(end)
 }
 
 type Callback = unsafe extern "C" fn(u32, *mut c_void) -> i64;

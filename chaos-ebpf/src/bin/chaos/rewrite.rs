@@ -16,17 +16,17 @@ use chaos_abi::{
 };
 use chaos_ebpf::{
     answer::{TCP_CHECKSUM, TCP_LEN, UDP_CHECKSUM},
-    flow::Flow,
+    flow::{Flow, LATER_FRAGMENT},
     rewrite::{sum_of, traffic_class},
 };
 
-use crate::{counters, steer, under_way::Packet};
+use crate::{answer::ip_end, counters, steer, under_way::Packet};
 
 #[map]
 static REWRITES: Array<Rewrite> = Array::with_max_entries(MAX_RULES, 0);
 
 /// Of `bpf_skb_store_bytes`: for what no checksum of the packet's own covers.
-const RECOMPUTE: u64 = 1;
+pub(crate) const RECOMPUTE: u64 = 1;
 /// Of `bpf_l4_csum_replace`: a checksum of 0 means that there is none.
 const MANGLED: u64 = 0x20;
 /// Of `bpf_l4_csum_replace`: what the checksum covers, but the packet's part below IP has not.
@@ -51,6 +51,8 @@ pub(crate) struct Page<'a> {
     pub(crate) ctx: &'a TcContext,
     pub(crate) flow: &'a Flow,
     pub(crate) is_ipv6: bool,
+    /// Where it ends, by what IP says: padding may come behind.
+    end: usize,
 }
 
 /// On the way through the rules that write into a packet.
@@ -58,7 +60,7 @@ struct Pass<'a> {
     page: Page<'a>,
     target: &'static Target,
     packet: &'a Packet,
-    /// 1 when it goes to another address now.
+    /// See [`Packet::steered`].
     steered: u32,
 }
 
@@ -104,6 +106,10 @@ fn by_rule(page: &Page<'_>, slot: u32, steered: &mut u32) -> bool {
         return false;
     };
     let mut changed = page.header(rewrite).unwrap_or(false);
+    // A later fragment has no header behind that of IP.
+    if page.flow.fragment == LATER_FRAGMENT {
+        return changed;
+    }
     if page.flow.protocol == PROTOCOL_TCP && page.flow.has_ports != 0 {
         changed |= page.tcp(rewrite).unwrap_or(false);
     }
@@ -113,8 +119,12 @@ fn by_rule(page: &Page<'_>, slot: u32, steered: &mut u32) -> bool {
     if rewrite.what & REPLACES != 0 {
         changed |= page.replace(rewrite);
     }
-    if rewrite.what & STEERS != 0 && steer::away(page, rewrite, slot) {
-        *steered = 1;
+    // What is elsewhere has other addresses than those that are known here.
+    if rewrite.what & STEERS != 0
+        && *steered == 0
+        && let Some(how) = steer::away(page, rewrite, slot)
+    {
+        *steered = how;
         changed = true;
     }
     changed
@@ -126,7 +136,12 @@ impl<'a> Page<'a> {
     pub(crate) fn of(ctx: &'a TcContext, flow: &'a Flow) -> Self {
         let version: Result<u8, _> = ctx.load(flow.network.into());
         let is_ipv6 = matches!(version, Ok(first) if first >> 4 == 6);
-        Self { ctx, flow, is_ipv6 }
+        Self {
+            ctx,
+            flow,
+            is_ipv6,
+            end: ip_end(ctx, flow).unwrap_or(0),
+        }
     }
 }
 

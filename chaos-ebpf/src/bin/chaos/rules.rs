@@ -183,12 +183,19 @@ pub(crate) fn rule(slot: u32) -> Option<&'static Rule> {
     RULES.get(slot)
 }
 
-/// Whether the rule in this slot is still the one of this identity, and acts.
+/// Whether a rule of this identity is one of the target's, wherever its slot is, and acts.
 #[inline(always)]
-pub(crate) fn acts_now(slot: u32, identity: u64) -> Option<bool> {
-    let (rule, window) = (RULES.get(slot)?, WINDOWS.get(slot)?);
-    let now = clock::now_if_alive()?;
-    Some(rule.identity == identity && now < window.deadline_ns)
+pub(crate) fn acts_now(target: &Target, identity: u64) -> Option<bool> {
+    let now = clock::now_if_alive(false)?;
+    let mut index = 0;
+    while index < MAX_RULES_PER_TARGET && index < target.rule_count as usize {
+        let slot = target.rules[index];
+        if RULES.get(slot)?.identity == identity {
+            return Some(now < WINDOWS.get(slot)?.deadline_ns);
+        }
+        index += 1;
+    }
+    Some(false)
 }
 
 /// Reads the headers. By itself, for the sake of the stack, and because the verifier then does not remember each way
@@ -249,11 +256,19 @@ fn apply<C: Context>(slot: u32, index: u32, pass: &mut Pass<'_, C>) -> Option<bo
         if protection::covers(pass.target, pass.direction, &packet.flow) {
             return None;
         }
-        packet.now = clock::now_if_alive()?;
         packet.size = pass.ctx.size();
+    }
+    if packet.now == 0 || (packet.is_exact == 0 && rule.needs_exact_time()) {
+        let exact = rule.needs_exact_time();
+        packet.now = clock::now_if_alive(exact)?;
+        packet.is_exact = exact.into();
     }
     let window = WINDOWS.get(slot)?;
     if !shape::acts(rule, window, packet.now) || !filter::takes_length(rule, packet.size.of_one()) {
+        return Some(false);
+    }
+    // Who answers for another host draws its packets to himself.
+    if rule.answers() && matches!(pass.direction, Direction::Ingress) && pass.ctx.is_for_another() {
         return Some(false);
     }
     if rule.fault == FAULT_RESET && !reset::may_end(rule, &packet.flow) {
@@ -277,6 +292,9 @@ fn apply<C: Context>(slot: u32, index: u32, pass: &mut Pass<'_, C>) -> Option<bo
         }
         of_flow = if is_new { known.packets } else { u64::MAX };
         known.packets += 1;
+        if packet.flow.opens_connection() {
+            reset::begin(known);
+        }
         let headers = packet.size.packets * u64::from(packet.flow.payload);
         let carried = packet.size.bytes.saturating_sub(headers);
         is_due = reset::is_due(rule, known, packet.now, carried);

@@ -8,7 +8,7 @@ use chaos_abi::{
     line::returned,
     maps::{ACTION_EGRESS, ACTION_INGRESS, MAX_CONNECTIONS},
     rewrite::{Rewrite, Steered, SteeredKey, WRITES_ADDRESS_V4, WRITES_ADDRESS_V6, WRITES_PORT},
-    rule::PROTOCOL_TCP,
+    rule::{PROTOCOL_TCP, PROTOCOL_UDP},
 };
 use chaos_ebpf::{
     answer::Sum,
@@ -20,7 +20,8 @@ use chaos_ebpf::{
 use crate::{
     actions,
     packet::{self, Linear},
-    rewrite::{OF_ADDRESSES, Page},
+    protection,
+    rewrite::{OF_ADDRESSES, Page, RECOMPUTE},
     rules, under_way,
 };
 
@@ -35,13 +36,18 @@ const IPV6_DESTINATION: usize = 24;
 const SOURCE_PORT: usize = 0;
 const DESTINATION_PORT: usize = 2;
 
-/// Sends the packet elsewhere, if it opens a connection or belongs to one that was opened while the rule acted. True
+/// Value of [`crate::under_way::Packet::steered`]: the packet goes elsewhere.
+pub(crate) const ELSEWHERE: u32 = 1;
+/// Bit of it: to another address.
+pub(crate) const READDRESSED: u32 = 2;
+
+/// Sends the packet elsewhere, if it opens a connection or belongs to one that was opened while the rule acted. Says so
 /// when it now goes there.
 #[inline(always)]
-pub(crate) fn away(page: &Page<'_>, rewrite: &Rewrite, slot: u32) -> bool {
+pub(crate) fn away(page: &Page<'_>, rewrite: &Rewrite, slot: u32) -> Option<u32> {
     let flow = page.flow;
     if !can_steer(rewrite, flow, page.is_ipv6) {
-        return false;
+        return None;
     }
     let has_address = rewrite.what & (WRITES_ADDRESS_V4 | WRITES_ADDRESS_V6) != 0;
     let address = if has_address {
@@ -54,36 +60,51 @@ pub(crate) fn away(page: &Page<'_>, rewrite: &Rewrite, slot: u32) -> bool {
     } else {
         flow.destination_port
     };
-    let key = answers(flow, packet::target(page.ctx), address, port);
-    // SAFETY: the values are plain integers.
-    let is_known = unsafe { STEERED.get(key) }.is_some();
-    if flow.protocol == PROTOCOL_TCP && !is_known && !flow.opens_connection() {
-        return false;
+    let number = packet::target(page.ctx);
+    if is_protected(page.ctx, &flow.to(address, port)) {
+        return None;
     }
-    if !is_known || flow.opens_connection() {
-        let Some(rule) = rules::rule(slot) else {
-            return false;
-        };
-        let from = Steered {
-            address: flow.destination,
-            rule: rule.identity,
-            slot,
-            port: flow.destination_port.into(),
-        };
+    let rule = rules::rule(slot)?.identity;
+    let key = answers(flow, number, address, port);
+    // SAFETY: the values are plain integers.
+    let known = unsafe { STEERED.get(key) }.filter(|known| known.rule == rule);
+    if flow.protocol == PROTOCOL_TCP && known.is_none() && !flow.opens_connection() {
+        return None;
+    }
+    let from = Steered {
+        address: flow.destination,
+        rule,
+        port: flow.destination_port.into(),
+        reserved: 0,
+    };
+    if known.is_none_or(|known| known.port != from.port || known.address != from.address) {
         // Where it cannot be remembered, answers would come from a stranger.
-        if STEERED.insert(key, from, 0).is_err() {
-            return false;
-        }
+        STEERED.insert(key, from, 0).ok()?;
     }
     let at = if page.is_ipv6 {
         IPV6_DESTINATION
     } else {
         IPV4_DESTINATION
     };
-    page.address(at, flow.destination, address).is_some()
-        && page
-            .port(DESTINATION_PORT, flow.destination_port, port)
-            .is_some()
+    page.address(at, flow.destination, address)?;
+    page.port(DESTINATION_PORT, flow.destination_port, port)?;
+    Some(
+        ELSEWHERE
+            | if address == flow.destination {
+                0
+            } else {
+                READDRESSED
+            },
+    )
+}
+
+/// Whether the agent was told to spare it: it is neither sent there nor taken for an answer from there.
+#[inline(always)]
+fn is_protected(ctx: &TcContext, flow: &Flow) -> bool {
+    let (Some(seen), Some(target)) = (under_way::packet(), rules::target(ctx)) else {
+        return true;
+    };
+    protection::covers(target, seen.direction, flow)
 }
 
 /// An answer from where a connection was sent gets the source that its receiver expects; then the packet goes on to the
@@ -111,10 +132,16 @@ fn translate(ctx: &TcContext, flow: &Flow) -> Option<()> {
     if flow.has_ports == 0 || flow.fragment != 0 {
         return None;
     }
-    let key = as_answer(flow, packet::target(ctx));
+    let number = packet::target(ctx);
+    // What goes there by itself gets answers of its own.
+    if flow.protocol == PROTOCOL_UDP || flow.opens_connection() {
+        let there = answers(flow, number, flow.destination, flow.destination_port);
+        let _ = STEERED.remove(there);
+    }
+    let key = as_answer(flow, number);
     // SAFETY: as above.
     let from = *unsafe { STEERED.get(key) }?;
-    if !rules::acts_now(from.slot, from.rule)? {
+    if !rules::acts_now(rules::target(ctx)?, from.rule)? || is_protected(ctx, flow) {
         return None;
     }
     let page = Page::of(ctx, flow);
@@ -146,7 +173,8 @@ impl Page<'_> {
         let (from, to) = (sum(&before), sum(&after));
         self.checksum(from, to, OF_ADDRESSES)?;
         if self.is_ipv6 {
-            return self.ctx.store(at, &after, 0).ok();
+            // No checksum of the packet's own makes up for it, as that of IPv4 does.
+            return self.ctx.store(at, &after, RECOMPUTE).ok();
         }
         self.header_checksum(from, to)?;
         self.ctx.store(at, &after[3], 0).ok()

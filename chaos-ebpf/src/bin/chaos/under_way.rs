@@ -12,6 +12,8 @@ use crate::packet::Size;
 pub(crate) struct Packet {
     pub(crate) flow: Flow,
     pub(crate) now: u64,
+    /// 1 when `now` is not only that of the last tick.
+    pub(crate) is_exact: u32,
     pub(crate) hold_ns: u64,
     pub(crate) departure_ns: u64,
     pub(crate) near: u32,
@@ -31,7 +33,7 @@ pub(crate) struct Packet {
     pub(crate) question: u32,
     /// Bit n: rule n of the target writes into it.
     pub(crate) rewriting: u32,
-    /// 1 when it goes to another address than its hardware address belongs to.
+    /// Bits of [`crate::steer`]: whether it goes elsewhere.
     pub(crate) steered: u32,
     /// 1 when it was looked at as an answer from where a connection was sent.
     pub(crate) is_translated: u32,

@@ -47,6 +47,9 @@ impl Page<'_> {
     /// The first bytes of a buffer. The length is between 1 and its size.
     #[inline(always)]
     fn load(&self, at: usize, to: &mut Patch, length: u32) -> Option<()> {
+        if at + length as usize > self.end {
+            return None;
+        }
         // SAFETY: the buffer has so many bytes.
         let result = unsafe {
             bpf_skb_load_bytes(
