@@ -157,7 +157,7 @@ DNS over TCP, TLS or HTTPS, and what is in a cache already, is not touched
             "\
 Rule:   dns 10.0.0.9, fd00::9 for all names (TTL 1 min): UDP packets that leave the target, peer's port 53
 Effect: questions of the target for all names are answered 10.0.0.9 and fd00::9 at once: new connections go there; \
-DNS over TCP, TLS or HTTPS, and what is in a cache already, is not touched
+who asks for another type of record is told that there is none; DNS over TCP, TLS or HTTPS, and what is in a cache already, is not touched
 "
         ),
         "{stdout}"

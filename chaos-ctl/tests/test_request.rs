@@ -169,7 +169,7 @@ fn an_inventory_that_cannot_be_used_is_named() {
         finished.stderr,
         "error: cannot read the inventory /nonexistent.yaml: No such file or directory\n"
     );
-    assert_eq!(finished.code, Some(1));
+    assert_eq!(finished.code, Some(2));
     let finished = delay(text(&empty));
     assert!(
         finished

@@ -94,7 +94,7 @@ fn is_refused_and_nothing_is_applied() {
         ),
         (
             "delay 100ms --svc web --inventory /no/such/file",
-            1,
+            2,
             &["/no/such/file"],
         ),
         ("stop no-such-experiment", 1, &["no-such-experiment"]),

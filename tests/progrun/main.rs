@@ -19,3 +19,4 @@ mod loss;
 mod models;
 mod protection;
 mod rewrites;
+mod steering;

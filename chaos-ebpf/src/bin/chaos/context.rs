@@ -11,7 +11,7 @@ use crate::{
     packet::{self, Size},
 };
 
-/// Value of `__sk_buff`'s `pkt_type` (linux/if_packet.h).
+/// Value of `__sk_buff`'s `pkt_type` (`linux/if_packet.h`).
 const PACKET_OTHERHOST: u32 = 3;
 
 /// A packet as one kind of program gets it.

@@ -18,10 +18,7 @@ use chaos_abi::{
     maps::{MAX_DNS_NAMES, MAX_RULES},
     rule::PROTOCOL_UDP,
 };
-use chaos_ebpf::{
-    dns::{self, CLASS_IN, DOT, HEADER_LEN, Part, RECORD_LEN, TAIL_LEN},
-    flow::Flow,
-};
+use chaos_ebpf::dns::{self, CLASS_IN, DOT, HEADER_LEN, Part, RECORD_LEN, TAIL_LEN};
 
 pub(crate) use self::answer::answer;
 use crate::{

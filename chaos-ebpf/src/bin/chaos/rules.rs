@@ -316,18 +316,32 @@ fn apply<C: Context>(slot: u32, index: u32, pass: &mut Pass<'_, C>) -> Option<bo
     }
     // A number that is independent of the choice.
     let another = chance::at(!rule.seed, position);
+    Some(happens(rule, slot, index, packet, window, memory, another))
+}
+
+/// The fault itself; true when it drops the packet.
+#[inline(always)]
+fn happens(
+    rule: &Rule,
+    slot: u32,
+    index: u32,
+    packet: &mut Packet,
+    window: &Window,
+    memory: &mut Memory,
+    random: u64,
+) -> bool {
     match rule.fault {
         FAULT_LOSS => {
             counters::dropped(slot, packet.size);
-            return Some(true);
+            return true;
         }
         FAULT_REJECT | FAULT_RESET | FAULT_DNS => {
             packet.answer = rule.fault;
             packet.answering = slot;
-            return Some(true);
+            return true;
         }
         FAULT_DELAY => {
-            let hold_ns = hold(rule, window, memory, packet.now, another);
+            let hold_ns = hold(rule, window, memory, packet.now, random);
             packet.hold_ns += delay::at_least(hold_ns, packet.now, rule.not_before_ns);
             packet.ordered |= u32::from(rule.flags & REORDERS == 0 && rule.varies());
             packet.delaying |= 1 << index;
@@ -339,11 +353,11 @@ fn apply<C: Context>(slot: u32, index: u32, pass: &mut Pass<'_, C>) -> Option<bo
         FAULT_REWRITE => packet.rewriting |= 1 << index,
         FAULT_CORRUPT => {
             packet.corrupting |= 1 << index;
-            packet.noise = another;
+            packet.noise = random;
         }
         _ => {}
     }
-    Some(false)
+    false
 }
 
 /// A bandwidth: the packet waits for its turn, or is dropped where too many wait.
