@@ -176,6 +176,6 @@ fn an_inventory_that_cannot_be_used_is_named() {
             .stderr
             .ends_with("empty.yaml is empty: list at least one service\n")
     );
-    assert_eq!(finished.code, Some(1));
+    assert_eq!(finished.code, Some(2));
     assert_eq!(agent.calls(), []);
 }
