@@ -151,8 +151,8 @@ fn a_connection_lives_as_long_as_it_may() {
     while carried < 200_000 && connection.carry(&[7; 1000]).is_ok() {
         carried += 1000;
     }
-    // The packet that would make it 64,000 does not arrive.
-    assert_eq!(carried, 63_000);
+    // The packet that would make it 64,000 does not arrive, and what is sent twice counts twice.
+    assert!((50_000..=63_000).contains(&carried), "{carried}");
     scenario.stop(&id);
 
     let id = scenario.start("reset --after 1s");
