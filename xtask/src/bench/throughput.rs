@@ -181,7 +181,7 @@ mod tests {
         let goals = figures.goals();
         assert_eq!(goals.len(), 1);
         assert!(
-            goals[0].0.contains("0.90 of netem") && goals[0].1,
+            goals[0].0.contains("0.90 of netem") && !goals[0].1,
             "{goals:?}"
         );
         let table = table(&[figures]);
