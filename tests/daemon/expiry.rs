@@ -70,6 +70,7 @@ fn normal_after(stream: &UdpStream, since: Instant) -> Duration {
 fn at_its_deadline() {
     requires!(root);
     let mut scenario = Scenario::new("expiry-deadline");
+    scenario.give_clsact();
     let (client, started, stream) = attached(&scenario, "--duration 2s");
     let output = Output::collect(client, started, PATIENCE).unwrap();
     let run = output.json().unwrap();
@@ -111,6 +112,7 @@ fn at_its_deadline() {
         acted.abs_diff(Duration::from_secs(2)) < slack,
         "the delay acted for {acted:?}"
     );
+    scenario.take_clsact();
     scenario.leaves_nothing();
 }
 
@@ -185,12 +187,14 @@ fn when_its_client_is_gone() {
 fn when_the_agent_is_told_to_stop() {
     requires!(root);
     let mut scenario = Scenario::new("expiry-sigterm");
+    scenario.give_clsact();
     let stream = UdpStream::start(&scenario.target, &scenario.peer, Family::V4, 100).unwrap();
     let delay = scenario.start("delay 100ms");
     scenario.start("loss 50% --proto tcp");
     assert_eq!(scenario.status(&delay)["state"], "armed");
     let_pass(LATENCY * 3);
-    scenario.leaves_nothing();
+    let status = scenario.daemon.stop().unwrap();
+    assert!(status.success(), "chaos-daemon ended with {status}");
     normal_after(&stream, Instant::now());
     let lost = stream
         .finish(PATIENCE)
@@ -199,6 +203,8 @@ fn when_the_agent_is_told_to_stop() {
         .filter(|sample| sample.one_way.is_none())
         .count();
     assert_eq!(lost, 0, "datagrams lost when the agent stopped");
+    scenario.take_clsact();
+    scenario.nothing_is_left();
 }
 
 #[test]

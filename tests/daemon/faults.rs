@@ -250,6 +250,7 @@ fn a_delay_is_drawn_from_its_distribution() {
 fn a_pulse_comes_and_goes() {
     requires!(root);
     let scenario = Scenario::new("fault-pulse");
+    scenario.give_clsact();
     let stream = UdpStream::start(&scenario.target, &scenario.peer, Family::V4, rate(500)).unwrap();
     let id = scenario.start("loss 100% --proto udp --pulse 300ms/700ms");
     let_pass(Duration::from_secs(4));

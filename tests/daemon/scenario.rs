@@ -1,6 +1,6 @@
 //! What most tests start from: a target, a peer, and an agent; and how exact this machine can be.
 
-use std::{thread, time::Duration};
+use std::{process::Command, thread, time::Duration};
 
 use anyhow::Result;
 pub(crate) use chaos_tests::requires::is_emulated;
@@ -123,6 +123,25 @@ impl Scenario {
         assert!(status.success(), "chaos-daemon ended with {status}");
         self.nothing_is_left();
         assert!(!self.daemon.socket().exists(), "the socket is left");
+    }
+
+    /// Gives the target's interface a clsact qdisc, as another program may have done. Where the agent has to add one, and
+    /// takes it away again, the kernel stops the interface for a moment each time, and what is sent meanwhile is lost.
+    pub(crate) fn give_clsact(&self) {
+        // One that is there will do.
+        self.clsact("add");
+    }
+
+    /// Takes it away.
+    pub(crate) fn take_clsact(&self) {
+        self.clsact("del");
+    }
+
+    fn clsact(&self, what: &str) {
+        let mut tc = Command::new("tc");
+        tc.args(["-n", self.target.netns_name(), "qdisc", what]);
+        tc.args(["dev", Host::INTERFACE, "clsact"]);
+        let _ = tc.output().unwrap();
     }
 
     /// Waits until nothing of an agent that has ended is left: the kernel takes programs away a little later.

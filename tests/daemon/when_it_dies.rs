@@ -1,10 +1,7 @@
 //! An agent that is killed, or hangs, harms nobody for long: at twenty random moments each, traffic turns normal in
 //! time, no packet is lost that was only to be delayed, and nothing is left.
 
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use chaos_tests::{
     lab::{Family, Host},
@@ -57,7 +54,7 @@ fn at_random_moments(mut scenario: Scenario, signal: Signal, rounds: usize) {
     for round in 0..rounds {
         let stream = |to| UdpStream::start(&scenario.target, to, Family::V4, rate(200)).unwrap();
         if !has_tcx {
-            give_clsact(&scenario.target);
+            scenario.give_clsact();
         }
         let (delayed, dropped) = (stream(&scenario.peer), stream(&other));
         scenario.start(&lose_it);
@@ -91,16 +88,6 @@ fn at_random_moments(mut scenario: Scenario, signal: Signal, rounds: usize) {
         clean_up(&mut scenario, signal, round);
     }
     eprintln!("{rounds} times {signal}: normal after {longest:?} at most");
-}
-
-/// As another program may have done. Where the agent has to add one, the kernel stops the interface for a moment, and what
-/// is sent meanwhile is lost, which is not what is looked at here.
-fn give_clsact(host: &Host) {
-    let mut tc = Command::new("tc");
-    tc.args(["-n", host.netns_name(), "qdisc", "add"]);
-    tc.args(["dev", Host::INTERFACE, "clsact"]);
-    // One that is there from the round before will do.
-    let _ = tc.output().unwrap();
 }
 
 /// Removes what is left, in turn by `chaos-daemon cleanup` and by a restart, and starts over.
