@@ -177,7 +177,11 @@ fn jitter_spreads_and_does_not_reorder() {
     };
     let times: Vec<Duration> = sparse.run(&scenario.target, &scenario.peer).unwrap().rtts();
     // An emulated machine, which stands still now and then, makes some of them much later than they were to be.
-    let (highest, one_in) = if is_emulated() { (90.0, 5) } else { (98.0, 50) };
+    let (highest, one_in) = if is_emulated() {
+        (90.0, 10)
+    } else {
+        (98.0, 50)
+    };
     let (low, middle, high) = (
         percentile(&times, 2.0),
         median(&times),

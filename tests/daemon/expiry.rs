@@ -107,7 +107,7 @@ fn at_its_deadline() {
         lost.is_empty(),
         "lost: those sent {sent:?} after the start, with a delay of {acted:?}"
     );
-    let slack = Duration::from_millis(if is_emulated() { 1000 } else { 150 });
+    let slack = Duration::from_millis(if is_emulated() { 500 } else { 150 });
     assert!(
         acted.abs_diff(Duration::from_secs(2)) < slack,
         "the delay acted for {acted:?}"
@@ -145,7 +145,7 @@ fn at_ctrl_c() {
         (&"stopped".into(), &"stopped".into())
     );
     let normal = normal_after(&stream, stopped);
-    // A delay that goes on hits all that are sent; a machine that stands still does not hit half of half a second.
+    // A delay that goes on hits all that are sent.
     let after = || -> Vec<Duration> {
         let samples = stream.samples().into_iter();
         let after = samples.filter(|sample| sample.sent >= stopped).take(50);
@@ -154,7 +154,7 @@ fn at_ctrl_c() {
     wait_until("50 have arrived", PATIENCE, || after().len() == 50).unwrap();
     let after = after();
     assert!(
-        median(&after) < LIMIT && (is_emulated() || normal < LATENCY),
+        median(&after) < LIMIT && normal < LATENCY,
         "a delay after the command has returned: {after:?}"
     );
     drop(stream);

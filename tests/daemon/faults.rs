@@ -7,7 +7,7 @@ use chaos_tests::{
     lab::Family,
     packet::{Frame, FrameSocket},
     requires,
-    stats::{Binomial, percentile},
+    stats::{Binomial, median},
     traffic::{
         BulkTcp, NetCounters, Series, StreamSample, UdpProbe, UdpReport, UdpStream, ping_rtt,
     },
@@ -88,7 +88,11 @@ fn a_share_is_overtaken() {
     // A machine that stands still makes others late, but only those that are held let others pass them.
     let is_held = |number: u32| report.one_way[number as usize] >= Some(Duration::from_millis(50));
     let held = (0..).take(report.sent.len()).filter(|at| is_held(*at));
-    assert!(held.count() as u64 >= delayed, "{ended}");
+    let held = held.count() as u64;
+    assert!(
+        held == delayed || (is_emulated() && held > delayed),
+        "{ended}"
+    );
     let mut furthest = 0;
     let is_overtaken = |number: &u32| {
         furthest = furthest.max(*number);
@@ -224,7 +228,7 @@ fn a_delay_is_drawn_from_its_distribution() {
     };
     // What is beyond four deviations comes of a machine that stood still: it says nothing of how many are short.
     let possible = share_below(&times, 60.0 + 4.0 * 10.0 + late);
-    assert!(possible > 0.8, "only {possible} are of the distribution");
+    assert!(possible > 0.94, "only {possible} are of the distribution");
     let in_time =
         &times[..times.partition_point(|time| time.as_secs_f64() * 1000.0 <= 100.0 + late)];
     // Phi at -2 to 2; n = 800 to 2000: 0.06 is at least three standard errors of the middle one, and packets are a little late.
@@ -276,8 +280,9 @@ fn a_pulse_comes_and_goes() {
         agree.count()
     };
     let best = (0..300).map(explained).max().unwrap();
+    let percent = if is_emulated() { 98 } else { 99 };
     assert!(
-        best * 100 >= hit.len() * 97,
+        best * 100 >= hit.len() * percent,
         "pulses of 300 ms in each second explain {best} of {}",
         hit.len()
     );
@@ -287,20 +292,19 @@ fn a_pulse_comes_and_goes() {
 fn a_ramp_grows() {
     requires!(root);
     let scenario = Scenario::new("fault-ramp");
-    // The quicker ones of a second, which a machine that stands still does not make late.
-    let quick = || {
+    let middle = || {
         let probe = UdpProbe {
             series: Series::new(40, 40),
             ..UdpProbe::default()
         };
         let report = probe.run(&scenario.target, &scenario.peer).unwrap();
-        percentile(&report.rtts(), 25.0)
+        median(&report.rtts())
     };
-    let mut before = quick();
+    let mut before = middle();
     let id = scenario.start("delay --ramp 0..200ms/8s --proto udp");
     let_pass(Duration::from_millis(500));
     for _ in 0..4 {
-        let now = quick();
+        let now = middle();
         assert!(
             now > before + Duration::from_millis(10),
             "{now:?} after {before:?}"

@@ -169,9 +169,6 @@ pub(crate) fn series(count: u32, per_second: u32) -> Series {
     )
 }
 
-/// What the median of an emulated machine may be late by; not as much as half of a delay of 100 ms.
-const LATE: Duration = Duration::from_millis(25);
-
 /// How far the median and the 99th percentile of a delay may be off.
 pub(crate) fn tolerances() -> (Duration, Duration) {
     let (median, p99) = if is_emulated() { (5, 5) } else { (1, 3) };
@@ -179,8 +176,7 @@ pub(crate) fn tolerances() -> (Duration, Duration) {
 }
 
 /// Asserts that every time of `during` is that of `before` plus `added`: none less, and least and median `lines` times the
-/// tolerance more at most. Single times may be longer on a busy machine: see [`assert_exact`]. The median of an emulated
-/// one, which is late for a part of a series now and then, may be [`LATE`]; a delay that is late itself is so always.
+/// tolerance more at most. Single times may be longer on a busy machine: see [`assert_exact`].
 pub(crate) fn assert_added(
     what: &str,
     before: &[Duration],
@@ -197,13 +193,11 @@ pub(crate) fn assert_added(
         !before.is_empty() && !during.is_empty(),
         "{what}: no samples"
     );
-    let tolerance = tolerances().0;
-    let by_median = if is_emulated() { LATE } else { tolerance };
+    let tolerance = tolerances().0 * lines;
     assert!(
-        now <= base + added + by_median * lines,
+        now.abs_diff(base + added) <= tolerance,
         "{what}: median {now:?}, before {base:?}, expected +{added:?}"
     );
-    let tolerance = tolerance * lines;
     assert!(
         least + tolerance >= added,
         "{what}: one took only {least:?}, expected +{added:?}"
@@ -254,13 +248,13 @@ fn high(before: &[Duration], during: &[Duration]) -> (f64, Duration, Duration) {
     )
 }
 
-/// Asserts that nothing was added: not to the median, and to none as much as half of a delay of 100 ms. An emulated
-/// machine stands still for longer than that now and then; there it is [`assert_hit`] that says that no other was hit.
+/// Asserts that nothing was added: not to the median, and to none as much as half of a delay of 100 ms. (Of an emulated
+/// machine, which stands still now and then, to nine of ten; there it is [`assert_hit`] that says that no other was hit.)
 pub(crate) fn assert_unchanged(what: &str, before: &[Duration], during: &[Duration]) {
     assert_added(what, before, during, Duration::ZERO, 1);
-    let most = percentile(during, 100.0);
+    let most = percentile(during, if is_emulated() { 90.0 } else { 100.0 });
     assert!(
-        is_emulated() || most < Duration::from_millis(50),
+        most < Duration::from_millis(50),
         "{what}: one took {most:?}"
     );
 }

@@ -43,13 +43,11 @@ fn at_random_moments(mut scenario: Scenario, signal: Signal, rounds: usize) {
     );
     let has_tcx = scenario.ask("doctor")["agent"]["attach_mode"] == "tcx";
     // A hung agent's fault ends by its stale sign of life, everywhere; a killed one's with its link, where there is tcx.
-    let in_time = Duration::from_secs(
-        match (signal == Signal::SIGKILL && has_tcx, is_emulated()) {
-            (true, _) => 1,
-            (false, false) => 4,
-            (false, true) => 6,
-        },
-    );
+    let in_time = Duration::from_secs(if signal == Signal::SIGKILL && has_tcx {
+        1
+    } else {
+        4
+    });
     let mut longest = Duration::ZERO;
     for round in 0..rounds {
         let stream = |to| UdpStream::start(&scenario.target, to, Family::V4, rate(200)).unwrap();

@@ -13,7 +13,7 @@ use chaos_tests::{
     },
 };
 
-/// What half of the round trips between two idle hosts of one machine do not take, also of an emulated one.
+/// What no round trip between two idle hosts of one machine takes, also of an emulated one.
 const FAR_TOO_LONG: Duration = Duration::from_millis(500);
 
 fn two_hosts(lab: &Lab) -> (Host, Host) {
@@ -90,9 +90,10 @@ fn icmp_goes_through() {
     let (a, b) = two_hosts(&lab);
     for family in Family::BOTH {
         let times = ping_rtt(&a, b.address(family), Series::new(20, 200)).unwrap();
-        let answered: Vec<Duration> = times.iter().copied().flatten().collect();
         assert!(
-            answered.len() == 20 && median(&answered) < FAR_TOO_LONG,
+            times
+                .iter()
+                .all(|time| time.is_some_and(|time| time < FAR_TOO_LONG)),
             "{times:?}"
         );
     }
