@@ -65,7 +65,7 @@ impl Sum {
     }
 
     #[inline(always)]
-    const fn and_bytes<const N: usize>(self, bytes: &[u8; N]) -> Self {
+    pub(crate) const fn and_bytes<const N: usize>(self, bytes: &[u8; N]) -> Self {
         let mut sum = self;
         let mut at = 0;
         while at + 1 < N {

@@ -1,7 +1,7 @@
 //! What changes in a packet, and what that means for its checksums.
 
 use chaos_abi::{
-    rewrite::{Patch, Rewrite, SteeredKey, WRITES_ADDRESS_V4, WRITES_ADDRESS_V6},
+    rewrite::{Rewrite, SteeredKey, WRITES_ADDRESS_V4, WRITES_ADDRESS_V6},
     rule::{PROTOCOL_TCP, PROTOCOL_UDP},
 };
 
@@ -13,18 +13,12 @@ const CE: u8 = 0b11;
 /// An even number of bytes as one number of a checksum; `at` is how far they are from where it begins to count.
 #[inline(always)]
 pub const fn sum_of<const N: usize>(bytes: &[u8; N], at: usize) -> u16 {
-    let mut sum = Sum(0);
-    let mut index = 0;
-    while index + 1 < N {
-        sum = sum.and(u16::from_be_bytes([bytes[index], bytes[index + 1]]));
-        index += 2;
-    }
-    placed(sum, at)
+    placed(Sum(0).and_bytes(bytes), at)
 }
 
 /// The same of words as they stand.
 #[inline(always)]
-pub const fn sum_of_words(words: &Patch, at: usize) -> u16 {
+pub const fn sum_of_words<const N: usize>(words: &[u32; N], at: usize) -> u16 {
     let mut sum = Sum(0);
     let mut index = 0;
     while index < words.len() {

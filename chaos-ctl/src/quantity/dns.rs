@@ -53,12 +53,7 @@ pub enum DnsAnswer {
 
 /// Reads an answer: a word, in whatever case, or addresses.
 pub fn dns_answer(text: &str) -> Result<DnsAnswer, InvalidQuantity> {
-    let invalid = |problem| InvalidQuantity {
-        name: "answer",
-        value: text.to_owned(),
-        problem,
-        accepted: ANSWER,
-    };
+    let invalid = |problem| InvalidQuantity::new("answer", text, problem, ANSWER);
     Ok(match text.to_ascii_lowercase().as_str() {
         "" => return Err(invalid(Problem::Empty)),
         "nxdomain" => DnsAnswer::Nxdomain,
@@ -80,14 +75,7 @@ pub fn dns_answer(text: &str) -> Result<DnsAnswer, InvalidQuantity> {
 
 /// Checks the form of a name, or of one with an asterisk for all below it, and hands it on as written.
 pub fn dns_name(text: &str) -> Result<String, InvalidQuantity> {
-    let refuse = |problem, accepted| {
-        Err(InvalidQuantity {
-            name: "name",
-            value: text.to_owned(),
-            problem,
-            accepted,
-        })
-    };
+    let refuse = |problem, accepted| Err(InvalidQuantity::new("name", text, problem, accepted));
     let name = text.strip_prefix("*.").unwrap_or(text);
     let name = name.strip_suffix('.').unwrap_or(name);
     let is_usual = |sign: char| sign.is_ascii_alphanumeric() || "-_.".contains(sign);

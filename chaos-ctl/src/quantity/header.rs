@@ -11,12 +11,8 @@ const EXPEDITED: u32 = 46;
 
 /// Reads a code point by its number or its name.
 pub fn dscp(text: &str) -> Result<u32, InvalidQuantity> {
-    code_point(&text.to_ascii_lowercase()).map_err(|problem| InvalidQuantity {
-        name: "DSCP",
-        value: text.to_owned(),
-        problem,
-        accepted: DSCP,
-    })
+    code_point(&text.to_ascii_lowercase())
+        .map_err(|problem| InvalidQuantity::new("DSCP", text, problem, DSCP))
 }
 
 fn code_point(text: &str) -> Result<u32, Problem> {
@@ -46,12 +42,7 @@ pub fn dscp_in_words(point: u32) -> String {
 
 /// Reads `A-B`, `A-`, `-B`, or one length alone; both ends included.
 pub fn length(text: &str) -> Result<LengthRange, InvalidQuantity> {
-    lengths(text).map_err(|problem| InvalidQuantity {
-        name: "length",
-        value: text.to_owned(),
-        problem,
-        accepted: LENGTH,
-    })
+    lengths(text).map_err(|problem| InvalidQuantity::new("length", text, problem, LENGTH))
 }
 
 fn lengths(text: &str) -> Result<LengthRange, Problem> {

@@ -52,6 +52,17 @@ pub struct InvalidQuantity {
     pub accepted: &'static str,
 }
 
+impl InvalidQuantity {
+    fn new(name: &'static str, value: &str, problem: Problem, accepted: &'static str) -> Self {
+        Self {
+            name,
+            value: value.to_owned(),
+            problem,
+            accepted,
+        }
+    }
+}
+
 /// What is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {

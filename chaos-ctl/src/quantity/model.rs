@@ -21,12 +21,7 @@ pub fn burst(text: &str) -> Result<GilbertElliott, InvalidQuantity> {
         }),
         _ => Err(Problem::Malformed),
     });
-    model.map_err(|problem| InvalidQuantity {
-        name: "burst model",
-        value: text.to_owned(),
-        problem,
-        accepted: BURST,
-    })
+    model.map_err(|problem| InvalidQuantity::new("burst model", text, problem, BURST))
 }
 
 /// Reads `p13,p31[,p32[,p23[,p14]]]`; left out, a burst has no gaps, and no packet is lost alone.
@@ -41,12 +36,7 @@ pub fn four_state(text: &str) -> Result<FourStates, InvalidQuantity> {
         }),
         _ => Err(Problem::Malformed),
     });
-    model.map_err(|problem| InvalidQuantity {
-        name: "four-state model",
-        value: text.to_owned(),
-        problem,
-        accepted: FOUR_STATE,
-    })
+    model.map_err(|problem| InvalidQuantity::new("four-state model", text, problem, FOUR_STATE))
 }
 
 fn parameters(text: &str) -> Result<Vec<u32>, Problem> {

@@ -31,12 +31,7 @@ fn read(
             0 if !zero => Err(Problem::Zero),
             number => Ok(number),
         })
-        .map_err(|problem| InvalidQuantity {
-            name,
-            value: text.to_owned(),
-            problem,
-            accepted,
-        })
+        .map_err(|problem| InvalidQuantity::new(name, text, problem, accepted))
 }
 
 /// A number of digits alone, without a sign.

@@ -8,12 +8,7 @@ const ACCEPTED: &str = "give ports from 1 to 65535, such as 80, 80,443 or 8000-8
 
 /// Reads one port, or a range with both ends included.
 pub fn read_ports(text: &str) -> Result<PortRange, InvalidQuantity> {
-    range(text).map_err(|problem| InvalidQuantity {
-        name: "port",
-        value: text.to_owned(),
-        problem,
-        accepted: ACCEPTED,
-    })
+    range(text).map_err(|problem| InvalidQuantity::new("port", text, problem, ACCEPTED))
 }
 
 fn range(text: &str) -> Result<PortRange, Problem> {

@@ -21,22 +21,12 @@ const BINARY: [(&str, u128); 3] = [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 <<
 
 /// Reads a bandwidth in bytes a second: above zero. Prefixes are decimal.
 pub fn rate(text: &str) -> Result<u64, InvalidQuantity> {
-    bytes_per_second(text).map_err(|problem| InvalidQuantity {
-        name: "rate",
-        value: text.to_owned(),
-        problem,
-        accepted: RATE,
-    })
+    bytes_per_second(text).map_err(|problem| InvalidQuantity::new("rate", text, problem, RATE))
 }
 
 /// Reads a number of bytes: above zero.
 pub fn size(text: &str) -> Result<u64, InvalidQuantity> {
-    byte_count(text).map_err(|problem| InvalidQuantity {
-        name: "size",
-        value: text.to_owned(),
-        problem,
-        accepted: SIZE,
-    })
+    byte_count(text).map_err(|problem| InvalidQuantity::new("size", text, problem, SIZE))
 }
 
 fn bytes_per_second(text: &str) -> Result<u64, Problem> {

@@ -19,7 +19,7 @@ pub fn sample(line: &str) -> Result<(Duration, u64), InvalidQuantity> {
     match (columns.next(), columns.next(), columns.next()) {
         (Some(one), None, _) => Ok((latency(one)?, 1)),
         (Some(one), Some(times), None) => Ok((latency(one)?, count(times)?)),
-        _ => Err(invalid("line", line, Problem::Malformed, LINE)),
+        _ => Err(InvalidQuantity::new("line", line, Problem::Malformed, LINE)),
     }
 }
 
@@ -27,7 +27,7 @@ fn latency(text: &str) -> Result<Duration, InvalidQuantity> {
     nanoseconds(text)
         .and_then(|ns| u64::try_from(ns).map_err(|_| Problem::TooLarge))
         .map(Duration::from_nanos)
-        .map_err(|problem| invalid("latency", text, problem, LATENCY))
+        .map_err(|problem| InvalidQuantity::new("latency", text, problem, LATENCY))
 }
 
 fn count(text: &str) -> Result<u64, InvalidQuantity> {
@@ -41,19 +41,5 @@ fn count(text: &str) -> Result<u64, InvalidQuantity> {
     } else {
         Problem::Malformed
     };
-    Err(invalid("count", text, problem, COUNT))
-}
-
-fn invalid(
-    name: &'static str,
-    value: &str,
-    problem: Problem,
-    accepted: &'static str,
-) -> InvalidQuantity {
-    InvalidQuantity {
-        name,
-        value: value.to_owned(),
-        problem,
-        accepted,
-    }
+    Err(InvalidQuantity::new("count", text, problem, COUNT))
 }

@@ -38,12 +38,7 @@ pub fn pulse(text: &str) -> Result<Pulse, InvalidQuantity> {
             off: above_zero(off)?,
         })
     };
-    read().map_err(|problem| InvalidQuantity {
-        name: "pulse",
-        value: text.to_owned(),
-        problem,
-        accepted: PULSE,
-    })
+    read().map_err(|problem| InvalidQuantity::new("pulse", text, problem, PULSE))
 }
 
 /// Reads `FROM..TO/TIME`: a latency may be zero, and is then written without a unit if one likes.
@@ -57,12 +52,7 @@ pub fn ramp(text: &str) -> Result<Ramp, InvalidQuantity> {
             over: above_zero(over)?,
         })
     };
-    read().map_err(|problem| InvalidQuantity {
-        name: "ramp",
-        value: text.to_owned(),
-        problem,
-        accepted: RAMP,
-    })
+    read().map_err(|problem| InvalidQuantity::new("ramp", text, problem, RAMP))
 }
 
 fn malformed(text: &str) -> Problem {

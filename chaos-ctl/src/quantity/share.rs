@@ -24,12 +24,7 @@ pub fn percent(text: &str) -> Result<Share, InvalidQuantity> {
         0 => Err(Problem::Zero),
         ppm => Ok(Share(ppm)),
     });
-    read.map_err(|problem| InvalidQuantity {
-        name: "percentage",
-        value: text.to_owned(),
-        problem,
-        accepted: ACCEPTED,
-    })
+    read.map_err(|problem| InvalidQuantity::new("percentage", text, problem, ACCEPTED))
 }
 
 /// Reads a correlation: a percentage, zero or above and below 100.
@@ -38,12 +33,7 @@ pub fn correlation(text: &str) -> Result<Share, InvalidQuantity> {
         1_000_000.. => Err(Problem::TooLarge),
         ppm => Ok(Share(ppm)),
     });
-    read.map_err(|problem| InvalidQuantity {
-        name: "correlation",
-        value: text.to_owned(),
-        problem,
-        accepted: CORRELATION,
-    })
+    read.map_err(|problem| InvalidQuantity::new("correlation", text, problem, CORRELATION))
 }
 
 /// Parts per million of a percentage, zero or above and up to 100.

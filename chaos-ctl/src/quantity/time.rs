@@ -77,12 +77,7 @@ fn read(
                 .map(Duration::from_nanos)
                 .map_err(|_| Problem::TooLarge)
         })
-        .map_err(|problem| InvalidQuantity {
-            name,
-            value: text.to_owned(),
-            problem,
-            accepted,
-        })
+        .map_err(|problem| InvalidQuantity::new(name, text, problem, accepted))
 }
 
 pub(super) fn nanoseconds(text: &str) -> Result<u128, Problem> {

@@ -33,7 +33,7 @@ pub fn tcp_flags(text: &str) -> Result<TcpFlags, InvalidQuantity> {
             Some(("+", name)) => (&mut flags.set, name),
             Some(("-", name)) => (&mut flags.clear, name),
             _ => {
-                return Err(invalid(
+                return Err(InvalidQuantity::new(
                     "change of TCP flags",
                     text,
                     Problem::Malformed,
@@ -45,7 +45,7 @@ pub fn tcp_flags(text: &str) -> Result<TcpFlags, InvalidQuantity> {
             .iter()
             .position(|known| known.eq_ignore_ascii_case(name));
         let Some(bit) = known else {
-            return Err(invalid(
+            return Err(InvalidQuantity::new(
                 "change of TCP flags",
                 text,
                 Problem::Malformed,
@@ -70,7 +70,7 @@ pub fn tcp_flags_in_words(flags: TcpFlags) -> String {
 
 /// Reads where and what.
 pub fn patch(text: &str) -> Result<PayloadPatch, InvalidQuantity> {
-    let wrong = |problem| invalid("patch", text, problem, PATCH);
+    let wrong = |problem| InvalidQuantity::new("patch", text, problem, PATCH);
     let (offset, hex) = text
         .split_once(':')
         .ok_or_else(|| wrong(Problem::Malformed))?;
@@ -81,7 +81,7 @@ pub fn patch(text: &str) -> Result<PayloadPatch, InvalidQuantity> {
 
 /// Reads what for what; `within` is still missing.
 pub fn replace(text: &str) -> Result<PayloadReplace, InvalidQuantity> {
-    let wrong = || invalid("replacement", text, Problem::Malformed, REPLACE);
+    let wrong = || InvalidQuantity::new("replacement", text, Problem::Malformed, REPLACE);
     let (old, new) = text.split_once('=').ok_or_else(wrong)?;
     let (old, new) = (
         unescaped(old).ok_or_else(wrong)?,
@@ -111,7 +111,12 @@ pub fn port(text: &str) -> Result<u32, InvalidQuantity> {
 pub fn address(text: &str) -> Result<String, InvalidQuantity> {
     match text.parse::<std::net::IpAddr>() {
         Ok(address) => Ok(address.to_string()),
-        Err(_) => Err(invalid("address", text, Problem::Malformed, ADDRESS)),
+        Err(_) => Err(InvalidQuantity::new(
+            "address",
+            text,
+            Problem::Malformed,
+            ADDRESS,
+        )),
     }
 }
 
@@ -121,7 +126,7 @@ fn above_zero(text: &str, accepted: &'static str, most: u32) -> Result<u32, Inva
         number if number > most => Err(Problem::TooLarge),
         number => Ok(number),
     });
-    read.map_err(|problem| invalid("number", text, problem, accepted))
+    read.map_err(|problem| InvalidQuantity::new("number", text, problem, accepted))
 }
 
 fn hexadecimal(text: &str) -> Option<Vec<u8>> {
@@ -149,20 +154,6 @@ fn unescaped(text: &str) -> Option<Vec<u8>> {
     }
     bytes.extend_from_slice(rest.as_bytes());
     Some(bytes)
-}
-
-fn invalid(
-    name: &'static str,
-    value: &str,
-    problem: Problem,
-    accepted: &'static str,
-) -> InvalidQuantity {
-    InvalidQuantity {
-        name,
-        value: value.to_owned(),
-        problem,
-        accepted,
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use chaos_abi::dns::{
 };
 
 use super::loader::{Maps, Plain};
+use super::rules::address_in_kernel;
 use crate::engine::{Dns, Name, Reply};
 
 /// Response codes (RFC 1035).
@@ -72,9 +73,7 @@ fn addresses(answer: &mut DnsAnswer, v4: Option<Ipv4Addr>, v6: Option<Ipv6Addr>)
     }
     if let Some(address) = v6 {
         answer.flags |= HAS_V6;
-        for (word, bytes) in answer.v6.iter_mut().zip(address.octets().chunks_exact(4)) {
-            *word = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        }
+        answer.v6 = address_in_kernel(address.into());
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use chaos_abi::rewrite::{self as abi, MAX_PATCH};
 
+use super::rules::address_in_kernel;
 use crate::engine::{Patch, Replace, Rewrite};
 
 pub(super) fn in_kernel(rewrite: &Rewrite) -> abi::Rewrite {
@@ -17,14 +18,11 @@ pub(super) fn in_kernel(rewrite: &Rewrite) -> abi::Rewrite {
         ..abi::Rewrite::default()
     };
     if let Some(address) = rewrite.address {
-        let (octets, bit) = match address {
-            IpAddr::V4(address) => (address.to_ipv6_mapped().octets(), abi::WRITES_ADDRESS_V4),
-            IpAddr::V6(address) => (address.octets(), abi::WRITES_ADDRESS_V6),
+        out.what |= match address {
+            IpAddr::V4(_) => abi::WRITES_ADDRESS_V4,
+            IpAddr::V6(_) => abi::WRITES_ADDRESS_V6,
         };
-        out.what |= bit;
-        for (word, bytes) in out.address.iter_mut().zip(octets.as_chunks().0) {
-            *word = u32::from_ne_bytes(*bytes);
-        }
+        out.address = address_in_kernel(address);
     }
     if let Some(Patch { offset, bytes }) = &rewrite.patch {
         out.offset = *offset;

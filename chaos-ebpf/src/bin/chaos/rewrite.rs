@@ -20,7 +20,11 @@ use chaos_ebpf::{
     rewrite::{sum_of, traffic_class},
 };
 
-use crate::{answer::ip_end, counters, steer, under_way::Packet};
+use crate::{
+    answer::{ip_end, is_ipv6},
+    counters, steer,
+    under_way::Packet,
+};
 
 #[map]
 static REWRITES: Array<Rewrite> = Array::with_max_entries(MAX_RULES, 0);
@@ -134,12 +138,10 @@ impl<'a> Page<'a> {
     /// The packet, whose headers are as `flow` says.
     #[inline(always)]
     pub(crate) fn of(ctx: &'a TcContext, flow: &'a Flow) -> Self {
-        let version: Result<u8, _> = ctx.load(flow.network.into());
-        let is_ipv6 = matches!(version, Ok(first) if first >> 4 == 6);
         Self {
             ctx,
             flow,
-            is_ipv6,
+            is_ipv6: is_ipv6(ctx, flow),
             end: ip_end(ctx, flow).unwrap_or(0),
         }
     }

@@ -11,10 +11,9 @@ use chaos_abi::{
     rule::{PROTOCOL_TCP, PROTOCOL_UDP},
 };
 use chaos_ebpf::{
-    answer::Sum,
     filter::Direction,
     flow::Flow,
-    rewrite::{answers, as_answer, can_steer},
+    rewrite::{answers, as_answer, can_steer, sum_of_words},
 };
 
 use crate::{
@@ -170,7 +169,8 @@ impl Page<'_> {
             return Some(());
         }
         let at = usize::from(self.flow.network) + place;
-        let (from, to) = (sum(&before), sum(&after));
+        // What IPv4 addresses are mapped with counts nothing.
+        let (from, to) = (sum_of_words(&before, 0), sum_of_words(&after, 0));
         self.checksum(from, to, OF_ADDRESSES)?;
         if self.is_ipv6 {
             // No checksum of the packet's own makes up for it, as that of IPv4 does.
@@ -190,16 +190,4 @@ impl Page<'_> {
         self.checksum(before, after, 0)?;
         self.ctx.store(at, &after.to_be_bytes(), 0).ok()
     }
-}
-
-/// As a checksum counts it; what IPv4 addresses are mapped with counts nothing.
-#[inline(always)]
-fn sum(address: &[u32; 4]) -> u16 {
-    let mut sum = Sum(0);
-    let mut index = 0;
-    while index < 4 {
-        sum = sum.and_word(address[index]);
-        index += 1;
-    }
-    sum.folded()
 }
