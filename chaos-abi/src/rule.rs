@@ -226,7 +226,7 @@ pub struct Window {
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 pub struct Memory {
-    /// Matched packets so far: the position in the rule's random sequence.
+    /// Matched packets so far that something was left to chance for: the position in the rule's random sequence.
     pub position: u64,
     /// When the bandwidth has room for the next packet, of those that leave and of those that arrive.
     pub room_ns: [u64; 2],

@@ -1,7 +1,8 @@
 //! Which of the matched packets something happens to.
 
 use chaos_abi::rule::{
-    CHOICE_EVERY, CHOICE_FIRST, CHOICE_FOUR_STATES, CHOICE_GILBERT_ELLIOTT, Memory, Rule,
+    CHOICE_EVERY, CHOICE_FIRST, CHOICE_FOUR_STATES, CHOICE_GILBERT_ELLIOTT, CHOICE_RANDOM,
+    FAULT_CORRUPT, Memory, Rule,
 };
 
 use crate::chance::{MILLION, hit};
@@ -28,6 +29,16 @@ pub const fn chooses(rule: &Rule, memory: &mut Memory, random: u64, of_flow: u64
         CHOICE_FIRST => of_flow < rule.count as u64,
         _ => by_chance(rule, memory, random),
     }
+}
+
+/// Whether the same happens to every packet that matches, so that no random number is asked for.
+#[inline(always)]
+pub const fn is_certain(rule: &Rule) -> bool {
+    rule.share_ppm == MILLION
+        && rule.choice == CHOICE_RANDOM
+        && rule.fault != FAULT_CORRUPT
+        && rule.jitter_ns | rule.ramp_ns == 0
+        && rule.table | rule.count == 0
 }
 
 /// With correlation c, a decision repeats the one before more often: P(chosen after chosen) = p + c(1 - p), and

@@ -3,10 +3,14 @@
 //! Fails open: whatever is not IPv4 or IPv6, is cut short, or is neighbour discovery yields no flow,
 //! and a packet without a flow passes untouched.
 
+mod plain;
+
 use chaos_abi::rule::{PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP};
 
-pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
-pub(crate) const ETHERTYPE_IPV6: u16 = 0x86dd;
+pub(crate) use plain::transport;
+
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// Tag of a VLAN.
 pub const ETHERTYPE_VLAN: u16 = 0x8100;
 /// Outer tag of two.
@@ -110,9 +114,9 @@ pub const FIRST_FRAGMENT: u8 = 1;
 pub const LATER_FRAGMENT: u8 = 2;
 
 /// Bits of IPv4's flags and offset: more fragments.
-pub(crate) const IPV4_MORE: u16 = 0x2000;
+const IPV4_MORE: u16 = 0x2000;
 /// Its offset.
-pub(crate) const IPV4_OFFSET: u16 = 0x1fff;
+const IPV4_OFFSET: u16 = 0x1fff;
 /// Likewise of IPv6's fragment header.
 const IPV6_MORE: u16 = 1;
 const IPV6_OFFSET: u16 = 0xfff8;
@@ -222,10 +226,9 @@ impl Flow {
         if first >> 4 != 4 || header < 20 {
             return None;
         }
-        let mapped = 0xffff_u32.to_be();
         let mut flow = Self {
-            source: [0, 0, mapped, frame.word(at + 12)?],
-            destination: [0, 0, mapped, frame.word(at + 16)?],
+            source: mapped(frame.word(at + 12)?),
+            destination: mapped(frame.word(at + 16)?),
             protocol: u32::from(frame.byte(at + 9)?),
             traffic_class: u16::from(frame.byte(at + 1)?),
             network: at as u16,
@@ -339,6 +342,12 @@ impl Flow {
         self.payload = at as u16;
         self
     }
+}
+
+/// An IPv4 address mapped into IPv6.
+#[inline(always)]
+const fn mapped(address: u32) -> [u32; 4] {
+    [0, 0, 0xffff_u32.to_be(), address]
 }
 
 #[inline(always)]

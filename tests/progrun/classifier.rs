@@ -173,7 +173,7 @@ impl Classifier {
 
     /// Runs the program at XDP.
     pub(crate) fn arrival(&self, frame: &[u8]) -> Run {
-        run_arrival(&self.object, frame).unwrap()
+        run_arrival(&self.object, frame, 1).unwrap()
     }
 
     /// Runs it for a packet of another target.

@@ -57,12 +57,13 @@ pub fn run(object: &Object, program: &'static str, packet: Packet<'_>, times: u3
     finished(&result, frame)
 }
 
-/// Runs the program for packets that arrive at the node, as if this one had come in by the loopback.
-pub fn run_arrival(object: &Object, frame: &[u8]) -> Result<Run> {
+/// Runs the program for packets that arrive at the node, as if this one had come in by the loopback, `times` over.
+pub fn run_arrival(object: &Object, frame: &[u8], times: u32) -> Result<Run> {
     let mut after = vec![0; frame.len() + 256];
     let result = object.arrival()?.test_run(TestRunOptions {
         data_in: Some(frame),
         data_out: Some(&mut after),
+        repeat: times,
         ..TestRunOptions::new()
     })?;
     finished(&result, after)

@@ -386,6 +386,6 @@ mod tests {
             (size_of::<ProtectedPort>(), 4, maps::MAX_PROTECTED_PORTS)
         );
         assert_eq!(sizes(maps::ARRIVALS), (4, 4, maps::MAX_TARGETS));
-        assert_eq!(object.maps.len(), 22, "a map that nothing checks");
+        assert_eq!(object.maps.len(), 21, "a map that nothing checks");
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     line::{self, Sent},
     packet, rewrite,
     rules::{self, Verdict},
-    steer,
+    steer, targets,
     under_way::{self, Packet},
 };
 
@@ -26,10 +26,14 @@ pub(crate) fn classify(ctx: &TcContext, direction: Direction) -> i32 {
     if line::has_returned(ctx) {
         return TC_ACT_UNSPEC;
     }
-    if rules::awaits_translation(ctx, direction) {
+    let number = packet::target(ctx);
+    let Some(target) = targets::target(number) else {
+        return TC_ACT_UNSPEC;
+    };
+    if targets::awaits_translation(target, direction) {
         actions::call(ctx, ACTION_BACK);
     }
-    let Some((verdict, target, seen)) = rules::decide(ctx, direction) else {
+    let Some((verdict, seen)) = rules::decide(ctx, direction, number, target) else {
         return TC_ACT_UNSPEC;
     };
     match verdict {
@@ -55,7 +59,8 @@ pub(crate) fn classify(ctx: &TcContext, direction: Direction) -> i32 {
 /// Writes into the packet, and does the rest.
 #[inline(always)]
 pub(crate) fn rewritten(ctx: &TcContext) -> i32 {
-    let (Some(seen), Some(target)) = (under_way::packet(), rules::target(ctx)) else {
+    let (Some(seen), Some(target)) = (under_way::packet(), targets::target(packet::target(ctx)))
+    else {
         return TC_ACT_UNSPEC;
     };
     rewrite::rewrite(ctx, seen, target);

@@ -18,7 +18,7 @@ use chaos_ebpf::{
     flow::{ACK, FIRST_FRAGMENT, Flow, IPV6_LEN, LATER_FRAGMENT, RST},
 };
 
-use crate::{counters, packet, rules, under_way};
+use crate::{counters, packet, targets, under_way};
 
 /// Length of a hardware address.
 const ADDRESS: usize = 6;
@@ -30,7 +30,8 @@ const CHECKSUM_SIZE: u64 = 2;
 /// Answers this CPU's packet as its rule wants it, or drops it where that cannot be.
 #[inline(always)]
 pub(crate) fn answer(ctx: &TcContext) -> i32 {
-    let (Some(seen), Some(target)) = (under_way::packet(), rules::target(ctx)) else {
+    let (Some(seen), Some(target)) = (under_way::packet(), targets::target(packet::target(ctx)))
+    else {
         return packet::discard();
     };
     // What is sent may meet another target below, whose packet is this CPU's from then on.

@@ -6,29 +6,34 @@ use aya_ebpf::{
     maps::Array,
     programs::XdpContext,
 };
-use chaos_abi::maps::MAX_TARGETS;
+use chaos_abi::{maps::MAX_TARGETS, target::Target};
 use chaos_ebpf::filter::Direction;
 
-use crate::rules::{self, Verdict};
+use crate::{
+    rules::{self, Verdict},
+    targets,
+};
 
 /// One more than the number of the target, by the interface's number modulo the size of this map. There is but one
 /// network namespace that packets come here from.
 #[map]
 static ARRIVALS: Array<u32> = Array::with_max_entries(MAX_TARGETS, 0);
 
-/// Number of the target whose interface the packet came in by.
+/// The target whose interface the packet came in by, and its number.
 #[inline(always)]
-pub(crate) fn target(ifindex: u32) -> u32 {
-    match ARRIVALS.get(ifindex % MAX_TARGETS) {
-        Some(&number) if rules::is_target(number.wrapping_sub(1), ifindex) => number - 1,
-        _ => u32::MAX,
-    }
+pub(crate) fn target(ifindex: u32) -> Option<(u32, &'static Target)> {
+    let number = ARRIVALS.get(ifindex % MAX_TARGETS)?.checked_sub(1)?;
+    let target = targets::target(number)?;
+    (target.ifindex == ifindex).then_some((number, target))
 }
 
 /// Fails open, as the classifiers do.
 #[inline(always)]
 pub(crate) fn decide(ctx: &XdpContext) -> u32 {
-    match rules::decide(ctx, Direction::Arrival) {
+    let Some((number, target)) = target(ctx.ingress_ifindex() as u32) else {
+        return XDP_PASS;
+    };
+    match rules::decide(ctx, Direction::Arrival, number, target) {
         Some((Verdict::Drop, ..)) => XDP_DROP,
         Some((Verdict::Answer { .. } | Verdict::Pass, ..)) | None => XDP_PASS,
     }

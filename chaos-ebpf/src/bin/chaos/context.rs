@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    arrival, dns,
+    dns,
     packet::{self, Size},
 };
 
@@ -16,8 +16,6 @@ const PACKET_OTHERHOST: u32 = 3;
 
 /// A packet as one kind of program gets it.
 pub(crate) trait Context {
-    /// Number of the target that it belongs to; one that no target has where it belongs to none.
-    fn target(&self) -> u32;
     /// Where its linear part begins and ends.
     fn bounds(&self) -> (usize, usize);
     /// Makes the headers part of it, where a driver left them outside and there is a way. Where that fails, less is read,
@@ -52,11 +50,6 @@ fn ancestor_cgroup(skb: *mut __sk_buff, level: u32) -> u64 {
 }
 
 impl Context for TcContext {
-    #[inline(always)]
-    fn target(&self) -> u32 {
-        packet::target(self)
-    }
-
     #[inline(always)]
     fn bounds(&self) -> (usize, usize) {
         (self.data(), self.data_end())
@@ -97,12 +90,6 @@ impl Context for TcContext {
 /// A packet at its socket: from the header of IP on.
 impl Context for SkBuffContext {
     const MISSING: usize = 14;
-
-    #[inline(always)]
-    fn target(&self) -> u32 {
-        // SAFETY: the context pointer is valid for the whole run of the program.
-        arrival::target(unsafe { (*self.skb.skb).ifindex })
-    }
 
     #[inline(always)]
     fn bounds(&self) -> (usize, usize) {
@@ -148,11 +135,6 @@ impl Context for SkBuffContext {
 
 /// One packet of the wire, without what its card has already taken off, such as a VLAN tag.
 impl Context for XdpContext {
-    #[inline(always)]
-    fn target(&self) -> u32 {
-        arrival::target(self.ingress_ifindex() as u32)
-    }
-
     #[inline(always)]
     fn bounds(&self) -> (usize, usize) {
         (self.data(), self.data_end())

@@ -60,7 +60,7 @@ pub(crate) fn duplicated(slot: u32, size: Size) {
 #[inline(always)]
 pub(crate) fn corrupted(target: &Target, packet: &Packet) {
     let mut index = 0;
-    while index < MAX_RULES_PER_TARGET {
+    while index < MAX_RULES_PER_TARGET && packet.corrupting >> index != 0 {
         if packet.corrupting & (1 << index) != 0 {
             update(target.rules[index], |counters| {
                 counters.corrupted_packets += packet.size.packets;
@@ -74,7 +74,7 @@ pub(crate) fn corrupted(target: &Target, packet: &Packet) {
 #[inline(always)]
 pub(crate) fn held(target: &Target, packet: &Packet, sent: Sent) {
     let mut index = 0;
-    while index < MAX_RULES_PER_TARGET {
+    while index < MAX_RULES_PER_TARGET && packet.delaying >> index != 0 {
         if packet.delaying & (1 << index) != 0 {
             update(target.rules[index], |counters| match sent {
                 Sent::Taken => {

@@ -36,6 +36,7 @@ mod rewrite;
 mod rules;
 mod socket;
 mod steer;
+mod targets;
 mod under_way;
 
 use aya_ebpf::macros::{cgroup_skb, classifier, xdp};

@@ -5,8 +5,6 @@ use core::arch::asm;
 use aya_ebpf::{
     bindings::{__sk_buff, BPF_F_INGRESS},
     helpers::{bpf_redirect, bpf_skb_vlan_pop, bpf_skb_vlan_push},
-    macros::map,
-    maps::PerCpuArray,
     programs::TcContext,
 };
 use chaos_abi::line::returned;
@@ -15,7 +13,7 @@ use chaos_ebpf::{
     flow::{ETHERTYPE_QINQ, ETHERTYPE_VLAN, Frame},
 };
 
-use crate::context::Context;
+use crate::{context::Context, under_way};
 
 /// Both hardware addresses come first; a tag, if any, next.
 const ETHER_ADDRESSES: usize = 12;
@@ -50,12 +48,19 @@ impl<'a, C: Context> Linear<'a, C> {
     #[inline(always)]
     pub(crate) fn of(ctx: &'a C) -> Self {
         ctx.pull_headers();
+        Self::as_it_is(ctx)
+    }
+
+    /// Without a look whether the headers are in it.
+    #[inline(always)]
+    pub(crate) fn as_it_is(ctx: &'a C) -> Self {
         let (start, end) = ctx.bounds();
         Self { ctx, start, end }
     }
 
+    /// Where so many bytes of it are, if they are there.
     #[inline(always)]
-    fn at<T: Copy>(&self, offset: usize) -> Option<T> {
+    fn at(&self, offset: usize, length: usize) -> Option<usize> {
         if offset < C::MISSING {
             return None;
         }
@@ -68,19 +73,28 @@ impl<'a, C: Context> Linear<'a, C> {
         // SAFETY: moves a register to itself. It keeps the compiler from computing the address a second time for
         // the read: the verifier would not know that this is the address that was compared.
         unsafe { asm!("{0} = {0}", inout(reg) at, options(pure, nomem, nostack)) };
-        if at + size_of::<T>() > self.end {
-            return None;
-        }
-        // SAFETY: the bytes up to `at + size` lie before the end of the packet, as just compared; T is a
-        // plain integer, and the kernel's packets may be read unaligned.
-        Some(unsafe { core::ptr::read_unaligned(at as *const T) })
+        (at + length <= self.end).then_some(at)
     }
+}
+
+/// Reads a number of a packet in one piece. The compiler would read it byte by byte, because it need not be aligned; the
+/// kernel has it aligned for machines that care, and lets others read as they like.
+macro_rules! load {
+    ($type:literal, $at:expr) => {{
+        let value: u64;
+        // SAFETY: `at` gave the address, so that the bytes are the packet's.
+        unsafe {
+            asm!(concat!("{0} = *(", $type, " *)({1} + 0)"), out(reg) value, in(reg) $at,
+                options(pure, readonly, nostack));
+        }
+        value
+    }};
 }
 
 impl<C: Context> Frame for Linear<'_, C> {
     #[inline(always)]
     fn byte(&self, offset: usize) -> Option<u8> {
-        self.at(offset)
+        Some(load!("u8", self.at(offset, 1)?) as u8)
     }
 
     #[inline(always)]
@@ -88,12 +102,12 @@ impl<C: Context> Frame for Linear<'_, C> {
         if C::MISSING != 0 && offset == ETHERTYPE_AT {
             return Some(self.ctx.ethertype());
         }
-        self.at(offset).map(u16::from_be)
+        Some(u16::from_be(load!("u16", self.at(offset, 2)?) as u16))
     }
 
     #[inline(always)]
     fn word(&self, offset: usize) -> Option<u32> {
-        self.at(offset)
+        Some(load!("u32", self.at(offset, 4)?) as u32)
     }
 
     #[inline(always)]
@@ -103,23 +117,7 @@ impl<C: Context> Frame for Linear<'_, C> {
 
     #[inline(always)]
     fn forget(&self, offset: usize) -> usize {
-        forget(offset as u64) as usize
-    }
-}
-
-#[map]
-static FORGOTTEN: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
-
-/// The same value, of which the verifier no longer knows how it came about: it need not follow every way that led here.
-#[inline(always)]
-pub(crate) fn forget(value: u64) -> u64 {
-    let Some(place) = FORGOTTEN.get_ptr_mut(0) else {
-        return value;
-    };
-    // SAFETY: the element belongs to this CPU; volatile, so that it is written and read.
-    unsafe {
-        core::ptr::write_volatile(place, value);
-        core::ptr::read_volatile(place)
+        under_way::forget(offset as u64) as usize
     }
 }
 
@@ -157,15 +155,19 @@ pub(crate) fn target(ctx: &TcContext) -> u32 {
 #[inline(always)]
 pub(crate) fn size(ctx: &TcContext) -> Size {
     // SAFETY: the context pointer is valid for the whole run of the program.
-    let (segments, wire) = unsafe { ((*skb(ctx)).gso_segs, (*skb(ctx)).wire_len) };
+    let segments = unsafe { (*skb(ctx)).gso_segs };
     let length = u64::from(ctx.len());
+    if segments <= 1 {
+        return Size {
+            packets: 1,
+            bytes: length,
+        };
+    }
+    // SAFETY: as above.
+    let wire = unsafe { (*skb(ctx)).wire_len };
     Size {
-        packets: if segments > 1 { u64::from(segments) } else { 1 },
-        bytes: if u64::from(wire) > length {
-            u64::from(wire)
-        } else {
-            length
-        },
+        packets: u64::from(segments),
+        bytes: length.max(u64::from(wire)),
     }
 }
 

@@ -2,17 +2,15 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::{helpers::bpf_loop, macros::map, maps::Array, programs::TcContext};
+use aya_ebpf::{helpers::bpf_loop, macros::map, maps::Array};
 use chaos_abi::{
-    maps::{MAX_RULES, MAX_TABLES, MAX_TARGETS},
+    maps::{MAX_RULES, MAX_TABLES},
     rule::{
         CHOICE_FIRST, FAULT_CORRUPT, FAULT_DELAY, FAULT_DNS, FAULT_DUPLICATE, FAULT_LOSS,
         FAULT_RATE, FAULT_REJECT, FAULT_RESET, FAULT_REWRITE, HAS_EXCEPTIONS, HAS_PEERS, Memory,
         NEW_CONNECTIONS, OLD_CONNECTIONS, PER_FLOW, Quantiles, REORDERS, Rule, Window,
     },
-    target::{
-        ARRIVAL_PLACE, EGRESS_LINE, INGRESS_LINE, MAX_RULES_PER_TARGET, SOCKET_PLACE, Target,
-    },
+    target::{ARRIVAL_PLACE, MAX_RULES_PER_TARGET, SOCKET_PLACE, Target},
 };
 use chaos_ebpf::{
     chance, choice, delay,
@@ -25,14 +23,13 @@ use crate::{
     act::MAX_COPIES,
     clock,
     context::Context,
-    counters, dns, fragments, memory,
-    packet::{self, Linear},
+    counters, fragments, memory,
+    packet::Linear,
     peers, protection,
+    targets::way,
     under_way::{Packet, packet},
 };
 
-#[map]
-static TARGETS: Array<Target> = Array::with_max_entries(MAX_TARGETS, 0);
 #[map]
 static RULES: Array<Rule> = Array::with_max_entries(MAX_RULES, 0);
 #[map]
@@ -50,30 +47,11 @@ pub(crate) enum Verdict {
     Pass,
 }
 
-/// The target that a packet belongs to.
-#[inline(always)]
-pub(crate) fn target(ctx: &TcContext) -> Option<&'static Target> {
-    TARGETS.get(packet::target(ctx))
-}
-
-/// Whether the target of this number is this interface.
-#[inline(always)]
-pub(crate) fn is_target(number: u32, ifindex: u32) -> bool {
-    TARGETS
-        .get(number)
-        .is_some_and(|target| target.ifindex == ifindex)
-}
-
-/// A packet on its way through the rules of its target.
+/// A packet on its way through the rules of its target. It is on the stack, of which there is little.
 struct Pass<'a, C> {
     ctx: &'a C,
-    number: u32,
-    direction: Direction,
-    /// The same as a number, which the verifier can bound.
-    way: u32,
     target: &'static Target,
     packet: &'static mut Packet,
-    drops: bool,
 }
 
 /// What all rules of the target together make of a packet. Nothing: no rule took it.
@@ -81,18 +59,14 @@ struct Pass<'a, C> {
 pub(crate) fn decide<C: Context>(
     ctx: &C,
     direction: Direction,
-) -> Option<(Verdict, &'static Target, &'static Packet)> {
-    let number = ctx.target();
-    let target = TARGETS.get(number)?;
+    number: u32,
+    target: &'static Target,
+) -> Option<(Verdict, &'static Packet)> {
     if target.rule_count == 0 {
         return None;
     }
-    let way = match direction {
-        Direction::Egress => EGRESS_LINE,
-        Direction::Ingress | Direction::Arrival | Direction::Socket => INGRESS_LINE,
-    };
     let place = match direction {
-        Direction::Egress | Direction::Ingress => way,
+        Direction::Egress | Direction::Ingress => way(direction),
         Direction::Arrival => ARRIVAL_PLACE,
         Direction::Socket => SOCKET_PLACE,
     };
@@ -101,50 +75,41 @@ pub(crate) fn decide<C: Context>(
         return None;
     }
     let packet = packet()?;
-    if !read(ctx, packet) {
-        return None;
+    match Flow::plain(&linear) {
+        Some(flow) => packet.flow = flow,
+        None if read(ctx, packet) => {}
+        None => return None,
     }
-    packet.now = 0;
-    packet.hold_ns = 0;
-    packet.ordered = 0;
-    packet.delaying = 0;
-    packet.copies = 0;
-    packet.corrupting = 0;
-    packet.answer = 0;
-    packet.question = dns::NOT_LOOKED_AT;
-    packet.rewriting = 0;
-    packet.steered = 0;
-    packet.direction = direction;
+    packet.begin(direction, number);
     let mut pass = Pass {
         ctx,
-        number,
-        direction,
-        way: way as u32,
         target,
         packet,
-        drops: false,
     };
-    // SAFETY: the callback has the kernel's signature, and the state outlives the call. The verifier looks at a
-    // callback once, however many rules there are.
-    unsafe {
-        bpf_loop(
-            target.rule_count,
-            next_rule::<C> as *mut c_void,
-            (&raw mut pass).cast(),
-            0,
-        );
+    // Most targets have one rule, which needs no call then.
+    if one_rule(0, direction, &mut pass) == CONTINUE && target.rule_count > 1 {
+        // SAFETY: the callback has the kernel's signature, and the state outlives the call. The verifier looks at a
+        // callback once, however many rules there are.
+        unsafe {
+            bpf_loop(
+                target.rule_count - 1,
+                next_rule::<C> as *mut c_void,
+                (&raw mut pass).cast(),
+                0,
+            );
+        }
     }
-    let Pass { packet, drops, .. } = pass;
-    if drops {
+    let Pass { packet, .. } = pass;
+    if packet.drops != 0 {
         let verdict = match packet.answer {
             0 => Verdict::Drop,
             _ => Verdict::Answer {
                 slot: packet.answering,
             },
         };
-        return Some((verdict, target, packet));
+        return Some((verdict, packet));
     }
-    if packet.delaying | packet.copies | packet.corrupting | packet.rewriting == 0 {
+    if packet.acts == 0 {
         return None;
     }
     if packet.delaying != 0 {
@@ -153,28 +118,10 @@ pub(crate) fn decide<C: Context>(
             departure_ns =
                 memory::behind_predecessor(number, direction, &packet.flow, departure_ns);
         }
-        packet.near = target.lines[way];
+        packet.near = target.lines[way(direction)];
         packet.departure_ns = departure_ns;
     }
-    Some((Verdict::Pass, target, packet))
-}
-
-/// Whether the packet may be an answer from where a connection was sent, and nobody has looked yet.
-#[inline(always)]
-pub(crate) fn awaits_translation(ctx: &TcContext, direction: Direction) -> bool {
-    let Some(target) = target(ctx) else {
-        return false;
-    };
-    if target.steers == 0 {
-        return false;
-    }
-    let Some(packet) = packet() else {
-        return false;
-    };
-    packet.direction = direction;
-    let awaits = packet.is_translated == 0;
-    packet.is_translated = 0;
-    awaits
+    Some((Verdict::Pass, packet))
 }
 
 /// The rule in a slot.
@@ -186,7 +133,7 @@ pub(crate) fn rule(slot: u32) -> Option<&'static Rule> {
 /// Whether a rule of this identity is one of the target's, wherever its slot is, and acts.
 #[inline(always)]
 pub(crate) fn acts_now(target: &Target, identity: u64) -> Option<bool> {
-    let now = clock::now_if_alive(false)?;
+    let now = clock::now_if_alive(packet()?, false)?;
     let mut index = 0;
     while index < MAX_RULES_PER_TARGET && index < target.rule_count as usize {
         let slot = target.rules[index];
@@ -202,7 +149,7 @@ pub(crate) fn acts_now(target: &Target, identity: u64) -> Option<bool> {
 /// through the glance.
 #[inline(never)]
 fn read<C: Context>(ctx: &C, packet: &mut Packet) -> bool {
-    let Some(mut flow) = Flow::parse(&Linear::of(ctx)) else {
+    let Some(mut flow) = Flow::parse(&Linear::as_it_is(ctx)) else {
         return false;
     };
     if flow.fragment != 0 {
@@ -215,24 +162,27 @@ fn read<C: Context>(ctx: &C, packet: &mut Packet) -> bool {
 const CONTINUE: i64 = 0;
 const STOP: i64 = 1;
 
-/// What `bpf_loop` calls for each rule.
+/// What `bpf_loop` calls for each rule but the first.
 unsafe extern "C" fn next_rule<C: Context>(index: u32, pass: *mut c_void) -> i64 {
     // SAFETY: `decide` gives a pointer to its state, which nothing else uses meanwhile.
     let pass = unsafe { &mut *pass.cast::<Pass<'_, C>>() };
+    one_rule(index + 1, pass.packet.direction, pass)
+}
+
+/// The rule at this place among those of the target.
+#[inline(always)]
+fn one_rule<C: Context>(index: u32, direction: Direction, pass: &mut Pass<'_, C>) -> i64 {
     // A mask, not a comparison: what was compared may be on the stack when it is used, where the verifier forgets.
     let slot = pass.target.rules[index as usize % MAX_RULES_PER_TARGET];
-    match apply(slot, index, pass) {
+    match apply(slot, index, direction, pass) {
         Some(true) => {
-            pass.drops = true;
+            pass.packet.drops = 1;
             STOP
         }
         Some(false) => CONTINUE,
         // Something is missing, or the packet is protected: it passes.
         None => {
-            pass.packet.delaying = 0;
-            pass.packet.copies = 0;
-            pass.packet.corrupting = 0;
-            pass.packet.rewriting = 0;
+            pass.packet.acts = 0;
             STOP
         }
     }
@@ -240,12 +190,17 @@ unsafe extern "C" fn next_rule<C: Context>(index: u32, pass: *mut c_void) -> i64
 
 /// One rule; true when it drops the packet.
 #[inline(always)]
-fn apply<C: Context>(slot: u32, index: u32, pass: &mut Pass<'_, C>) -> Option<bool> {
+fn apply<C: Context>(
+    slot: u32,
+    index: u32,
+    direction: Direction,
+    pass: &mut Pass<'_, C>,
+) -> Option<bool> {
     let rule = RULES.get(slot)?;
     let packet = &mut *pass.packet;
-    if !filter::takes(rule, pass.number, pass.direction, &packet.flow)
+    if !filter::takes(rule, packet.number, direction, &packet.flow)
         || (rule.flags & (HAS_PEERS | HAS_EXCEPTIONS) != 0
-            && !peers::is_peer(rule, slot, pass.direction.peer(&packet.flow)))
+            && !peers::is_peer(rule, slot, direction.peer(&packet.flow)))
     {
         return Some(false);
     }
@@ -253,28 +208,21 @@ fn apply<C: Context>(slot: u32, index: u32, pass: &mut Pass<'_, C>) -> Option<bo
         return Some(false);
     }
     if packet.now == 0 {
-        if protection::covers(pass.target, pass.direction, &packet.flow) {
+        if protection::covers(pass.target, direction, &packet.flow) {
             return None;
         }
         packet.size = pass.ctx.size();
     }
     if packet.now == 0 || (packet.is_exact == 0 && rule.needs_exact_time()) {
         let exact = rule.needs_exact_time();
-        packet.now = clock::now_if_alive(exact)?;
+        packet.now = clock::now_if_alive(packet, exact)?;
         packet.is_exact = exact.into();
     }
     let window = WINDOWS.get(slot)?;
     if !shape::acts(rule, window, packet.now) || !filter::takes_length(rule, packet.size.of_one()) {
         return Some(false);
     }
-    // Who answers for another host draws its packets to himself.
-    if rule.answers() && matches!(pass.direction, Direction::Ingress) && pass.ctx.is_for_another() {
-        return Some(false);
-    }
-    if rule.fault == FAULT_RESET && !reset::may_end(rule, &packet.flow) {
-        return Some(false);
-    }
-    if rule.fault == FAULT_DNS && !pass.ctx.asks(slot) {
+    if rule.answers() && !may_answer(rule, slot, pass.ctx, direction, &packet.flow) {
         return Some(false);
     }
     let mut of_flow = 0;
@@ -299,24 +247,46 @@ fn apply<C: Context>(slot: u32, index: u32, pass: &mut Pass<'_, C>) -> Option<bo
         let carried = packet.size.bytes.saturating_sub(headers);
         is_due = reset::is_due(rule, known, packet.now, carried);
     }
-    let of_flow = packet::forget(of_flow);
+    let of_flow = packet.forget(of_flow);
     counters::matched(slot, packet.size);
+    if packet.forget(is_due.into()) == 0 {
+        return Some(false);
+    }
     let memory = memory::of_rule(slot)?;
-    let position = memory::next_position(memory);
-    if packet::forget(is_due.into()) == 0 {
-        return Some(false);
-    }
     if rule.fault == FAULT_RATE {
-        return limit(rule, slot, index, pass, memory);
+        return limit(rule, slot, index, packet, way(direction), memory);
     }
-    let random = chance::at(rule.seed, position);
-    let chosen = choice::chooses(rule, memory, random, of_flow);
-    if packet::forget(chosen.into()) == 0 {
-        return Some(false);
+    let mut random = 0;
+    if !choice::is_certain(rule) {
+        let position = memory::next_position(memory);
+        let chosen = choice::chooses(rule, memory, chance::at(rule.seed, position), of_flow);
+        if packet.forget(chosen.into()) == 0 {
+            return Some(false);
+        }
+        // A number that is independent of the choice.
+        random = chance::at(!rule.seed, position);
     }
-    // A number that is independent of the choice.
-    let another = chance::at(!rule.seed, position);
-    Some(happens(rule, slot, index, packet, window, memory, another))
+    Some(happens(rule, slot, index, packet, window, memory, random))
+}
+
+/// Whether the packet is one that a fault which answers is for.
+#[inline(always)]
+fn may_answer<C: Context>(
+    rule: &Rule,
+    slot: u32,
+    ctx: &C,
+    direction: Direction,
+    flow: &Flow,
+) -> bool {
+    // Who answers for another host draws its packets to himself.
+    if matches!(direction, Direction::Ingress) && ctx.is_for_another() {
+        return false;
+    }
+    match rule.fault {
+        FAULT_RESET => reset::may_end(rule, flow),
+        FAULT_DNS => ctx.asks(slot),
+        _ => true,
+    }
 }
 
 /// The fault itself; true when it drops the packet.
@@ -340,6 +310,9 @@ fn happens(
             packet.answering = slot;
             return true;
         }
+        _ => packet.act(),
+    }
+    match rule.fault {
         FAULT_DELAY => {
             let hold_ns = hold(rule, window, memory, packet.now, random);
             packet.hold_ns += delay::at_least(hold_ns, packet.now, rule.not_before_ns);
@@ -362,27 +335,30 @@ fn happens(
 
 /// A bandwidth: the packet waits for its turn, or is dropped where too many wait.
 #[inline(always)]
-fn limit<C>(
+fn limit(
     rule: &Rule,
     slot: u32,
     index: u32,
-    pass: &mut Pass<'_, C>,
+    packet: &mut Packet,
+    way: usize,
     memory: &mut Memory,
 ) -> Option<bool> {
-    let packet = &mut *pass.packet;
     let rooms = if rule.flags & PER_FLOW == 0 {
         &mut memory.room_ns
     } else {
         &mut memory::of_connection(rule, &packet.flow)?.room_ns
     };
-    let room_ns = &mut rooms[pass.way as usize % 2];
+    let room_ns = &mut rooms[way % 2];
     let Some(turn) = rate::turn(rule, *room_ns, packet.now, packet.size.bytes) else {
         counters::dropped(slot, packet.size);
         return Some(true);
     };
     *room_ns = turn.room_ns;
-    packet.hold_ns += turn.wait_ns;
-    packet.delaying |= u32::from(turn.wait_ns != 0) << index;
+    if turn.wait_ns != 0 {
+        packet.act();
+        packet.hold_ns += turn.wait_ns;
+        packet.delaying |= 1 << index;
+    }
     Some(false)
 }
 

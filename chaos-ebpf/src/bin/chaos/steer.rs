@@ -21,7 +21,7 @@ use crate::{
     packet::{self, Linear},
     protection,
     rewrite::{OF_ADDRESSES, Page, RECOMPUTE},
-    rules, under_way,
+    rules, targets, under_way,
 };
 
 #[map]
@@ -100,7 +100,8 @@ pub(crate) fn away(page: &Page<'_>, rewrite: &Rewrite, slot: u32) -> Option<u32>
 /// Whether the agent was told to spare it: it is neither sent there nor taken for an answer from there.
 #[inline(always)]
 fn is_protected(ctx: &TcContext, flow: &Flow) -> bool {
-    let (Some(seen), Some(target)) = (under_way::packet(), rules::target(ctx)) else {
+    let (Some(seen), Some(target)) = (under_way::packet(), targets::target(packet::target(ctx)))
+    else {
         return true;
     };
     protection::covers(target, seen.direction, flow)
@@ -140,7 +141,9 @@ fn translate(ctx: &TcContext, flow: &Flow) -> Option<()> {
     let key = as_answer(flow, number);
     // SAFETY: as above.
     let from = *unsafe { STEERED.get(key) }?;
-    if !rules::acts_now(rules::target(ctx)?, from.rule)? || is_protected(ctx, flow) {
+    if !rules::acts_now(targets::target(packet::target(ctx))?, from.rule)?
+        || is_protected(ctx, flow)
+    {
         return None;
     }
     let page = Page::of(ctx, flow);

@@ -3,7 +3,7 @@
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use chaos_ebpf::{filter::Direction, flow::Flow};
 
-use crate::packet::Size;
+use crate::{dns, packet::Size};
 
 /// What is known of the packet under way on this CPU.
 ///
@@ -12,8 +12,16 @@ use crate::packet::Size;
 pub(crate) struct Packet {
     pub(crate) flow: Flow,
     pub(crate) now: u64,
+    /// The tick of the kernel's clock in which this CPU last asked for the time, and what that was.
+    pub(crate) tick: u64,
+    pub(crate) tick_ns: u64,
+    forgotten: u64,
     /// 1 when `now` is not only that of the last tick.
     pub(crate) is_exact: u32,
+    /// 1 when it never arrives.
+    pub(crate) drops: u32,
+    /// 1 when a rule did something to it that lets it pass; else what follows has no meaning.
+    pub(crate) acts: u32,
     pub(crate) hold_ns: u64,
     pub(crate) departure_ns: u64,
     pub(crate) near: u32,
@@ -37,11 +45,53 @@ pub(crate) struct Packet {
     pub(crate) steered: u32,
     /// 1 when it was looked at as an answer from where a connection was sent.
     pub(crate) is_translated: u32,
+    /// Number of its target.
+    pub(crate) number: u32,
     /// Which way it goes.
     pub(crate) direction: Direction,
 }
 
 impl Packet {
+    /// Nothing is known yet of the one that is here now.
+    #[inline(always)]
+    pub(crate) fn begin(&mut self, direction: Direction, number: u32) {
+        self.now = 0;
+        self.drops = 0;
+        self.acts = 0;
+        self.answer = 0;
+        self.question = dns::NOT_LOOKED_AT;
+        self.direction = direction;
+        self.number = number;
+    }
+
+    /// A rule acts on it, and lets it pass. What the first one finds is of the packet before, and cleared.
+    #[inline(always)]
+    pub(crate) fn act(&mut self) {
+        macro_rules! clear {
+            ($($field:ident),*) => {
+                // SAFETY: all are this value's own; volatile, because in one piece they become a call, which is slower.
+                $(unsafe { core::ptr::write_volatile(&raw mut self.$field, 0) };)*
+            };
+        }
+        if self.acts == 0 {
+            self.acts = 1;
+            clear!(
+                hold_ns, ordered, delaying, copies, corrupting, rewriting, steered
+            );
+        }
+    }
+
+    /// The same value, of which the verifier no longer knows how it came about: it need not follow every way that led
+    /// here.
+    #[inline(always)]
+    pub(crate) fn forget(&mut self, value: u64) -> u64 {
+        // SAFETY: the place is this value's own; volatile, so that it is written and read.
+        unsafe {
+            core::ptr::write_volatile(&raw mut self.forgotten, value);
+            core::ptr::read_volatile(&raw const self.forgotten)
+        }
+    }
+
     /// The line that it goes into, and when it goes on.
     ///
     /// Read from the map where it is needed, and not carried there: before Linux 6.2 the verifier would look at ways on which
@@ -66,4 +116,10 @@ static PACKET: PerCpuArray<Packet> = PerCpuArray::with_max_entries(1, 0);
 pub(crate) fn packet() -> Option<&'static mut Packet> {
     // SAFETY: the element belongs to this CPU, and the pointer is not kept beyond the program's run.
     PACKET.get_ptr_mut(0).map(|packet| unsafe { &mut *packet })
+}
+
+/// See [`Packet::forget`].
+#[inline(always)]
+pub(crate) fn forget(value: u64) -> u64 {
+    packet().map_or(value, |packet| packet.forget(value))
 }

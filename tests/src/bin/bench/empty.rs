@@ -1,4 +1,4 @@
-//! A classifier that does nothing: what the kernel itself takes to run one.
+//! A program that does nothing: what the kernel itself takes to run one.
 
 use std::{
     io,
@@ -9,9 +9,19 @@ use anyhow::{Context, Result};
 
 const BPF_PROG_LOAD: libc::c_long = 5;
 const BPF_PROG_TEST_RUN: libc::c_long = 10;
-const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
-/// `r0 = TC_ACT_UNSPEC; exit`, as `struct bpf_insn` (linux/bpf.h) lays them out.
-const PROGRAM: [u64; 2] = [0xffff_ffff_0000_00b7, 0x0000_0000_0000_0095];
+/// `r0 = …`, as `struct bpf_insn` (linux/bpf.h) lays it out.
+const RETURNS: u64 = 0x0000_00b7;
+/// `exit`.
+const EXIT: u64 = 0x0000_0095;
+
+/// What a program is for: its type and what it returns, which is to do nothing.
+#[derive(Clone, Copy)]
+pub(super) struct Kind(u32, u32);
+
+/// `BPF_PROG_TYPE_SCHED_CLS`, `TC_ACT_UNSPEC`.
+pub(super) const CLASSIFIER: Kind = Kind(3, u32::MAX);
+/// `BPF_PROG_TYPE_XDP`, `XDP_DROP`: what is compared with it drops, too.
+pub(super) const XDP: Kind = Kind(6, 1);
 
 /// The beginning of `union bpf_attr` for loading (linux/bpf.h); what is not given is zero.
 #[repr(C)]
@@ -45,11 +55,12 @@ struct TestRun {
 pub(super) struct Empty(OwnedFd);
 
 impl Empty {
-    pub(super) fn load() -> Result<Self> {
+    pub(super) fn load(Kind(kind, verdict): Kind) -> Result<Self> {
+        let program = [u64::from(verdict) << 32 | RETURNS, EXIT];
         let mut load = Load {
-            kind: BPF_PROG_TYPE_SCHED_CLS,
+            kind,
             instructions: 2,
-            program: PROGRAM.as_ptr().addr() as u64,
+            program: program.as_ptr().addr() as u64,
             license: c"GPL".as_ptr().addr() as u64,
             ..Load::default()
         };

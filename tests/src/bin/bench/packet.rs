@@ -5,8 +5,9 @@ use std::net::Ipv4Addr;
 use anyhow::{Result, ensure};
 use aya::maps::lpm_trie::Key;
 use chaos_abi::{
+    maps::PROGRAM_EGRESS,
     rule::{
-        EGRESS, FAULT_DELAY, FAULT_LOSS, HAS_PEERS, PEER, PORT_OF_EITHER, PROTOCOL_TCP,
+        ARRIVAL, EGRESS, FAULT_DELAY, FAULT_LOSS, HAS_PEERS, PEER, PORT_OF_EITHER, PROTOCOL_TCP,
         PROTOCOL_UDP, PeerKey, PortRange, Rule, Window,
     },
     target::{Target, Wanted},
@@ -18,11 +19,13 @@ use chaos_tests::{
 };
 use serde_json::{Value, json};
 
-use super::empty::Empty;
+use super::empty::{self, Empty};
 
 /// The packet's target.
 const TARGET: u32 = 5;
 const MILLION: u32 = 1_000_000;
+/// Number of the interface that packets come in by here.
+const LOOPBACK: u32 = 1;
 /// CIDRs of the rule that has many.
 const CIDRS: u32 = 10_000;
 
@@ -34,6 +37,9 @@ pub(super) struct Options {
     /// Packets of one measurement
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     packets: u32,
+    /// Only the empty program and cases whose name has this in it
+    #[arg(long, default_value = "")]
+    case: String,
 }
 
 /// What is measured, and how much more than the empty program it may take.
@@ -46,11 +52,13 @@ struct Case {
 enum Program {
     Empty(Empty),
     Classifier(Box<Object>, Heartbeat),
+    Arrival(Box<Object>, Heartbeat),
 }
 
 /// Measures, and gives the figures as one object.
 pub(super) fn measure(options: &Options) -> Result<Value> {
     let mut cases = cases()?;
+    cases.retain(|case| case.budget_ns.is_none() || case.name.contains(&options.case));
     let mut figures: Vec<Vec<f64>> = cases.iter().map(|_| Vec::new()).collect();
     for _ in 0..options.repetitions {
         for (case, figures) in cases.iter_mut().zip(&mut figures) {
@@ -144,7 +152,7 @@ fn cases() -> Result<Vec<Case>> {
         Case {
             name: "empty program",
             budget_ns: None,
-            program: Program::Empty(Empty::load()?),
+            program: Program::Empty(Empty::load(empty::CLASSIFIER)?),
         },
         case("1 rule, does not match", 12, &[other])?,
         case("16 rules, none matches", 40, &[other; 16])?,
@@ -152,13 +160,38 @@ fn cases() -> Result<Vec<Case>> {
         many,
         case("loss of 1 %, matches", 40, &[loss])?,
         case("delay, matches: the decision", 90, &[delay])?,
+        Case {
+            name: "empty XDP program",
+            budget_ns: None,
+            program: Program::Empty(Empty::load(empty::XDP)?),
+        },
+        Case {
+            name: "XDP, drops",
+            budget_ns: Some(20),
+            program: arriving(&Rule {
+                directions: ARRIVAL,
+                fault: FAULT_LOSS,
+                ..tcp()
+            })?,
+        },
     ])
 }
 
 fn loaded(rules: &[Rule]) -> Result<Program> {
-    let mut object = Object::load()?;
+    let (object, heartbeat) = object(rules)?;
+    Ok(Program::Classifier(object, heartbeat))
+}
+
+fn arriving(rule: &Rule) -> Result<Program> {
+    let (mut object, heartbeat) = object(&[*rule])?;
+    object.maps.arrivals.set(LOOPBACK, TARGET + 1, 0)?;
+    Ok(Program::Arrival(object, heartbeat))
+}
+
+fn object(rules: &[Rule]) -> Result<(Box<Object>, Heartbeat)> {
+    let mut object = Box::new(Object::load()?);
     let mut target = Target {
-        ifindex: 1,
+        ifindex: LOOPBACK,
         ..Target::default()
     };
     let armed = Window {
@@ -174,7 +207,7 @@ fn loaded(rules: &[Rule]) -> Result<Program> {
     }
     object.maps.targets.set(TARGET, Plain(target), 0)?;
     let heartbeat = object.heartbeat()?;
-    Ok(Program::Classifier(Box::new(object), heartbeat))
+    Ok((object, heartbeat))
 }
 
 impl Case {
@@ -182,18 +215,23 @@ impl Case {
     fn run(&mut self, packets: u32) -> Result<f64> {
         let between = Frame::v4(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
         let frame = between.tcp(40_000, 3000, tcp_flags::ACK, &[0; 512]);
-        let (object, heartbeat) = match &mut self.program {
-            Program::Empty(empty) => return empty.run(&frame, packets),
-            Program::Classifier(object, heartbeat) => (object, heartbeat),
-        };
-        // Younger than 3 s while this runs.
-        heartbeat.beat()?;
         let packet = Packet {
             frame: &frame,
             target: TARGET,
             segments: 0,
         };
-        let run = progrun::run(object, chaos_abi::maps::PROGRAM_EGRESS, packet, packets)?;
+        // A heartbeat is younger than 3 s while this runs.
+        let run = match &mut self.program {
+            Program::Empty(empty) => return empty.run(&frame, packets),
+            Program::Classifier(object, heartbeat) => {
+                heartbeat.beat()?;
+                progrun::run(object, PROGRAM_EGRESS, packet, packets)?
+            }
+            Program::Arrival(object, heartbeat) => {
+                heartbeat.beat()?;
+                progrun::run_arrival(object, &frame, packets)?
+            }
+        };
         ensure!(
             run.frame == frame,
             "{}: the packet is not what it was",

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     answer::{is_ipv6, is_left_to_card, is_to_one, resize, send_back, swap_addresses},
-    counters, packet, rules,
+    counters, packet, targets,
     under_way::{self, Packet},
 };
 
@@ -29,7 +29,8 @@ const TIME_TO_LIVE: u8 = 64;
 /// Answers this CPU's packet as its rule wants it, or drops it where that cannot be.
 #[inline(always)]
 pub(crate) fn answer(ctx: &TcContext) -> i32 {
-    let (Some(seen), Some(target)) = (under_way::packet(), rules::target(ctx)) else {
+    let (Some(seen), Some(target)) = (under_way::packet(), targets::target(packet::target(ctx)))
+    else {
         return packet::discard();
     };
     if write(ctx, seen).is_none() {
