@@ -100,7 +100,6 @@ fn negative_value(arguments: &[OsString]) -> Option<String> {
         Some("--grace") => quantity::grace(value).err().map(sentence),
         Some("--by") => quantity::by(value).err().map(sentence),
         Some("--pulse") => quantity::pulse(value).err().map(sentence),
-        Some("--ramp") => quantity::ramp(value).err().map(sentence),
         Some("--port" | "--target-port" | "--peer-port") => {
             quantity::read_ports(value).err().map(sentence)
         }

@@ -19,6 +19,7 @@ mod test_interrupt;
 mod test_list;
 mod test_loss;
 mod test_partition;
+mod test_ramp;
 mod test_rate;
 mod test_reach;
 mod test_reorder;

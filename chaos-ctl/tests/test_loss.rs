@@ -87,7 +87,7 @@ fn a_dry_run_tells_what_is_lost() {
     let fault = &json["experiment"]["rules"][0]["fault"];
     assert_eq!(
         *fault,
-        serde_json::json!({ "kind": "loss", "share_ppm": 300_000, "correlation_ppm": 0, "model": null })
+        serde_json::json!({ "kind": "loss", "share_ppm": 300_000, "correlation_ppm": 0, "model": null, "ramp": null })
     );
 }
 
@@ -103,7 +103,7 @@ fn packets_are_chosen_in_one_way() {
     let share = |share_ppm, correlation_ppm| Loss {
         share_ppm,
         correlation_ppm,
-        model: None,
+        ..Loss::default()
     };
     let model = |model| Loss {
         model: Some(model),

@@ -65,7 +65,7 @@ fn kernel_chooses_as_the_model_does() {
         let mut chosen = 0;
         for position in 0..1500 {
             let random = chance::at(rule.seed, position);
-            let expected = choice::chooses(&rule, &mut memory, random, u64::MAX);
+            let expected = choice::chooses(&rule, rule.share_ppm, &mut memory, random, u64::MAX);
             chosen += u64::from(expected);
             let verdict = classifier.egress(&frame()).verdict;
             assert_eq!(

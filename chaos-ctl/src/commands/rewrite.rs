@@ -7,11 +7,13 @@ use chaos_proto::v1::{Filter, PayloadPatch, PayloadReplace, Protocol, Rewrite};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use crate::arguments::{ExperimentArgs, FaultArgs, FaultError, text};
+use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, text};
 use crate::client::Address;
 use crate::error::CommandError;
 use crate::output::Output;
-use crate::quantity::{TcpFlags, address, dscp, number, patch, port, replace, tcp_flags};
+use crate::quantity::{
+    Ramp, Share, TcpFlags, address, dscp, number, patch, port, replace, share_ramp, tcp_flags,
+};
 
 /// Write into matching packets: headers, payload, where they go
 ///
@@ -98,6 +100,14 @@ pub struct RewriteFault {
     #[arg(long, value_name = "BYTES", value_parser = number, requires = "replace")]
     #[serde(deserialize_with = "text::number")]
     within: Option<u32>,
+
+    /// Change the share of the packets that are written to evenly from the start on, such as 0%..100%/30s: from none to all within 30 s, then all
+    ///
+    /// The others stay as they are. The second percentage is the one that stays. Not with --dst-port and --dst-addr: a
+    /// connection goes elsewhere as a whole.
+    #[arg(long, value_name = "FROM..TO/TIME", value_parser = share_ramp, allow_hyphen_values = true)]
+    #[serde(deserialize_with = "text::share_ramp")]
+    ramp: Option<Ramp<Share>>,
 }
 
 const EXAMPLES: &str = "\
@@ -138,6 +148,7 @@ impl FaultArgs for RewriteFault {
             destination_address: self.dst_addr.clone().unwrap_or_default(),
             payload: self.payload.clone(),
             replace,
+            ..Rewrite::default()
         };
         if rewrite == Rewrite::default() {
             return Err(FaultError::Incomplete {
@@ -146,7 +157,11 @@ impl FaultArgs for RewriteFault {
                 give: "at least one of dscp, ecn, ttl, mss, tcp-flags, dst-port, dst-addr, payload and replace",
             });
         }
-        Ok(Fault::Rewrite(rewrite))
+        Ok(Fault::Rewrite(Rewrite {
+            share_ppm: self.ramp.map(|ramp| ramp.to.ppm()),
+            ramp: arguments::share_ramp(self.ramp),
+            ..rewrite
+        }))
     }
 
     fn narrow(&self, filter: &mut Filter) {

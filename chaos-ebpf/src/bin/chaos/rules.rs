@@ -4,11 +4,11 @@ use core::ffi::c_void;
 
 use aya_ebpf::{helpers::bpf_loop, macros::map, maps::Array, programs::TcContext};
 use chaos_abi::{
-    maps::{MAX_RULES, MAX_TABLES, MAX_TARGETS},
+    maps::{MAX_RULES, MAX_TARGETS},
     rule::{
         CHOICE_FIRST, FAULT_CORRUPT, FAULT_DELAY, FAULT_DNS, FAULT_DUPLICATE, FAULT_LOSS,
         FAULT_RATE, FAULT_REJECT, FAULT_RESET, FAULT_REWRITE, HAS_EXCEPTIONS, HAS_PEERS, Memory,
-        NEW_CONNECTIONS, OLD_CONNECTIONS, PER_FLOW, Quantiles, REORDERS, Rule, Window,
+        NEW_CONNECTIONS, OLD_CONNECTIONS, REORDERS, Rule, Window,
     },
     target::{
         ARRIVAL_PLACE, EGRESS_LINE, INGRESS_LINE, MAX_RULES_PER_TARGET, SOCKET_PLACE, Target,
@@ -18,14 +18,14 @@ use chaos_ebpf::{
     chance, choice, delay,
     filter::{self, Direction},
     flow::Flow,
-    glance, rate, reset, shape,
+    glance, reset, shape,
 };
 
 use crate::{
     act::MAX_COPIES,
     clock,
     context::Context,
-    counters, dns, fragments, memory,
+    counters, dns, fragments, hold, memory,
     packet::{self, Linear},
     peers, protection,
     under_way::{Packet, packet},
@@ -37,8 +37,6 @@ static TARGETS: Array<Target> = Array::with_max_entries(MAX_TARGETS, 0);
 static RULES: Array<Rule> = Array::with_max_entries(MAX_RULES, 0);
 #[map]
 static WINDOWS: Array<Window> = Array::with_max_entries(MAX_RULES, 0);
-#[map]
-static TABLES: Array<Quantiles> = Array::with_max_entries(MAX_TABLES, 0);
 
 /// What becomes of a packet that matched.
 pub(crate) enum Verdict {
@@ -271,7 +269,13 @@ fn apply<C: Context>(slot: u32, index: u32, pass: &mut Pass<'_, C>) -> Option<bo
     if rule.answers() && matches!(pass.direction, Direction::Ingress) && pass.ctx.is_for_another() {
         return Some(false);
     }
-    if rule.fault == FAULT_RESET && !reset::may_end(rule, &packet.flow) {
+    if rule.fault == FAULT_RESET
+        && !reset::may_end(
+            rule,
+            shape::connections_ppm(rule, window, packet.now),
+            &packet.flow,
+        )
+    {
         return Some(false);
     }
     if rule.fault == FAULT_DNS && !pass.ctx.asks(slot) {
@@ -307,10 +311,11 @@ fn apply<C: Context>(slot: u32, index: u32, pass: &mut Pass<'_, C>) -> Option<bo
         return Some(false);
     }
     if rule.fault == FAULT_RATE {
-        return limit(rule, slot, index, pass, memory);
+        return hold::limit(rule, window, slot, index, packet, pass.way, memory);
     }
     let random = chance::at(rule.seed, position);
-    let chosen = choice::chooses(rule, memory, random, of_flow);
+    let share_ppm = shape::share_ppm(rule, window, packet.now);
+    let chosen = choice::chooses(rule, share_ppm, memory, random, of_flow);
     if packet::forget(chosen.into()) == 0 {
         return Some(false);
     }
@@ -341,7 +346,7 @@ fn happens(
             return true;
         }
         FAULT_DELAY => {
-            let hold_ns = hold(rule, window, memory, packet.now, random);
+            let hold_ns = hold::delay(rule, window, memory, packet.now, random);
             packet.hold_ns += delay::at_least(hold_ns, packet.now, rule.not_before_ns);
             packet.ordered |= u32::from(rule.flags & REORDERS == 0 && rule.varies());
             packet.delaying |= 1 << index;
@@ -358,43 +363,4 @@ fn happens(
         _ => {}
     }
     false
-}
-
-/// A bandwidth: the packet waits for its turn, or is dropped where too many wait.
-#[inline(always)]
-fn limit<C>(
-    rule: &Rule,
-    slot: u32,
-    index: u32,
-    pass: &mut Pass<'_, C>,
-    memory: &mut Memory,
-) -> Option<bool> {
-    let packet = &mut *pass.packet;
-    let rooms = if rule.flags & PER_FLOW == 0 {
-        &mut memory.room_ns
-    } else {
-        &mut memory::of_connection(rule, &packet.flow)?.room_ns
-    };
-    let room_ns = &mut rooms[pass.way as usize % 2];
-    let Some(turn) = rate::turn(rule, *room_ns, packet.now, packet.size.bytes) else {
-        counters::dropped(slot, packet.size);
-        return Some(true);
-    };
-    *room_ns = turn.room_ns;
-    packet.hold_ns += turn.wait_ns;
-    packet.delaying |= u32::from(turn.wait_ns != 0) << index;
-    Some(false)
-}
-
-#[inline(always)]
-fn hold(rule: &Rule, window: &Window, memory: &mut Memory, now_ns: u64, random: u64) -> u64 {
-    let random = delay::correlated(rule, memory, random, random << 32);
-    let Some(number) = rule.table.checked_sub(1) else {
-        let middle_ns = shape::ramped(rule, window, now_ns);
-        return delay::uniform(middle_ns, rule.jitter_ns, random);
-    };
-    match TABLES.get(number) {
-        Some(table) => delay::quantile(table, random),
-        None => 0,
-    }
 }
