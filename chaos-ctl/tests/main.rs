@@ -18,6 +18,7 @@ mod test_duplicate;
 mod test_interrupt;
 mod test_list;
 mod test_loss;
+mod test_negative;
 mod test_partition;
 mod test_ramp;
 mod test_rate;

@@ -47,7 +47,7 @@ pub struct CorruptFault {
     ///
     /// In percent. With share p and correlation c, a packet is corrupted with probability p + c(1 - p) when the one before was, and
     /// with p(1 - c) when it was not; over time the share stays p.
-    #[arg(long, value_name = "PERCENT", value_parser = correlation)]
+    #[arg(long, value_name = "PERCENT", value_parser = correlation, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::correlation")]
     correlation: Option<Share>,
 

@@ -48,7 +48,7 @@ pub struct DelayFault {
     ///
     /// From 0ms to the latency: with `100ms --jitter 20ms` each packet is held for 80 to 120 ms, but does not overtake
     /// its predecessor in the same flow (--reorder lets it).
-    #[arg(long, value_name = "TIME", value_parser = jitter)]
+    #[arg(long, value_name = "TIME", value_parser = jitter, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::jitter")]
     jitter: Option<Duration>,
 
@@ -68,7 +68,7 @@ pub struct DelayFault {
     /// Share of the packets that are held for as long as their predecessor [default: 0]
     ///
     /// In percent, below 100. Neighbours then correlate by it, and the distribution stays what it is.
-    #[arg(long, value_name = "PERCENT", value_parser = correlation)]
+    #[arg(long, value_name = "PERCENT", value_parser = correlation, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::correlation")]
     correlation: Option<Share>,
 

@@ -60,20 +60,21 @@ pub struct DnsFault {
         long = "type",
         value_name = "TYPE[,TYPE]",
         value_delimiter = ',',
-        value_parser = record_type
+        value_parser = record_type,
+        allow_hyphen_values = true
     )]
     #[serde(deserialize_with = "text::record_types")]
     types: Vec<u32>,
 
     /// How long an address may be kept, in whole seconds [default: 5s]
-    #[arg(long, value_name = "DURATION", value_parser = ttl)]
+    #[arg(long, value_name = "DURATION", value_parser = ttl, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::ttl")]
     ttl: Option<Duration>,
 
     /// Share of the questions to answer; the server gets the others [default: 100%]
     ///
     /// In percent, with or without the sign; drawn for each question, also where one is asked again.
-    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", value_parser = percent, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::percent")]
     percent: Option<Share>,
 

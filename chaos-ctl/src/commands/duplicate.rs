@@ -42,7 +42,7 @@ pub struct DuplicateFault {
     ///
     /// In percent. With share p and correlation c, a packet is sent twice with probability p + c(1 - p) when the one before was, and
     /// with p(1 - c) when it was not; over time the share stays p.
-    #[arg(long, value_name = "PERCENT", value_parser = correlation)]
+    #[arg(long, value_name = "PERCENT", value_parser = correlation, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::correlation")]
     correlation: Option<Share>,
 

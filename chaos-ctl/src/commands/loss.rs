@@ -47,7 +47,7 @@ pub struct LossFault {
     ///
     /// In percent. With share p and correlation c, a packet is dropped with probability p + c(1 - p) when the one before
     /// was, and with p(1 - c) when it was not; over time the share stays p.
-    #[arg(long, value_name = "PERCENT", value_parser = correlation)]
+    #[arg(long, value_name = "PERCENT", value_parser = correlation, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::correlation")]
     correlation: Option<Share>,
 
@@ -63,7 +63,7 @@ pub struct LossFault {
     ///
     /// After each packet a burst begins by chance p, and ends by chance r. In a burst a packet is lost by chance 1-h (100
     /// unless given), outside by 1-k (0 unless given). `1,10` loses series of 10 packets on average, 9 % of all.
-    #[arg(long, value_name = "P,R[,1-H[,1-K]]", value_parser = burst)]
+    #[arg(long, value_name = "P,R[,1-H[,1-K]]", value_parser = burst, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::burst")]
     burst: Option<GilbertElliott>,
 
@@ -71,19 +71,19 @@ pub struct LossFault {
     ///
     /// States: 1 received between bursts, 3 lost in a burst, 2 received in a burst, 4 lost alone. pAB is the chance to go
     /// from A to B; unless given, p32 is 0, p23 is 100 and p14 is 0.
-    #[arg(long, value_name = "P13,P31[,P32,P23,P14]", value_parser = four_state)]
+    #[arg(long, value_name = "P13,P31[,P32,P23,P14]", value_parser = four_state, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::four_state")]
     four_state: Option<FourStates>,
 
     /// Drop each N-th matching packet
-    #[arg(long, value_name = "N", value_parser = every)]
+    #[arg(long, value_name = "N", value_parser = every, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::every")]
     every: Option<u32>,
 
     /// Drop the first N matching packets of each connection
     ///
     /// Of TCP, connections that are opened while the fault acts; of others, from the first packet that it sees on.
-    #[arg(long, value_name = "N", value_parser = first)]
+    #[arg(long, value_name = "N", value_parser = first, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::first")]
     first: Option<u32>,
 

@@ -42,14 +42,14 @@ pub struct RateFault {
     /// How much may pass at once after a pause [default: as much as in 10ms, and at least 3kB]
     ///
     /// Such as 64kB or 1MiB; at most 1GiB.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::size")]
     burst: Option<u64>,
 
     /// How much may wait; more is dropped [default: as much as in 1s]
     ///
     /// Such as 64kB or 1MiB; waiting must not take more than 60s.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::size")]
     queue: Option<u64>,
 

@@ -44,7 +44,7 @@ pub struct ReorderFault {
     ///
     /// In percent. With share p and correlation c, a packet is held back with probability p + c(1 - p) when the one before was, and
     /// with p(1 - c) when it was not; over time the share stays p.
-    #[arg(long, value_name = "PERCENT", value_parser = correlation)]
+    #[arg(long, value_name = "PERCENT", value_parser = correlation, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::correlation")]
     correlation: Option<Share>,
 
@@ -56,14 +56,14 @@ pub struct ReorderFault {
     ramp: Option<Ramp<Share>>,
 
     /// Let at least N packets pass between two that are held back [default: 0]
-    #[arg(long, value_name = "N", value_parser = gap)]
+    #[arg(long, value_name = "N", value_parser = gap, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::gap")]
     gap: Option<u32>,
 
     /// For how long they are held back [default: 10ms]
     ///
     /// A number with its unit (ns, us, ms, s, m, h); above 0, at most 60s.
-    #[arg(long, value_name = "TIME", value_parser = by)]
+    #[arg(long, value_name = "TIME", value_parser = by, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::by")]
     by: Option<Duration>,
 }

@@ -36,19 +36,19 @@ pub struct ResetArgs {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ResetFault {
     /// Let a connection live for so long, from its first packet that matches, such as 500ms or 5s
-    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "after_bytes")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true, conflicts_with = "after_bytes")]
     #[serde(deserialize_with = "text::duration")]
     after: Option<Duration>,
 
     /// Let a connection carry so much before, in the directions that match together, such as 64kB or 1MiB
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::size")]
     after_bytes: Option<u64>,
 
     /// Share of the connections to end; the others live [default: 100%]
     ///
     /// In percent, with or without the sign; chosen once for each connection, by its addresses and ports.
-    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", value_parser = percent, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::percent")]
     probability: Option<Share>,
 

@@ -43,7 +43,7 @@ pub struct UpdateArgs {
     /// How long the experiment goes on from now [default: until the deadline that it has]
     ///
     /// A number with its unit, such as 30s or 1m30s; above 0. From its beginning to its end it is at most 24h.
-    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     duration: Option<Duration>,
 
     /// Take all rules from an experiment file; `-` reads standard input

@@ -21,7 +21,7 @@ pub use count::{bytes, packets};
 pub use dns::{ANY_RECORD, DnsAnswer, dns_answer, dns_name, record_in_words, record_type};
 pub use header::{dscp, dscp_in_words, length, length_in_words};
 pub use model::{burst, four_state};
-pub use number::{every, first, gap};
+pub use number::{every, first, gap, seed};
 pub use peer::{exception, peer};
 pub use ports::{ports_in_words, read_ports};
 pub use rate::{rate, rate_in_words, size, size_in_words};
