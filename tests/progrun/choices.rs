@@ -162,6 +162,33 @@ fn packets_that_are_sent_twice_are_counted_and_pass() {
 }
 
 #[test]
+fn copies_of_what_is_dropped_are_not_made() {
+    let twice = Rule {
+        fault: FAULT_DUPLICATE,
+        ..loss()
+    };
+    let half = Rule {
+        share_ppm: 500_000,
+        seed: 9,
+        ..loss()
+    };
+    let classifier = Classifier::new(&[twice, half, twice]).interface(NOWHERE);
+    for _ in 0..100 {
+        classifier.egress(&frame());
+    }
+    let [first, dropped, last] = [0, 1, 2].map(|slot| classifier.counters(slot));
+    let dropped = dropped.dropped_packets;
+    assert!((20..=80).contains(&dropped), "{dropped}, seed 9");
+    assert_eq!(first.matched_packets, 100);
+    assert_eq!(first.duplicated_packets, 100 - dropped);
+    assert_eq!(last.duplicated_packets, 100 - dropped);
+    // A line that is not there takes none, and the packet goes on alone.
+    let classifier = Classifier::new(&[twice, delay()]);
+    classifier.egress(&frame());
+    assert_eq!(classifier.counters(0).duplicated_packets, 0);
+}
+
+#[test]
 fn bandwidth_has_a_burst_a_queue_and_an_end() {
     assert_eq!(frame().len(), 106);
     let rule = |flags| Rule {

@@ -107,6 +107,7 @@ pub(crate) fn decide<C: Context>(
     packet.ordered = 0;
     packet.delaying = 0;
     packet.copies = 0;
+    packet.duplicating = 0;
     packet.corrupting = 0;
     packet.answer = 0;
     packet.question = dns::NOT_LOOKED_AT;
@@ -352,7 +353,7 @@ fn happens(
             packet.delaying |= 1 << index;
         }
         FAULT_DUPLICATE if packet.copies < MAX_COPIES => {
-            counters::duplicated(slot, packet.size);
+            packet.duplicating |= 1 << index;
             packet.copies += 1;
         }
         FAULT_REWRITE => packet.rewriting |= 1 << index,

@@ -23,6 +23,8 @@ pub(crate) struct Packet {
     pub(crate) size: Size,
     /// How many copies go with it.
     pub(crate) copies: u32,
+    /// Bit n: rule n of the target wants one of them.
+    pub(crate) duplicating: u32,
     /// Bit n: rule n of the target wants a bit of it flipped, which one `noise` says.
     pub(crate) corrupting: u32,
     pub(crate) noise: u64,
