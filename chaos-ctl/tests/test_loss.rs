@@ -150,3 +150,21 @@ fn syn_only_means_tcp() {
     assert!(filter.syn_only);
     assert_eq!(filter.protocol(), Protocol::Tcp);
 }
+
+#[test]
+fn a_rule_that_did_nothing_to_what_matched_says_so() {
+    let agent = Agent::start(Script {
+        hits: Counters {
+            matched_packets: 12,
+            matched_bytes: 1200,
+            ..Counters::default()
+        },
+        ..Script::default()
+    });
+    let finished = run(&agent, &["loss", "0.1%", "--netns", "web", "-q"]);
+    assert_eq!(
+        finished.stderr,
+        "warning: loss 0.1 %: 12 matched, 0 dropped: of few packets a small share may be none\n"
+    );
+    assert_eq!(finished.code, Some(0));
+}
