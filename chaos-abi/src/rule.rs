@@ -77,6 +77,17 @@ pub const CHOICE_EVERY: u32 = 3;
 /// Value of [`Rule::choice`]: the first packets of each flow.
 pub const CHOICE_FIRST: u32 = 4;
 
+/// Value of [`Rule::ramps`]: nothing changes.
+pub const RAMPS_NOTHING: u32 = 0;
+/// Value of [`Rule::ramps`]: the middle of the delay changes, in nanoseconds.
+pub const RAMPS_DELAY: u32 = 1;
+/// Value of [`Rule::ramps`]: the share of the packets changes, in parts per million.
+pub const RAMPS_SHARE: u32 = 2;
+/// Value of [`Rule::ramps`]: the bandwidth changes, in bytes per second.
+pub const RAMPS_RATE: u32 = 3;
+/// Value of [`Rule::ramps`]: the share of the connections changes, in parts per million.
+pub const RAMPS_CONNECTIONS: u32 = 4;
+
 /// Bit of [`PortRange::side`]: either port of the packet.
 pub const PORT_OF_EITHER: u16 = 1;
 /// Bit of [`PortRange::side`]: the port on the target's side.
@@ -112,10 +123,10 @@ pub struct Rule {
     pub delay_ns: u64,
     /// The delay is uniform in `delay_ns - jitter_ns ..= delay_ns + jitter_ns`. At most `delay_ns`.
     pub jitter_ns: u64,
-    /// Time over which the delay grows from `ramp_from_ns` to its full length; 0: at once.
+    /// Time over which what `ramps` says goes from `ramp_from` to what the rule has; 0: at once.
     pub ramp_ns: u64,
-    /// Middle of the delay at the beginning.
-    pub ramp_from_ns: u64,
+    /// What it is at the beginning, in the unit that it has.
+    pub ramp_from: u64,
     /// The rule acts for so long at the beginning of each period, in nanoseconds.
     pub pulse_on_ns: u64,
     /// Length of a period; 0: it acts all the time.
@@ -126,6 +137,10 @@ pub struct Rule {
     pub burst_ns: u64,
     /// A packet that would have to wait for longer is dropped.
     pub queue_ns: u64,
+    /// Of a bandwidth that changes: how far it may be used in advance at least, in bytes.
+    pub burst_bytes: u64,
+    /// Of a bandwidth that changes: how much may wait at least, in bytes.
+    pub queue_bytes: u64,
     /// A connection lives for so long after its first packet that matched, in nanoseconds.
     pub after_ns: u64,
     /// A connection lives until it has carried so many bytes, both directions together.
@@ -178,8 +193,8 @@ pub struct Rule {
     pub repeat_ppm: u32,
     /// How deep that cgroup is below the root.
     pub cgroup_level: u32,
-    /// Keeps the layout free of padding.
-    pub reserved: u32,
+    /// What changes over time: see above.
+    pub ramps: u32,
     /// See [`PortRange::side`].
     pub ports: [PortRange; MAX_PORT_RANGES],
 }
@@ -200,7 +215,7 @@ impl Rule {
     /// Whether it is a matter of less than a tick of the kernel's clock when a packet comes.
     #[inline]
     pub const fn needs_exact_time(&self) -> bool {
-        self.pulse_period_ns | self.after_ns != 0
+        self.pulse_period_ns | self.after_ns | self.ramp_ns != 0
             || self.fault == FAULT_DELAY
             || self.fault == FAULT_RATE
     }

@@ -92,76 +92,52 @@ fn negative_value(arguments: &[OsString]) -> Option<String> {
         .take_while(|text| *text != "--")
         .position(|text| quantity::looks_negative(text))?;
     let value = texts[at].as_ref();
-    let sentence = |error: quantity::InvalidQuantity| error.to_string();
     let before = texts[..at].last().map(AsRef::as_ref);
-    match before {
-        Some("--duration" | "--after") => quantity::duration(value).err().map(sentence),
-        Some("--jitter") => quantity::jitter(value).err().map(sentence),
-        Some("--grace") => quantity::grace(value).err().map(sentence),
-        Some("--by") => quantity::by(value).err().map(sentence),
-        Some("--pulse") => quantity::pulse(value).err().map(sentence),
-        Some("--ramp") => quantity::ramp(value).err().map(sentence),
-        Some("--port" | "--target-port" | "--peer-port") => {
-            quantity::read_ports(value).err().map(sentence)
-        }
-        Some("--peer") => quantity::peer(value).err().map(sentence),
-        Some("--except") => quantity::exception(value).err().map(sentence),
-        Some("--dscp" | "--match-dscp") => quantity::dscp(value).err().map(sentence),
-        Some("--percent-flows" | "--probability" | "--percent") => {
-            quantity::percent(value).err().map(sentence)
-        }
-        Some("--correlation") => quantity::correlation(value).err().map(sentence),
-        Some("--four-state") => quantity::four_state(value).err().map(sentence),
-        Some("--every" | "--first") => quantity::every(value).err().map(sentence),
-        Some("--gap") => quantity::gap(value).err().map(sentence),
-        Some("--mss" | "--within") => quantity::number(value).err().map(sentence),
-        Some("--dst-port") => quantity::port(value).err().map(sentence),
-        Some("--queue" | "--after-bytes") => quantity::size(value).err().map(sentence),
-        Some("--pid") => Some(format!(
-            "process id `{value}` is negative: give a whole number above 0, such as 4711"
-        )),
-        Some("--seed") => Some(format!(
-            "seed `{value}` is negative: give a whole number, 0 or above"
-        )),
-        // A length such as -128 is one, and clap takes it as one.
-        Some("--length") => None,
-        _ => {
-            let verb = texts[..at].iter().map(AsRef::as_ref);
-            of_verb(verb, before, value).map(sentence)
-        }
+    if let Some(option) = before.filter(|option| NAMES.contains(option)) {
+        return Some(format!(
+            "`{value}` begins as an option does: to give it to {option} all the same, write {option}={value}"
+        ));
     }
+    let verb = texts[..at].iter().map(AsRef::as_ref);
+    of_verb(verb, value).map(|error| error.to_string())
 }
 
-/// Those with values of their own.
-const VERBS: [&str; 9] = [
-    "delay",
-    "loss",
-    "duplicate",
-    "reorder",
-    "corrupt",
-    "rate",
-    "reset",
-    "rewrite",
-    "dns",
+/// Options whose values are names and paths, and words that are listed in the help. Those of all others may begin with a
+/// minus sign, so that their own sentence says what is wrong.
+const NAMES: [&str; 19] = [
+    "--svc",
+    "--netns",
+    "--cgroup",
+    "--namespace",
+    "-n",
+    "--inventory",
+    "--interface",
+    "--file",
+    "-f",
+    "--name",
+    "--distribution",
+    "--direction",
+    "--proto",
+    "--connections",
+    "--ecn",
+    "--output",
+    "-o",
+    "--server",
+    "--socket",
 ];
 
-/// What a verb says about a negative value that is its own.
+/// What a verb says about a negative value that is its own, and no option's.
 fn of_verb<'a>(
     mut words: impl Iterator<Item = &'a str>,
-    before: Option<&str>,
     value: &str,
 ) -> Option<quantity::InvalidQuantity> {
-    let verb = words.find(|word| VERBS.contains(word))?;
-    match (verb, before) {
-        ("rewrite", Some("--ttl")) => quantity::number(value).err(),
-        ("dns", Some("--ttl")) => quantity::ttl(value).err(),
-        ("rewrite" | "dns" | "reset", _) => None,
-        ("delay", _) => quantity::latency(value).err(),
-        ("loss", Some("--burst")) => quantity::burst(value).err(),
-        ("rate", Some("--burst")) => quantity::size(value).err(),
-        ("rate", _) => quantity::rate(value).err(),
-        _ => quantity::percent(value).err(),
-    }
+    words.find_map(|verb| match verb {
+        "delay" => quantity::latency(value).err(),
+        "loss" | "duplicate" | "reorder" | "corrupt" => quantity::percent(value).err(),
+        "rate" => quantity::rate(value).err(),
+        "dns" => quantity::dns_answer(value).err(),
+        _ => None,
+    })
 }
 
 fn names(error: &clap::Error, option: &str) -> bool {

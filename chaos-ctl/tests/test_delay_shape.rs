@@ -42,6 +42,7 @@ fn shapes_of_a_delay_reach_the_agent() {
                 ramp: Some(Ramp {
                     from: ms(0),
                     over: ms(30_000),
+                    ..Ramp::default()
                 }),
                 ..Delay::default()
             },
@@ -53,6 +54,7 @@ fn shapes_of_a_delay_reach_the_agent() {
                 ramp: Some(Ramp {
                     from: ms(200),
                     over: ms(60_000),
+                    ..Ramp::default()
                 }),
                 ..Delay::default()
             },

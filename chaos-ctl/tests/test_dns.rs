@@ -204,6 +204,7 @@ rules:
             "types": [1, 15],
             "ttl_ns": 7_000_000_000_u64,
             "share_ppm": 100_000,
+            "ramp": null,
         })
     );
 }

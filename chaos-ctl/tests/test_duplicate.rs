@@ -44,12 +44,15 @@ total              10,000 (1.0 MB)  0        0        2,500
         Some(Fault::Duplicate(Duplicate {
             share_ppm: 250_000,
             correlation_ppm: 100_000,
+            ramp: None,
         }))
     );
     let json = run(&agent, &[&arguments[..], &["-o", "json"]].concat()).json();
     assert_eq!(json["experiment"]["totals"]["duplicated_packets"], 2500);
     assert_eq!(
         json["experiment"]["rules"][0]["fault"],
-        serde_json::json!({ "kind": "duplicate", "share_ppm": 250_000, "correlation_ppm": 100_000 })
+        serde_json::json!({
+            "kind": "duplicate", "share_ppm": 250_000, "correlation_ppm": 100_000, "ramp": null
+        })
     );
 }

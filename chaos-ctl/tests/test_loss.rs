@@ -87,7 +87,7 @@ fn a_dry_run_tells_what_is_lost() {
     let fault = &json["experiment"]["rules"][0]["fault"];
     assert_eq!(
         *fault,
-        serde_json::json!({ "kind": "loss", "share_ppm": 300_000, "correlation_ppm": 0, "model": null })
+        serde_json::json!({ "kind": "loss", "share_ppm": 300_000, "correlation_ppm": 0, "model": null, "ramp": null })
     );
 }
 
@@ -103,7 +103,7 @@ fn packets_are_chosen_in_one_way() {
     let share = |share_ppm, correlation_ppm| Loss {
         share_ppm,
         correlation_ppm,
-        model: None,
+        ..Loss::default()
     };
     let model = |model| Loss {
         model: Some(model),
@@ -149,4 +149,22 @@ fn syn_only_means_tcp() {
     let filter = agent.prepared().rules.remove(0).filter.unwrap();
     assert!(filter.syn_only);
     assert_eq!(filter.protocol(), Protocol::Tcp);
+}
+
+#[test]
+fn a_rule_that_did_nothing_to_what_matched_says_so() {
+    let agent = Agent::start(Script {
+        hits: Counters {
+            matched_packets: 12,
+            matched_bytes: 1200,
+            ..Counters::default()
+        },
+        ..Script::default()
+    });
+    let finished = run(&agent, &["loss", "0.1%", "--netns", "web", "-q"]);
+    assert_eq!(
+        finished.stderr,
+        "warning: loss 0.1 %: 12 matched, 0 dropped: of few packets a small share may be none\n"
+    );
+    assert_eq!(finished.code, Some(0));
 }

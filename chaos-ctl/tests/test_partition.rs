@@ -12,10 +12,7 @@ fn asked(arguments: &str) -> Filter {
     let words: Vec<_> = arguments.split(' ').collect();
     assert_eq!(run(&agent, &words).code, Some(0), "{arguments}");
     let rule = agent.prepared().rules.remove(0);
-    assert_eq!(
-        rule.fault,
-        Some(Fault::Partition(Partition { reject: false }))
-    );
+    assert_eq!(rule.fault, Some(Fault::Partition(Partition::default())));
     rule.filter.unwrap()
 }
 

@@ -25,6 +25,7 @@ fn packets_are_held_for_ten_milliseconds_unless_told() {
                 correlation_ppm: 0,
                 gap,
                 by: Duration::from_millis(by).try_into().ok(),
+                ramp: None,
             }))
         );
     }

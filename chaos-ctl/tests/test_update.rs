@@ -70,6 +70,36 @@ fn what_is_not_given_stays() {
 }
 
 #[test]
+fn what_is_taken_away_is_gone() {
+    let agent = agent();
+    let options = ["delay", "200ms", "--no-filter"];
+    assert_eq!(update(&agent, &options).code, Some(0));
+    let rule = asked(&agent).rules.remove(0);
+    let whole = Filter {
+        direction: Direction::Egress.into(),
+        ..Filter::default()
+    };
+    assert_eq!(rule.filter, Some(whole));
+    assert!(rule.pulse.is_some(), "the pulse stays");
+    let options = ["delay", "200ms", "--no-pulse"];
+    assert_eq!(update(&agent, &options).code, Some(0));
+    let rule = asked(&agent).rules.remove(0);
+    assert_eq!(rule.filter.unwrap().peers, ["10.0.0.0/8"]);
+    assert_eq!(rule.pulse, None);
+    for both in [
+        ["--no-filter", "--port=80"],
+        ["--no-pulse", "--pulse=1s/1s"],
+    ] {
+        let finished = update(&agent, &[&["delay", "200ms"], &both[..]].concat());
+        assert_eq!(finished.code, Some(2), "{finished:?}");
+        assert!(
+            finished.stderr.contains("cannot be used with"),
+            "{finished:?}"
+        );
+    }
+}
+
+#[test]
 fn a_filter_that_is_given_is_the_filter() {
     let agent = agent();
     let options = [

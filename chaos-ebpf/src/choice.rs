@@ -18,16 +18,22 @@ const LOST_IN_BURST: u32 = 1;
 const RECEIVED_IN_BURST: u32 = 2;
 const LOST_ALONE: u32 = 3;
 
-/// Decides for one packet, and remembers. `random` has two independent halves; `of_flow` is how many packets of its flow
-/// came before.
+/// Decides for one packet, and remembers. `share_ppm` is the rule's at this time; `random` has two independent halves;
+/// `of_flow` is how many packets of its flow came before.
 #[inline(always)]
-pub const fn chooses(rule: &Rule, memory: &mut Memory, random: u64, of_flow: u64) -> bool {
+pub const fn chooses(
+    rule: &Rule,
+    share_ppm: u32,
+    memory: &mut Memory,
+    random: u64,
+    of_flow: u64,
+) -> bool {
     match rule.choice {
         CHOICE_GILBERT_ELLIOTT => gilbert_elliott(rule, memory, random),
         CHOICE_FOUR_STATES => four_states(rule, memory, random),
         CHOICE_EVERY => every(rule, memory),
         CHOICE_FIRST => of_flow < rule.count as u64,
-        _ => by_chance(rule, memory, random),
+        _ => by_chance(rule, share_ppm, memory, random),
     }
 }
 
@@ -44,13 +50,13 @@ pub const fn is_certain(rule: &Rule) -> bool {
 /// With correlation c, a decision repeats the one before more often: P(chosen after chosen) = p + c(1 - p), and
 /// P(chosen after not chosen) = p(1 - c). That keeps the share at p, and makes neighbours correlate by c.
 #[inline(always)]
-const fn by_chance(rule: &Rule, memory: &mut Memory, random: u64) -> bool {
-    let share = if rule.correlation_ppm == 0 || rule.share_ppm == MILLION {
-        rule.share_ppm
+const fn by_chance(rule: &Rule, share_ppm: u32, memory: &mut Memory, random: u64) -> bool {
+    let share = if rule.correlation_ppm == 0 || share_ppm >= MILLION {
+        share_ppm
     } else if memory.state == 1 {
-        rule.share_ppm + of(MILLION - rule.share_ppm, rule.correlation_ppm)
+        share_ppm + of(MILLION - share_ppm, rule.correlation_ppm)
     } else {
-        rule.share_ppm - of(rule.share_ppm, rule.correlation_ppm)
+        share_ppm - of(share_ppm, rule.correlation_ppm)
     };
     let has_gap = rule.count != 0;
     if has_gap && memory.since_chosen < rule.count {

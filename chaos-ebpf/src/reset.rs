@@ -7,14 +7,14 @@ use crate::{
     flow::{Flow, RST},
 };
 
-/// Whether the packet's connection is one of those that end. What ends one itself passes, and a fragment does not say
-/// enough.
+/// Whether the packet's connection is one of those that end, of which there are `share_ppm` at this time. What ends one
+/// itself passes, and a fragment does not say enough.
 #[inline(always)]
-pub fn may_end(rule: &Rule, flow: &Flow) -> bool {
+pub fn may_end(rule: &Rule, share_ppm: u32, flow: &Flow) -> bool {
     flow.fragment == 0
         && flow.tcp_flags & RST == 0
         // Another number than that of the filter.
-        && chance::hit(flow.connection(!rule.seed), rule.model_ppm[0])
+        && chance::hit(flow.connection(!rule.seed), share_ppm)
 }
 
 /// Whether connections live for a while.
@@ -70,16 +70,13 @@ mod tests {
 
     #[test]
     fn a_share_of_the_connections_ends() {
-        let rule = Rule {
-            model_ppm: [500_000, 0, 0, 0, 0],
-            ..Rule::default()
-        };
+        let rule = Rule::default();
         let flow = |port| Flow {
             source_port: port,
             ..Flow::default()
         };
         let ending = (0..1000)
-            .filter(|&port| may_end(&rule, &flow(port)))
+            .filter(|&port| may_end(&rule, 500_000, &flow(port)))
             .count();
         // n = 1000, p = 0.5: three standard errors are 47.
         assert!((453..=547).contains(&ending), "{ending}");
@@ -87,10 +84,20 @@ mod tests {
             tcp_flags: RST,
             ..flow(1)
         };
-        let whole = Rule {
-            model_ppm: [1_000_000, 0, 0, 0, 0],
-            ..rule
-        };
-        assert!(may_end(&whole, &flow(1)) && !may_end(&whole, &reset));
+        let all = 1_000_000;
+        assert!(may_end(&rule, all, &flow(1)) && !may_end(&rule, all, &reset));
+    }
+
+    #[test]
+    fn a_share_that_grows_takes_more_and_lets_none_go() {
+        let rule = Rule::default();
+        for port in 0..1000 {
+            let flow = Flow {
+                source_port: port,
+                ..Flow::default()
+            };
+            let ends = (0..=10).map(|tenth| may_end(&rule, tenth * 100_000, &flow));
+            assert!(ends.is_sorted(), "port {port}");
+        }
     }
 }

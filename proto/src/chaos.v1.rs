@@ -274,15 +274,23 @@ pub struct Delay {
     #[prost(message, optional, tag = "7")]
     pub ramp: ::core::option::Option<Ramp>,
 }
-/// The latency changes evenly, from the arming on, and then stays at Delay.latency.
+/// An amount of the fault changes evenly, from the arming on, and then stays at what the fault says. The kernel computes it
+/// for each packet.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Ramp {
-    /// Latency at the beginning. 0 to 60 s.
+    /// Of a delay: latency at the beginning. 0 to 60 s.
     #[prost(message, optional, tag = "1")]
     pub from: ::core::option::Option<::prost_types::Duration>,
     /// How long it takes. 1 ms to 24 h.
     #[prost(message, optional, tag = "2")]
     pub over: ::core::option::Option<::prost_types::Duration>,
+    /// Of share_ppm: the share at the beginning, in parts per million. 0 to 1000000; share_ppm may then be 0, unless this is
+    /// too.
+    #[prost(uint32, tag = "3")]
+    pub from_ppm: u32,
+    /// Of a bandwidth: bytes per second at the beginning. In the bounds of Rate.bytes_per_second.
+    #[prost(uint64, tag = "4")]
+    pub from_bytes_per_second: u64,
 }
 /// Drops matched packets.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -294,6 +302,9 @@ pub struct Loss {
     /// = p(1 - c). The share stays p. 0 to 999999. With share_ppm only.
     #[prost(uint32, tag = "2")]
     pub correlation_ppm: u32,
+    /// Unset: the share is the same all the time. With share_ppm only.
+    #[prost(message, optional, tag = "7")]
+    pub ramp: ::core::option::Option<Ramp>,
     /// Instead of share_ppm: at most one.
     #[prost(oneof = "loss::Model", tags = "3, 4, 5, 6")]
     pub model: ::core::option::Option<loss::Model>,
@@ -363,6 +374,9 @@ pub struct Duplicate {
     /// As in Loss.
     #[prost(uint32, tag = "2")]
     pub correlation_ppm: u32,
+    /// As in Loss.
+    #[prost(message, optional, tag = "3")]
+    pub ramp: ::core::option::Option<Ramp>,
 }
 /// Holds some of the matched packets, so that those behind them overtake them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -379,6 +393,9 @@ pub struct Reorder {
     /// For how long they are held. More than 0, at most 60 s.
     #[prost(message, optional, tag = "4")]
     pub by: ::core::option::Option<::prost_types::Duration>,
+    /// Of the share, as in Loss.
+    #[prost(message, optional, tag = "5")]
+    pub ramp: ::core::option::Option<Ramp>,
 }
 /// Flips one bit behind the headers of matched packets.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -392,6 +409,9 @@ pub struct Corrupt {
     /// Drop them instead, as a receiver does that checks the checksum.
     #[prost(bool, tag = "3")]
     pub drop: bool,
+    /// As in Loss.
+    #[prost(message, optional, tag = "4")]
+    pub ramp: ::core::option::Option<Ramp>,
 }
 /// Limits the bandwidth of matched packets by a token bucket of wire bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -408,6 +428,10 @@ pub struct Rate {
     /// Each flow has the bandwidth for itself; otherwise each target and direction has.
     #[prost(bool, tag = "4")]
     pub per_flow: bool,
+    /// Unset: the bandwidth is the same all the time. A packet takes as long as it is when the packet comes; burst and queue
+    /// stay so many bytes, and waiting takes at most 60 s at the smaller of both.
+    #[prost(message, optional, tag = "5")]
+    pub ramp: ::core::option::Option<Ramp>,
 }
 /// Lets no matched packet arrive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -416,6 +440,12 @@ pub struct Partition {
     /// dropped silently.
     #[prost(bool, tag = "1")]
     pub reject: bool,
+    /// Share of the packets, in parts per million: 1 to 1000000. Unset: all.
+    #[prost(uint32, optional, tag = "2")]
+    pub share_ppm: ::core::option::Option<u32>,
+    /// Of the share, as in Loss.
+    #[prost(message, optional, tag = "3")]
+    pub ramp: ::core::option::Option<Ramp>,
 }
 /// Ends the TCP connections of matched packets with a RST to both ends. The packet itself does not arrive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -429,6 +459,10 @@ pub struct Reset {
     /// How many bytes a connection carries before, in the directions that match together. 0: none. At most 1 TiB.
     #[prost(uint64, tag = "3")]
     pub after_bytes: u64,
+    /// Of the share, as in Loss. Each connection has its place in it: a share that grows takes more and more of them, open or
+    /// new, and one that shrinks fewer.
+    #[prost(message, optional, tag = "4")]
+    pub ramp: ::core::option::Option<Ramp>,
 }
 /// Writes into matched packets; checksums stay right. At least one of it. Of an offloaded packet, the payload is that of
 /// its first segment.
@@ -465,6 +499,13 @@ pub struct Rewrite {
     /// Bytes wherever they are in it.
     #[prost(message, optional, tag = "10")]
     pub replace: ::core::option::Option<PayloadReplace>,
+    /// Share of the packets that is written to, in parts per million: 1 to 1000000. Unset: all. All, where connections are sent
+    /// elsewhere.
+    #[prost(uint32, optional, tag = "11")]
+    pub share_ppm: ::core::option::Option<u32>,
+    /// Of the share, as in Loss.
+    #[prost(message, optional, tag = "12")]
+    pub ramp: ::core::option::Option<Ramp>,
 }
 /// What is written over the payload; a packet that ends before stays as it is.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -512,6 +553,9 @@ pub struct Dns {
     /// Share of the questions, in parts per million: 1 to 1000000.
     #[prost(uint32, tag = "6")]
     pub share_ppm: u32,
+    /// Of the share, as in Loss.
+    #[prost(message, optional, tag = "7")]
+    pub ramp: ::core::option::Option<Ramp>,
 }
 /// The experiment as prepared.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -1,5 +1,5 @@
 //! What a network does besides delaying and losing at random: duplicates, overtaking, flipped bits, little bandwidth,
-//! partitions, bursts, pulses and ramps.
+//! partitions, bursts and pulses.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use chaos_tests::{
     lab::Family,
     packet::{Frame, FrameSocket},
     requires,
-    stats::{Binomial, median},
+    stats::Binomial,
     traffic::{
         BulkTcp, NetCounters, Series, StreamSample, UdpProbe, UdpReport, UdpStream, ping_rtt,
     },
@@ -286,33 +286,6 @@ fn a_pulse_comes_and_goes() {
         "pulses of 300 ms in each second explain {best} of {}",
         hit.len()
     );
-}
-
-#[test]
-fn a_ramp_grows() {
-    requires!(root);
-    let scenario = Scenario::new("fault-ramp");
-    let middle = || {
-        let probe = UdpProbe {
-            series: Series::new(40, 40),
-            ..UdpProbe::default()
-        };
-        let report = probe.run(&scenario.target, &scenario.peer).unwrap();
-        median(&report.rtts())
-    };
-    let mut before = middle();
-    let id = scenario.start("delay --ramp 0..200ms/8s --proto udp");
-    let_pass(Duration::from_millis(500));
-    for _ in 0..4 {
-        let now = middle();
-        assert!(
-            now > before + Duration::from_millis(10),
-            "{now:?} after {before:?}"
-        );
-        before = now;
-    }
-    scenario.stop(&id);
-    assert!(before < Duration::from_millis(200));
 }
 
 #[test]

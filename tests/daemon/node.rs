@@ -1,6 +1,6 @@
 //! The node itself as a target: the agent runs inside a test host, which is then its node.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use chaos_tests::{
     lab::{Family, Host},
@@ -116,6 +116,39 @@ fn what_is_put_back_on_its_way_in_meets_a_loss_once() {
         checks("alone again");
         scenario.leaves_nothing();
     }
+}
+
+#[test]
+fn the_program_at_xdp_stays_no_longer_than_a_rule_needs_it() {
+    requires!(root);
+    let mut scenario = Scenario::on_node("node-xdp-goes", &["--xdp", "generic"]);
+    let node = scenario.target.clone();
+    let has_program = || {
+        let mut ip = Command::new("ip");
+        ip.args([
+            "-n",
+            node.netns_name(),
+            "link",
+            "show",
+            "dev",
+            Host::INTERFACE,
+        ]);
+        let said = String::from_utf8(ip.output().unwrap().stdout).unwrap();
+        said.contains("prog/xdp")
+    };
+    let delay = scenario.start_at("--node", "delay 5ms --proto udp --direction ingress");
+    assert!(!has_program(), "a delay needs none");
+    let loss = scenario.start_at("--node", "loss 30% --proto udp --direction ingress");
+    assert!(has_program(), "it waits for the end of the delay");
+    scenario.stop(&loss);
+    assert!(!has_program(), "the delay goes on without it");
+    let loss = scenario.start_at("--node", "loss 30% --proto udp --direction ingress");
+    scenario.stop(&delay);
+    assert!(has_program(), "there is a rule again that it is for");
+    scenario.ask(&format!("update {loss} loss 30% --direction egress"));
+    assert!(!has_program(), "what leaves does not need it");
+    scenario.stop(&loss);
+    scenario.leaves_nothing();
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn kernel_chooses_as_the_model_does() {
         let mut chosen = 0;
         for position in 0..1500 {
             let random = chance::at(rule.seed, position);
-            let expected = choice::chooses(&rule, &mut memory, random, u64::MAX);
+            let expected = choice::chooses(&rule, rule.share_ppm, &mut memory, random, u64::MAX);
             chosen += u64::from(expected);
             let verdict = classifier.egress(&frame()).verdict;
             assert_eq!(
@@ -159,6 +159,33 @@ fn packets_that_are_sent_twice_are_counted_and_pass() {
     let duplicated = classifier.counters(0).duplicated_packets;
     // n = 1000, p = 0.5: one standard error is 15.8, the bound is four of them.
     assert!((437..=563).contains(&duplicated), "{duplicated}, seed 9");
+}
+
+#[test]
+fn copies_of_what_is_dropped_are_not_made() {
+    let twice = Rule {
+        fault: FAULT_DUPLICATE,
+        ..loss()
+    };
+    let half = Rule {
+        share_ppm: 500_000,
+        seed: 9,
+        ..loss()
+    };
+    let classifier = Classifier::new(&[twice, half, twice]).interface(NOWHERE);
+    for _ in 0..100 {
+        classifier.egress(&frame());
+    }
+    let [first, dropped, last] = [0, 1, 2].map(|slot| classifier.counters(slot));
+    let dropped = dropped.dropped_packets;
+    assert!((20..=80).contains(&dropped), "{dropped}, seed 9");
+    assert_eq!(first.matched_packets, 100);
+    assert_eq!(first.duplicated_packets, 100 - dropped);
+    assert_eq!(last.duplicated_packets, 100 - dropped);
+    // A line that is not there takes none, and the packet goes on alone.
+    let classifier = Classifier::new(&[twice, delay()]);
+    classifier.egress(&frame());
+    assert_eq!(classifier.counters(0).duplicated_packets, 0);
 }
 
 #[test]

@@ -5,7 +5,9 @@ use chaos_abi::{
     counters::Counters,
     maps::{PROGRAM_EGRESS, PROGRAM_INGRESS},
     rewrite::{Rewrite, STEERS},
-    rule::{EGRESS, FAULT_DELAY, FAULT_LOSS, INGRESS, PEER, PeerKey, Quantiles, Rule, Window},
+    rule::{
+        EGRESS, FAULT_DELAY, FAULT_LOSS, INGRESS, Memory, PEER, PeerKey, Quantiles, Rule, Window,
+    },
     target::{ProtectedPort, Target, Wanted},
 };
 use chaos_daemon::{
@@ -121,6 +123,14 @@ impl Classifier {
             .windows
             .set(slot, Plain(window), 0)
             .unwrap();
+    }
+
+    /// Puts another rule in a slot's place, which begins anew.
+    pub(crate) fn replace(&mut self, slot: u32, rule: &Rule) {
+        let maps = &mut self.object.maps;
+        maps.rules.set(slot, Plain(*rule), 0).unwrap();
+        let memory = Plain(Memory::default());
+        maps.memories.set(slot, memory, 0).unwrap();
     }
 
     /// Adds a peer to a rule.

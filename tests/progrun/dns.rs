@@ -10,7 +10,7 @@ use std::{
 };
 
 use chaos_abi::rule::{FAULT_DNS, Rule};
-use chaos_daemon::engine::{Dns, Ppm, Reply};
+use chaos_daemon::engine::{Dns, Reply, Share};
 use chaos_tests::{lab::Family, packet::Frame, progrun::Run, stats::Binomial};
 use etherparse::{NetSlice, SlicedPacket, TransportSlice, UdpHeader};
 use hickory_proto::{
@@ -42,7 +42,7 @@ fn dns(reply: Reply, names: &[&str]) -> Dns {
         names: names.iter().map(|name| name.parse().unwrap()).collect(),
         types: Vec::new(),
         ttl: Duration::from_secs(5),
-        share: Ppm::ALL,
+        share: Share::ALL,
     }
 }
 

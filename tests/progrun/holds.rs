@@ -60,7 +60,7 @@ fn holds(rule: &Rule, table: &Quantiles, n: u64) -> Vec<u64> {
 }
 
 /// In a namespace of its own, where loopback is down: a packet comes as far as its label.
-fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let inside = scope.spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();

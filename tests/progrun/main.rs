@@ -18,5 +18,6 @@ mod line;
 mod loss;
 mod models;
 mod protection;
+mod ramps;
 mod rewrites;
 mod steering;

@@ -201,6 +201,6 @@ fn the_kernel_decides_the_same_for_all_of_them() {
 /// What becomes of [`N`] packets.
 fn decisions(rule: &Rule) -> Vec<bool> {
     let mut memory = Memory::default();
-    let decide = |at| choice::chooses(rule, &mut memory, chance::at(SEED, at), 0);
+    let decide = |at| choice::chooses(rule, rule.share_ppm, &mut memory, chance::at(SEED, at), 0);
     (0..u64::from(N)).map(decide).collect()
 }

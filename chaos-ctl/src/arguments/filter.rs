@@ -38,7 +38,8 @@ pub struct FilterArgs {
         long = "port",
         value_name = "P[,P|A-B]",
         value_delimiter = ',',
-        value_parser = read_ports
+        value_parser = read_ports,
+        allow_hyphen_values = true
     )]
     #[serde(deserialize_with = "text::ports")]
     pub ports: Vec<PortRange>,
@@ -48,7 +49,8 @@ pub struct FilterArgs {
         long = "target-port",
         value_name = "P[,P|A-B]",
         value_delimiter = ',',
-        value_parser = read_ports
+        value_parser = read_ports,
+        allow_hyphen_values = true
     )]
     #[serde(deserialize_with = "text::ports")]
     pub target_ports: Vec<PortRange>,
@@ -58,7 +60,8 @@ pub struct FilterArgs {
         long = "peer-port",
         value_name = "P[,P|A-B]",
         value_delimiter = ',',
-        value_parser = read_ports
+        value_parser = read_ports,
+        allow_hyphen_values = true
     )]
     #[serde(deserialize_with = "text::ports")]
     pub peer_ports: Vec<PortRange>,
@@ -70,7 +73,8 @@ pub struct FilterArgs {
         long = "peer",
         value_name = "CIDR[,CIDR]",
         value_delimiter = ',',
-        value_parser = peer
+        value_parser = peer,
+        allow_hyphen_values = true
     )]
     #[serde(deserialize_with = "text::peers")]
     pub peers: Vec<String>,
@@ -83,7 +87,8 @@ pub struct FilterArgs {
         long = "except",
         value_name = "CIDR[,CIDR]",
         value_delimiter = ',',
-        value_parser = exception
+        value_parser = exception,
+        allow_hyphen_values = true
     )]
     #[serde(deserialize_with = "text::exceptions")]
     pub except: Vec<String>,
@@ -92,7 +97,7 @@ pub struct FilterArgs {
     ///
     /// In percent, above 0. It is drawn from addresses and ports, so it is the same connections all the time; of UDP,
     /// pairs of address and port.
-    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", value_parser = percent, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::percent")]
     pub percent_flows: Option<Share>,
 
@@ -103,7 +108,7 @@ pub struct FilterArgs {
     pub connections: Option<ConnectionsArg>,
 
     /// Differentiated services code point: 0 to 63, ef, cs0 to cs7, or af11 to af43 [default: any]
-    #[arg(long = "match-dscp", value_name = "DSCP", value_parser = dscp)]
+    #[arg(long = "match-dscp", value_name = "DSCP", value_parser = dscp, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::dscp")]
     pub dscp: Option<u32>,
 
@@ -111,7 +116,7 @@ pub struct FilterArgs {
     ///
     /// Such as 1000-1514, 1000- or -128; at most 65535. Of a packet that the network card has yet to cut into segments,
     /// the length of one segment.
-    #[arg(long, value_name = "A-B", value_parser = length, allow_negative_numbers = true)]
+    #[arg(long, value_name = "A-B", value_parser = length, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::length")]
     pub length: Option<LengthRange>,
 }

@@ -5,6 +5,7 @@
 mod distribution;
 mod fault;
 mod filter;
+mod ramp;
 mod selector;
 mod shape;
 pub(crate) mod text;
@@ -18,6 +19,7 @@ use clap::Args;
 pub use distribution::{Distribution, DistributionError, distribution, quantiles};
 pub use fault::{FaultArgs, FaultError, rule};
 pub use filter::FilterArgs;
+pub use ramp::{end_of, share_ramp};
 pub use selector::{PointArgs, SelectorArgs, SelectorError};
 pub use shape::ShapeArgs;
 pub use timing::{FileTiming, TimingArgs};

@@ -52,7 +52,7 @@ pub struct PointArgs {
     pub netns: Option<PathBuf>,
 
     /// A process of this host: its network namespace is the target, or on the host's network the sockets of its cgroup
-    #[arg(long, value_name = "PID", value_parser = pid)]
+    #[arg(long, value_name = "PID", value_parser = pid, allow_hyphen_values = true)]
     pub pid: Option<NonZeroU32>,
 
     /// A cgroup directory: the network namespaces of its processes are the targets, or on the host's network its sockets
@@ -107,7 +107,7 @@ impl From<SelectorError> for CommandError {
 
 /// A process id that cannot be one.
 #[derive(Debug, thiserror::Error)]
-#[error("process id `{value}` is not one: give a whole number above 0, such as 4711")]
+#[error("process id `{value}` {}: give a whole number above 0, such as 4711", if value.starts_with('-') { "is negative" } else { "is not one" })]
 struct InvalidPid {
     value: String,
 }

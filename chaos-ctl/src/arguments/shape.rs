@@ -11,6 +11,6 @@ pub struct ShapeArgs {
     /// On and off by turns, beginning with on: `2s/8s` is on for 2 s of every 10 s [default: always on]
     ///
     /// Each from 1ms to 1h. The kernel keeps the time by itself, to the millisecond.
-    #[arg(long, value_name = "ON/OFF", value_parser = pulse)]
+    #[arg(long, value_name = "ON/OFF", value_parser = pulse, allow_hyphen_values = true)]
     pub pulse: Option<Pulse>,
 }

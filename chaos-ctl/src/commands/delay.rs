@@ -9,12 +9,13 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::arguments::{
-    Distribution, ExperimentArgs, FaultArgs, FaultError, distribution, quantiles, text, to_wire,
+    Distribution, ExperimentArgs, FaultArgs, FaultError, distribution, end_of, quantiles, text,
+    to_wire,
 };
 use crate::client::Address;
 use crate::error::CommandError;
 use crate::output::Output;
-use crate::quantity::{Ramp, Share, correlation, jitter, latency, ramp};
+use crate::quantity::{Ramp, Share, correlation, jitter, latency, latency_ramp};
 
 /// Hold matching packets for a while
 ///
@@ -47,7 +48,7 @@ pub struct DelayFault {
     ///
     /// From 0ms to the latency: with `100ms --jitter 20ms` each packet is held for 80 to 120 ms, but does not overtake
     /// its predecessor in the same flow (--reorder lets it).
-    #[arg(long, value_name = "TIME", value_parser = jitter)]
+    #[arg(long, value_name = "TIME", value_parser = jitter, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::jitter")]
     jitter: Option<Duration>,
 
@@ -67,7 +68,7 @@ pub struct DelayFault {
     /// Share of the packets that are held for as long as their predecessor [default: 0]
     ///
     /// In percent, below 100. Neighbours then correlate by it, and the distribution stays what it is.
-    #[arg(long, value_name = "PERCENT", value_parser = correlation)]
+    #[arg(long, value_name = "PERCENT", value_parser = correlation, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::correlation")]
     correlation: Option<Share>,
 
@@ -78,9 +79,9 @@ pub struct DelayFault {
     /// Change the latency evenly from the start on, such as 0..200ms/30s: from 0 to 200 ms within 30 s, then 200 ms
     ///
     /// The second latency is the one that stays, so LATENCY is not needed beside it.
-    #[arg(long, value_name = "FROM..TO/TIME", value_parser = ramp)]
-    #[serde(deserialize_with = "text::ramp")]
-    ramp: Option<Ramp>,
+    #[arg(long, value_name = "FROM..TO/TIME", value_parser = latency_ramp, allow_hyphen_values = true)]
+    #[serde(deserialize_with = "text::latency_ramp")]
+    ramp: Option<Ramp<Duration>>,
 }
 
 const EXAMPLES: &str = "\
@@ -133,25 +134,12 @@ impl DelayFault {
     }
 
     fn around_latency(&self, distribution: v1::Distribution) -> Result<Delay, FaultError> {
-        let latency = match (self.latency, self.ramp) {
-            (Some(latency), Some(ramp)) if latency != ramp.to => {
-                return Err(FaultError::Together {
-                    fault: "delay",
-                    one: "a latency",
-                    other: "a ramp that ends at another",
-                    because: "after the ramp its second latency stays, so leave the other out",
-                });
-            }
-            (Some(latency), _) => latency,
-            (None, Some(ramp)) => ramp.to,
-            (None, None) => {
-                return Err(FaultError::Incomplete {
-                    fault: "delay",
-                    what: "how long to hold packets",
-                    give: "a latency such as 100ms, a ramp such as 0..200ms/30s, or a file of latencies as distribution",
-                });
-            }
-        };
+        let latency = end_of("delay", "a latency", self.latency, self.ramp)?;
+        let latency = latency.ok_or(FaultError::Incomplete {
+            fault: "delay",
+            what: "how long to hold packets",
+            give: "a latency such as 100ms, a ramp such as 0..200ms/30s, or a file of latencies as distribution",
+        })?;
         if distribution != v1::Distribution::Unspecified && self.jitter.is_none() {
             return Err(FaultError::Incomplete {
                 fault: "delay",
@@ -166,6 +154,7 @@ impl DelayFault {
             ramp: self.ramp.map(|ramp| v1::Ramp {
                 from: to_wire(ramp.from),
                 over: to_wire(ramp.over),
+                ..v1::Ramp::default()
             }),
             ..Delay::default()
         })

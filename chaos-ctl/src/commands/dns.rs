@@ -8,12 +8,12 @@ use chaos_proto::v1::{Direction, Dns, DnsReply, Filter, PortRange, Protocol};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::arguments::{ExperimentArgs, FaultArgs, FaultError, text, to_wire};
+use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, end_of, text, to_wire};
 use crate::client::Address;
 use crate::error::CommandError;
 use crate::output::Output;
 use crate::quantity::{
-    ANY_RECORD, DnsAnswer, Share, dns_answer, dns_name, percent, record_type, ttl,
+    ANY_RECORD, DnsAnswer, Ramp, Share, dns_answer, dns_name, percent, record_type, share_ramp, ttl,
 };
 
 /// Answer DNS questions of the target: that a name does not exist, that the server failed, or with another address
@@ -60,22 +60,30 @@ pub struct DnsFault {
         long = "type",
         value_name = "TYPE[,TYPE]",
         value_delimiter = ',',
-        value_parser = record_type
+        value_parser = record_type,
+        allow_hyphen_values = true
     )]
     #[serde(deserialize_with = "text::record_types")]
     types: Vec<u32>,
 
     /// How long an address may be kept, in whole seconds [default: 5s]
-    #[arg(long, value_name = "DURATION", value_parser = ttl)]
+    #[arg(long, value_name = "DURATION", value_parser = ttl, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::ttl")]
     ttl: Option<Duration>,
 
     /// Share of the questions to answer; the server gets the others [default: 100%]
     ///
     /// In percent, with or without the sign; drawn for each question, also where one is asked again.
-    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", value_parser = percent, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::percent")]
     percent: Option<Share>,
+
+    /// Change --percent evenly from the start on, such as 0%..100%/30s: from none to all within 30 s, then all
+    ///
+    /// The second percentage is the one that stays, so --percent is not needed beside it. It may be smaller, or 0.
+    #[arg(long, value_name = "FROM..TO/TIME", value_parser = share_ramp, allow_hyphen_values = true)]
+    #[serde(deserialize_with = "text::share_ramp")]
+    ramp: Option<Ramp<Share>>,
 }
 
 const EXAMPLES: &str = "\
@@ -118,6 +126,7 @@ impl FaultArgs for DnsFault {
                 because: "only an address is kept for a while, so leave out ttl",
             });
         }
+        let share = end_of("dns", "a percentage", self.percent, self.ramp)?;
         let is_any = self.types.contains(&ANY_RECORD);
         Ok(Fault::Dns(Dns {
             reply: reply.into(),
@@ -129,7 +138,8 @@ impl FaultArgs for DnsFault {
                 self.types.clone()
             },
             ttl: to_wire(self.ttl.unwrap_or(DEFAULT_TTL)),
-            share_ppm: self.percent.map_or(ALL_PPM, Share::ppm),
+            share_ppm: share.map_or(ALL_PPM, Share::ppm),
+            ramp: arguments::share_ramp(self.ramp),
         }))
     }
 

@@ -7,11 +7,11 @@ use chaos_proto::v1::rule::Fault;
 use clap::Args;
 use serde::Deserialize;
 
-use crate::arguments::{ExperimentArgs, FaultArgs, FaultError, text};
+use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, end_of, text};
 use crate::client::Address;
 use crate::error::CommandError;
 use crate::output::Output;
-use crate::quantity::{Share, correlation, percent};
+use crate::quantity::{Ramp, Share, correlation, percent, share_ramp};
 
 /// Send some matching packets twice
 ///
@@ -42,9 +42,16 @@ pub struct DuplicateFault {
     ///
     /// In percent. With share p and correlation c, a packet is sent twice with probability p + c(1 - p) when the one before was, and
     /// with p(1 - c) when it was not; over time the share stays p.
-    #[arg(long, value_name = "PERCENT", value_parser = correlation)]
+    #[arg(long, value_name = "PERCENT", value_parser = correlation, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::correlation")]
     correlation: Option<Share>,
+
+    /// Change the percentage evenly from the start on, such as 0%..20%/30s: from 0 to 20 % within 30 s, then 20 %
+    ///
+    /// The second percentage is the one that stays, so PERCENT is not needed beside it. It may be smaller, or 0.
+    #[arg(long, value_name = "FROM..TO/TIME", value_parser = share_ramp, allow_hyphen_values = true)]
+    #[serde(deserialize_with = "text::share_ramp")]
+    ramp: Option<Ramp<Share>>,
 }
 
 const EXAMPLES: &str = "\
@@ -54,14 +61,16 @@ Examples:
 
 impl FaultArgs for DuplicateFault {
     fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
-        let share = self.percent.ok_or(FaultError::Incomplete {
+        let share = end_of("duplicate", "a percentage", self.percent, self.ramp)?;
+        let share = share.ok_or(FaultError::Incomplete {
             fault: "duplicate",
             what: "how many packets to send twice",
-            give: "a percentage, such as 5%",
+            give: "a percentage such as 5%, or a ramp such as 0%..20%/30s",
         })?;
         Ok(Fault::Duplicate(Duplicate {
             share_ppm: share.ppm(),
             correlation_ppm: self.correlation.map_or(0, Share::ppm),
+            ramp: arguments::share_ramp(self.ramp),
         }))
     }
 }

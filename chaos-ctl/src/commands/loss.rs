@@ -8,11 +8,13 @@ use chaos_proto::v1::{Filter, FourStates, GilbertElliott, Loss, Protocol};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::arguments::{ExperimentArgs, FaultArgs, FaultError, text};
+use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, end_of, text};
 use crate::client::Address;
 use crate::error::CommandError;
 use crate::output::Output;
-use crate::quantity::{Share, burst, correlation, every, first, four_state, percent};
+use crate::quantity::{
+    Ramp, Share, burst, correlation, every, first, four_state, percent, share_ramp,
+};
 
 /// Drop matching packets
 ///
@@ -45,15 +47,23 @@ pub struct LossFault {
     ///
     /// In percent. With share p and correlation c, a packet is dropped with probability p + c(1 - p) when the one before
     /// was, and with p(1 - c) when it was not; over time the share stays p.
-    #[arg(long, value_name = "PERCENT", value_parser = correlation)]
+    #[arg(long, value_name = "PERCENT", value_parser = correlation, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::correlation")]
     correlation: Option<Share>,
+
+    /// Change the percentage evenly from the start on, such as 0%..30%/1m: from 0 to 30 % within a minute, then 30 %
+    ///
+    /// The second percentage is the one that stays, so PERCENT is not needed beside it; it may be the smaller one, or 0. With
+    /// --correlation, but not with --burst, --four-state, --every and --first, which have no single percentage.
+    #[arg(long, value_name = "FROM..TO/TIME", value_parser = share_ramp, allow_hyphen_values = true)]
+    #[serde(deserialize_with = "text::share_ramp")]
+    ramp: Option<Ramp<Share>>,
 
     /// Losses in bursts (Gilbert and Elliott): p,r[,1-h[,1-k]] in percent, such as 1,10
     ///
     /// After each packet a burst begins by chance p, and ends by chance r. In a burst a packet is lost by chance 1-h (100
     /// unless given), outside by 1-k (0 unless given). `1,10` loses series of 10 packets on average, 9 % of all.
-    #[arg(long, value_name = "P,R[,1-H[,1-K]]", value_parser = burst)]
+    #[arg(long, value_name = "P,R[,1-H[,1-K]]", value_parser = burst, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::burst")]
     burst: Option<GilbertElliott>,
 
@@ -61,19 +71,19 @@ pub struct LossFault {
     ///
     /// States: 1 received between bursts, 3 lost in a burst, 2 received in a burst, 4 lost alone. pAB is the chance to go
     /// from A to B; unless given, p32 is 0, p23 is 100 and p14 is 0.
-    #[arg(long, value_name = "P13,P31[,P32,P23,P14]", value_parser = four_state)]
+    #[arg(long, value_name = "P13,P31[,P32,P23,P14]", value_parser = four_state, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::four_state")]
     four_state: Option<FourStates>,
 
     /// Drop each N-th matching packet
-    #[arg(long, value_name = "N", value_parser = every)]
+    #[arg(long, value_name = "N", value_parser = every, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::every")]
     every: Option<u32>,
 
     /// Drop the first N matching packets of each connection
     ///
     /// Of TCP, connections that are opened while the fault acts; of others, from the first packet that it sees on.
-    #[arg(long, value_name = "N", value_parser = first)]
+    #[arg(long, value_name = "N", value_parser = first, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::first")]
     first: Option<u32>,
 
@@ -91,6 +101,7 @@ Examples:
   chaosctl loss 0.5% --netns web --direction both --proto udp --port 53
   chaosctl loss 100 --pid 4711 --direction ingress --peer 10.0.0.7
   chaosctl loss --burst 1,10 --netns web
+  chaosctl loss --ramp 0%..30%/1m --netns web --duration 2m
   chaosctl loss 50% --syn-only --netns web --target-port 443 --direction ingress";
 
 impl FaultArgs for LossFault {
@@ -110,6 +121,14 @@ impl FaultArgs for LossFault {
             self.percent.map(|_| "a percentage"),
             self.correlation.map(|_| "a correlation"),
         ];
+        if let (Some((_, one)), Some(_)) = (model, self.ramp) {
+            return Err(FaultError::Together {
+                fault: "loss",
+                one,
+                other: "a ramp",
+                because: "a ramp changes a percentage of packets, and this has none, so leave out one of them",
+            });
+        }
         if let (Some((_, one)), Some(other)) = (model, others.into_iter().flatten().next()) {
             return Err(FaultError::Together {
                 fault: "loss",
@@ -118,17 +137,19 @@ impl FaultArgs for LossFault {
                 because: "each chooses the packets in its own way, so give one of them",
             });
         }
-        if model.is_none() && self.percent.is_none() {
+        let share = end_of("loss", "a percentage", self.percent, self.ramp)?;
+        if model.is_none() && share.is_none() {
             return Err(FaultError::Incomplete {
                 fault: "loss",
                 what: "how many packets to drop",
-                give: "a percentage such as 30%, or one of burst, four-state, every and first",
+                give: "a percentage such as 30%, a ramp such as 0%..30%/1m, or one of burst, four-state, every and first",
             });
         }
         Ok(Fault::Loss(Loss {
-            share_ppm: self.percent.map_or(0, Share::ppm),
+            share_ppm: share.map_or(0, Share::ppm),
             correlation_ppm: self.correlation.map_or(0, Share::ppm),
             model: model.map(|(model, _)| model),
+            ramp: arguments::share_ramp(self.ramp),
         }))
     }
 

@@ -7,10 +7,11 @@ use chaos_proto::v1::{Direction, Filter, Partition};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::arguments::{ExperimentArgs, FaultArgs, FaultError};
+use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, text};
 use crate::client::Address;
 use crate::error::CommandError;
 use crate::output::Output;
+use crate::quantity::{Ramp, Share, share_ramp};
 
 /// Cut the target off from its peers: nothing that matches passes
 ///
@@ -37,6 +38,13 @@ pub struct PartitionFault {
     /// answered (RST, ICMP errors, multicast, later fragments) is dropped silently.
     #[arg(long)]
     reject: bool,
+
+    /// Change the share of the packets that do not pass evenly from the start on, such as 0%..100%/30s: from none to all within 30 s, then all
+    ///
+    /// The others pass. The second percentage is the one that stays; a constant share is what `loss` takes.
+    #[arg(long, value_name = "FROM..TO/TIME", value_parser = share_ramp, allow_hyphen_values = true)]
+    #[serde(deserialize_with = "text::share_ramp")]
+    ramp: Option<Ramp<Share>>,
 }
 
 const EXAMPLES: &str = "\
@@ -44,12 +52,15 @@ Examples:
   chaosctl partition --peer 10.0.0.0/8 --svc provider-chaos-service --duration 30s
   chaosctl partition --netns web --except 10.0.0.7,10.0.0.8
   chaosctl partition --reject --netns web --peer 10.0.0.7
+  chaosctl partition --ramp 0%..100%/30s --netns web --duration 1m
   chaosctl partition --netns web --peer 10.0.0.7 --peer-port 5432 --direction egress";
 
 impl FaultArgs for PartitionFault {
     fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
         Ok(Fault::Partition(Partition {
             reject: self.reject,
+            share_ppm: self.ramp.map(|ramp| ramp.to.ppm()),
+            ramp: arguments::share_ramp(self.ramp),
         }))
     }
 

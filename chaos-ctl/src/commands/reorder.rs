@@ -8,11 +8,11 @@ use chaos_proto::v1::rule::Fault;
 use clap::Args;
 use serde::Deserialize;
 
-use crate::arguments::{ExperimentArgs, FaultArgs, FaultError, text, to_wire};
+use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, end_of, text, to_wire};
 use crate::client::Address;
 use crate::error::CommandError;
 use crate::output::Output;
-use crate::quantity::{Share, by, correlation, gap, percent};
+use crate::quantity::{Ramp, Share, by, correlation, gap, percent, share_ramp};
 
 /// Hold some matching packets back, so that those behind them overtake them
 ///
@@ -44,19 +44,26 @@ pub struct ReorderFault {
     ///
     /// In percent. With share p and correlation c, a packet is held back with probability p + c(1 - p) when the one before was, and
     /// with p(1 - c) when it was not; over time the share stays p.
-    #[arg(long, value_name = "PERCENT", value_parser = correlation)]
+    #[arg(long, value_name = "PERCENT", value_parser = correlation, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::correlation")]
     correlation: Option<Share>,
 
+    /// Change the percentage evenly from the start on, such as 0%..20%/30s: from 0 to 20 % within 30 s, then 20 %
+    ///
+    /// The second percentage is the one that stays, so PERCENT is not needed beside it. It may be smaller, or 0.
+    #[arg(long, value_name = "FROM..TO/TIME", value_parser = share_ramp, allow_hyphen_values = true)]
+    #[serde(deserialize_with = "text::share_ramp")]
+    ramp: Option<Ramp<Share>>,
+
     /// Let at least N packets pass between two that are held back [default: 0]
-    #[arg(long, value_name = "N", value_parser = gap)]
+    #[arg(long, value_name = "N", value_parser = gap, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::gap")]
     gap: Option<u32>,
 
     /// For how long they are held back [default: 10ms]
     ///
     /// A number with its unit (ns, us, ms, s, m, h); above 0, at most 60s.
-    #[arg(long, value_name = "TIME", value_parser = by)]
+    #[arg(long, value_name = "TIME", value_parser = by, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::by")]
     by: Option<Duration>,
 }
@@ -71,14 +78,16 @@ Examples:
 
 impl FaultArgs for ReorderFault {
     fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
-        let share = self.percent.ok_or(FaultError::Incomplete {
+        let share = end_of("reorder", "a percentage", self.percent, self.ramp)?;
+        let share = share.ok_or(FaultError::Incomplete {
             fault: "reorder",
             what: "how many packets to hold back",
-            give: "a percentage, such as 5%",
+            give: "a percentage such as 5%, or a ramp such as 0%..20%/30s",
         })?;
         Ok(Fault::Reorder(Reorder {
             share_ppm: share.ppm(),
             correlation_ppm: self.correlation.map_or(0, Share::ppm),
+            ramp: arguments::share_ramp(self.ramp),
             gap: self.gap.unwrap_or(0),
             by: to_wire(self.by.unwrap_or(BY)),
         }))

@@ -8,11 +8,11 @@ use chaos_proto::v1::{Direction, Filter, Protocol, Reset};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::arguments::{ExperimentArgs, FaultArgs, FaultError, text, to_wire};
+use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, end_of, text, to_wire};
 use crate::client::Address;
 use crate::error::CommandError;
 use crate::output::Output;
-use crate::quantity::{Share, duration, percent, size};
+use crate::quantity::{Ramp, Share, duration, percent, share_ramp, size};
 
 /// Tear down matching TCP connections: both ends get a RST
 ///
@@ -36,27 +36,36 @@ pub struct ResetArgs {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ResetFault {
     /// Let a connection live for so long, from its first packet that matches, such as 500ms or 5s
-    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "after_bytes")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true, conflicts_with = "after_bytes")]
     #[serde(deserialize_with = "text::duration")]
     after: Option<Duration>,
 
     /// Let a connection carry so much before, in the directions that match together, such as 64kB or 1MiB
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::size")]
     after_bytes: Option<u64>,
 
     /// Share of the connections to end; the others live [default: 100%]
     ///
     /// In percent, with or without the sign; chosen once for each connection, by its addresses and ports.
-    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", value_parser = percent, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::percent")]
     probability: Option<Share>,
+
+    /// Change --probability evenly from the start on, such as 0%..50%/30s: from 0 to 50 % within 30 s, then 50 %
+    ///
+    /// Each connection ends when the share has grown to its place, an open one with its next packet, a new one with its first;
+    /// as the share shrinks, fewer new ones end. The second percentage stays, so --probability is not needed beside it.
+    #[arg(long, value_name = "FROM..TO/TIME", value_parser = share_ramp, allow_hyphen_values = true)]
+    #[serde(deserialize_with = "text::share_ramp")]
+    ramp: Option<Ramp<Share>>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   chaosctl reset --svc provider-chaos-service --duration 30s
   chaosctl reset --after 2s --probability 20% --netns web --peer-port 5432
+  chaosctl reset --ramp 0%..50%/30s --netns web --duration 1m
   chaosctl reset --after-bytes 64kB --pid 4711 --direction ingress";
 
 const ALL_PPM: u32 = 1_000_000;
@@ -71,10 +80,12 @@ impl FaultArgs for ResetFault {
                 because: "each says when a connection ends",
             });
         }
+        let share = end_of("reset", "a probability", self.probability, self.ramp)?;
         Ok(Fault::Reset(Reset {
-            share_ppm: self.probability.map_or(ALL_PPM, Share::ppm),
+            share_ppm: share.map_or(ALL_PPM, Share::ppm),
             after: self.after.and_then(to_wire),
             after_bytes: self.after_bytes.unwrap_or(0),
+            ramp: arguments::share_ramp(self.ramp),
         }))
     }
 

@@ -7,11 +7,13 @@ use chaos_proto::v1::{Filter, PayloadPatch, PayloadReplace, Protocol, Rewrite};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use crate::arguments::{ExperimentArgs, FaultArgs, FaultError, text};
+use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, text};
 use crate::client::Address;
 use crate::error::CommandError;
 use crate::output::Output;
-use crate::quantity::{TcpFlags, address, dscp, number, patch, port, replace, tcp_flags};
+use crate::quantity::{
+    Ramp, Share, TcpFlags, address, dscp, number, patch, port, replace, share_ramp, tcp_flags,
+};
 
 /// Write into matching packets: headers, payload, where they go
 ///
@@ -43,7 +45,7 @@ pub struct RewriteFault {
     /// Differentiated services code point: 0 to 63, ef, cs0 to cs7, or af11 to af43
     ///
     /// The filter by what packets have is --match-dscp.
-    #[arg(long = "dscp", id = "written-dscp", value_name = "DSCP", value_parser = dscp)]
+    #[arg(long = "dscp", id = "written-dscp", value_name = "DSCP", value_parser = dscp, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::dscp")]
     dscp: Option<u32>,
 
@@ -52,12 +54,12 @@ pub struct RewriteFault {
     ecn: Option<Ecn>,
 
     /// Time to live, or hop limit, in hops: 1 to 255
-    #[arg(long, value_name = "HOPS", value_parser = number)]
+    #[arg(long, value_name = "HOPS", value_parser = number, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::number")]
     ttl: Option<u32>,
 
     /// Largest TCP segment that is announced when a connection opens: 88 to 65535; a smaller one stays
-    #[arg(long, value_name = "BYTES", value_parser = number)]
+    #[arg(long, value_name = "BYTES", value_parser = number, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::number")]
     mss: Option<u32>,
 
@@ -71,33 +73,41 @@ pub struct RewriteFault {
     /// With --direction egress (the default) connections that the target opens; with ingress those that are opened to it.
     /// Connections that were open before stay where they are. Those that were sent elsewhere do not outlive the fault:
     /// what was their server does not know them.
-    #[arg(long, value_name = "PORT", value_parser = port)]
+    #[arg(long, value_name = "PORT", value_parser = port, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::port")]
     dst_port: Option<u32>,
 
     /// Send new connections to this address, as with --dst-port
     ///
     /// A packet that goes elsewhere is not delayed by another rule of its target on its way out.
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = address, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::address")]
     dst_addr: Option<String>,
 
     /// Write these bytes, in hexadecimal digits, at a place of the payload, such as 4:deadbeef; up to 32
-    #[arg(long, value_name = "OFFSET:HEX", value_parser = patch)]
+    #[arg(long, value_name = "OFFSET:HEX", value_parser = patch, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::patch")]
     payload: Option<PayloadPatch>,
 
     /// Write NEW wherever the payload has OLD, such as OK=KO; as many bytes, up to 32
     ///
     /// \xNN is a byte by its hexadecimal digits, so \x3d is the sign =.
-    #[arg(long, value_name = "OLD=NEW", value_parser = replace)]
+    #[arg(long, value_name = "OLD=NEW", value_parser = replace, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::replace")]
     replace: Option<PayloadReplace>,
 
     /// How far --replace looks into the payload, up to 1500 [default: 256]
-    #[arg(long, value_name = "BYTES", value_parser = number, requires = "replace")]
+    #[arg(long, value_name = "BYTES", value_parser = number, allow_hyphen_values = true, requires = "replace")]
     #[serde(deserialize_with = "text::number")]
     within: Option<u32>,
+
+    /// Change the share of the packets that are written to evenly from the start on, such as 0%..100%/30s: from none to all within 30 s, then all
+    ///
+    /// The others stay as they are. The second percentage is the one that stays. Not with --dst-port and --dst-addr: a
+    /// connection goes elsewhere as a whole.
+    #[arg(long, value_name = "FROM..TO/TIME", value_parser = share_ramp, allow_hyphen_values = true)]
+    #[serde(deserialize_with = "text::share_ramp")]
+    ramp: Option<Ramp<Share>>,
 }
 
 const EXAMPLES: &str = "\
@@ -138,6 +148,7 @@ impl FaultArgs for RewriteFault {
             destination_address: self.dst_addr.clone().unwrap_or_default(),
             payload: self.payload.clone(),
             replace,
+            ..Rewrite::default()
         };
         if rewrite == Rewrite::default() {
             return Err(FaultError::Incomplete {
@@ -146,7 +157,11 @@ impl FaultArgs for RewriteFault {
                 give: "at least one of dscp, ecn, ttl, mss, tcp-flags, dst-port, dst-addr, payload and replace",
             });
         }
-        Ok(Fault::Rewrite(rewrite))
+        Ok(Fault::Rewrite(Rewrite {
+            share_ppm: self.ramp.map(|ramp| ramp.to.ppm()),
+            ramp: arguments::share_ramp(self.ramp),
+            ..rewrite
+        }))
     }
 
     fn narrow(&self, filter: &mut Filter) {

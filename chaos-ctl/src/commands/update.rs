@@ -30,9 +30,10 @@ use crate::quantity::duration;
 /// meets a rule as it was or as it is, never none; the counters go on, and so does the deadline, unless --duration is
 /// given. Packets that the old delay holds leave when they were to leave, and the new one lets none overtake them.
 ///
-/// All options of the fault are given anew. Its filters stay as they are where none is given, and so does its pulse;
-/// where one is given, they are those that are given. Pulses and ramps begin anew. A fault does not become another, and
-/// targets stay: start another experiment for that.
+/// All options of the fault are given anew: a ramp that is not given is gone. Its filters stay as they are where none is
+/// given, and so does its pulse; where one is given, they are those that are given. --no-filter and --no-pulse take them
+/// away. Pulses and ramps begin anew. A fault does not become another, and targets stay: start another experiment for
+/// that.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, disable_help_subcommand = true)]
 pub struct UpdateArgs {
@@ -43,7 +44,7 @@ pub struct UpdateArgs {
     /// How long the experiment goes on from now [default: until the deadline that it has]
     ///
     /// A number with its unit, such as 30s or 1m30s; above 0. From its beginning to its end it is at most 24h.
-    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     duration: Option<Duration>,
 
     /// Take all rules from an experiment file; `-` reads standard input
@@ -61,6 +62,7 @@ const EXAMPLES: &str = "\
 Examples:
   chaosctl update delay-3f9a1c delay 200ms --jitter 20ms
   chaosctl update loss-77e0b2 loss 5% --peer 10.0.0.0/8
+  chaosctl update loss-77e0b2 loss 5% --no-filter
   chaosctl update delay-3f9a1c --duration 1m
   chaosctl update delay-3f9a1c -f experiment.yaml";
 
@@ -99,6 +101,22 @@ struct Changed<F: Args> {
 
     #[command(flatten)]
     shape: ShapeArgs,
+
+    #[command(flatten)]
+    away: Away,
+}
+
+/// What is taken away. A filter or a pulse that is only left out stays.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What is taken away")]
+struct Away {
+    /// Take all filters away: the fault is for the packets that it is for when none is given
+    #[arg(long, conflicts_with = "FilterArgs")]
+    no_filter: bool,
+
+    /// Take the pulse away: the fault acts all the time
+    #[arg(long, conflicts_with = "pulse")]
+    no_pulse: bool,
 }
 
 /// An update that cannot be asked for.
@@ -210,14 +228,16 @@ impl<F: Args + FaultArgs> Changed<F> {
     /// What is not given stays as it is: a filter that was left out would hit more than before.
     fn rule(&self, there: &Rule) -> Result<Rule, CommandError> {
         let mut changed = rule(&self.fault, &self.filter, self.shape.pulse, Path::new(""))?;
-        if self.filter.to_wire() == FilterArgs::default().to_wire() {
+        let is_kept = self.filter.to_wire() == FilterArgs::default().to_wire();
+        if is_kept && !self.away.no_filter {
             let mut kept = there.filter.clone().unwrap_or_default();
             // An option of the fault, which is given anew.
             kept.syn_only = false;
             self.fault.narrow(&mut kept);
             changed.filter = Some(kept);
         }
-        changed.pulse = changed.pulse.or(there.pulse);
+        let kept = there.pulse.filter(|_| !self.away.no_pulse);
+        changed.pulse = changed.pulse.or(kept);
         Ok(changed)
     }
 }

@@ -7,6 +7,7 @@ use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::{Connections, Direction, EndReason, Experiment, Filter, Protocol, State};
 use tonic::Status;
 
+use super::in_vain;
 use crate::client::{Address, ClientError};
 use crate::error::{CommandError, ErrorKind};
 use crate::output::json::{Outcome, Run};
@@ -201,6 +202,9 @@ fn print(outcome: Outcome, experiment: &Experiment, output: Output) -> Result<()
             "{} packets should have been delayed and were not: the delay line would not take them",
             packets(passed)
         ));
+    }
+    for sentence in in_vain::sentences(experiment) {
+        output.warn(&sentence);
     }
     output.result(|| table::hits(experiment), || Run::new(outcome, experiment))?;
     Ok(())

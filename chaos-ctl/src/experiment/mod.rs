@@ -4,6 +4,7 @@
 
 mod end;
 mod follow;
+mod in_vain;
 mod interrupt;
 
 use std::time::Duration;

@@ -21,12 +21,12 @@ pub use count::{bytes, packets};
 pub use dns::{ANY_RECORD, DnsAnswer, dns_answer, dns_name, record_in_words, record_type};
 pub use header::{dscp, dscp_in_words, length, length_in_words};
 pub use model::{burst, four_state};
-pub use number::{every, first, gap};
+pub use number::{every, first, gap, seed};
 pub use peer::{exception, peer};
 pub use ports::{ports_in_words, read_ports};
 pub use rate::{rate, rate_in_words, size, size_in_words};
 pub use sample::sample;
-pub use shape::{Pulse, Ramp, pulse, ramp};
+pub use shape::{Pulse, Ramp, latency_ramp, pulse, rate_ramp, share_ramp};
 pub use share::{Share, correlation, percent, share_in_words};
 pub use time::{
     by, duration, from_wire, grace, interval, jitter, latency, looks_negative, time_in_words, ttl,

@@ -4,6 +4,7 @@ use super::{InvalidQuantity, Problem};
 
 const ABOVE_ZERO: &str = "give a whole number above 0, such as 100";
 const OR_ZERO: &str = "give a whole number, 0 or above, such as 5";
+const SEED: &str = "give a whole number, 0 or above and below 2^64, such as 7";
 
 /// Reads N of "each N-th packet": above zero.
 pub fn every(text: &str) -> Result<u32, InvalidQuantity> {
@@ -32,6 +33,17 @@ fn read(
             number => Ok(number),
         })
         .map_err(|problem| InvalidQuantity::new(name, text, problem, accepted))
+}
+
+/// Reads a seed: zero or above.
+pub fn seed(text: &str) -> Result<u64, InvalidQuantity> {
+    let read = || match text {
+        "" => Err(Problem::Empty),
+        text if text.starts_with(['-', '−']) => Err(Problem::Negative),
+        text if !text.bytes().all(|b| b.is_ascii_digit()) => Err(Problem::Malformed),
+        text => text.parse().map_err(|_| Problem::TooLarge),
+    };
+    read().map_err(|problem| InvalidQuantity::new("seed", text, problem, SEED))
 }
 
 /// A number of digits alone, without a sign.

@@ -29,7 +29,7 @@ pub fn size(text: &str) -> Result<u64, InvalidQuantity> {
     byte_count(text).map_err(|problem| InvalidQuantity::new("size", text, problem, SIZE))
 }
 
-fn bytes_per_second(text: &str) -> Result<u64, Problem> {
+pub(super) fn bytes_per_second(text: &str) -> Result<u64, Problem> {
     let (number, unit) = number_and_unit(text)?;
     let unknown = || Problem::UnknownUnit {
         unit: unit.to_owned(),

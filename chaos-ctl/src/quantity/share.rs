@@ -36,6 +36,11 @@ pub fn correlation(text: &str) -> Result<Share, InvalidQuantity> {
     read.map_err(|problem| InvalidQuantity::new("correlation", text, problem, CORRELATION))
 }
 
+/// A percentage, zero or above and up to 100.
+pub(super) fn or_nothing(text: &str) -> Result<Share, Problem> {
+    parts_per_million(text).map(Share)
+}
+
 /// Parts per million of a percentage, zero or above and up to 100.
 pub(super) fn parts_per_million(text: &str) -> Result<u32, Problem> {
     let number = text.strip_suffix('%').unwrap_or(text);

@@ -4,8 +4,11 @@ use std::net::IpAddr;
 
 use chaos_proto::v1;
 
-use super::wire::{RequestError, read_time, write_time};
-use crate::engine::{Dns, Ppm, Reply, SpecError};
+use super::{
+    ramp::{read_share, write_share},
+    wire::{RequestError, read_time, write_time},
+};
+use crate::engine::{Dns, Reply, SpecError};
 
 pub(super) fn read(dns: v1::Dns) -> Result<Dns, RequestError> {
     let reply = match v1::DnsReply::try_from(dns.reply) {
@@ -33,7 +36,7 @@ pub(super) fn read(dns: v1::Dns) -> Result<Dns, RequestError> {
         names: names.collect::<Result<_, _>>().map_err(SpecError::Name)?,
         types: types.collect::<Result<_, _>>()?,
         ttl: read_time("the time to live", dns.ttl.unwrap_or_default())?,
-        share: Ppm(dns.share_ppm),
+        share: read_share(dns.share_ppm, dns.ramp)?,
     })
 }
 
@@ -64,13 +67,15 @@ pub(super) fn write(dns: &Dns) -> v1::Dns {
             (v1::DnsReply::Addresses, texts.collect())
         }
     };
+    let (share_ppm, ramp) = write_share(dns.share);
     v1::Dns {
         reply: reply.into(),
         addresses,
         names: dns.names.iter().map(ToString::to_string).collect(),
         types: dns.types.iter().copied().map(u32::from).collect(),
         ttl: Some(write_time(dns.ttl)),
-        share_ppm: dns.share.0,
+        share_ppm,
+        ramp,
     }
 }
 
@@ -89,6 +94,11 @@ mod tests {
                 nanos: 0,
             }),
             share_ppm: 7,
+            ramp: Some(v1::Ramp {
+                from_ppm: 8,
+                over: Some(prost_types::Duration::default()),
+                ..v1::Ramp::default()
+            }),
         }
     }
 

@@ -5,26 +5,30 @@ use std::time::Duration;
 use chaos_proto::v1::{self, loss::Model, rule::Fault as Wire};
 
 use super::{
-    dns, rewrite,
+    dns,
+    ramp::{self, read_share, write_share},
+    rewrite,
     wire::{RequestError, read_time, write_time},
 };
-use crate::engine::{Choice, Delay, Distribution, Fault, Ppm, Ramp, Rate, Reset};
+use crate::engine::{Choice, Delay, Distribution, Fault, Ppm, Rate, Reset, Share, SpecError};
 
 pub(super) fn read(fault: Wire) -> Result<Fault, RequestError> {
     Ok(match fault {
         Wire::Delay(delay) => Fault::Delay(read_delay(delay)?),
-        Wire::Loss(loss) => Fault::Loss(read_loss(loss)),
+        Wire::Loss(loss) => Fault::Loss(read_loss(loss)?),
         Wire::Duplicate(v1::Duplicate {
             share_ppm,
             correlation_ppm,
-        }) => Fault::Duplicate(random(share_ppm, correlation_ppm, 0)),
+            ramp,
+        }) => Fault::Duplicate(random(read_share(share_ppm, ramp)?, correlation_ppm, 0)),
         Wire::Reorder(v1::Reorder {
             share_ppm,
             correlation_ppm,
             gap,
             by,
+            ramp,
         }) => Fault::Reorder {
-            choice: random(share_ppm, correlation_ppm, gap),
+            choice: random(read_share(share_ppm, ramp)?, correlation_ppm, gap),
             by: read_time(
                 "the reordering",
                 by.ok_or(RequestError::Missing("time to reorder by"))?,
@@ -34,8 +38,9 @@ pub(super) fn read(fault: Wire) -> Result<Fault, RequestError> {
             share_ppm,
             correlation_ppm,
             drop,
+            ramp,
         }) => Fault::Corrupt {
-            choice: random(share_ppm, correlation_ppm, 0),
+            choice: random(read_share(share_ppm, ramp)?, correlation_ppm, 0),
             drop,
         },
         Wire::Rate(v1::Rate {
@@ -43,20 +48,30 @@ pub(super) fn read(fault: Wire) -> Result<Fault, RequestError> {
             burst_bytes,
             queue_bytes,
             per_flow,
+            ramp,
         }) => Fault::Rate(Rate {
             bytes_per_second,
+            ramp: ramp::read(ramp, |ramp| Ok(ramp.from_bytes_per_second))?,
             burst_bytes,
             queue_bytes,
             per_flow,
         }),
-        Wire::Partition(v1::Partition { reject }) => Fault::Partition { reject },
+        Wire::Partition(v1::Partition {
+            reject,
+            share_ppm,
+            ramp,
+        }) => Fault::Partition {
+            reject,
+            share: read_share(share_ppm.unwrap_or(Ppm::ALL.0), ramp)?,
+        },
         Wire::Rewrite(rewrite) => Fault::Rewrite(rewrite::read(rewrite)?),
         Wire::Reset(v1::Reset {
             share_ppm,
             after,
             after_bytes,
+            ramp,
         }) => Fault::Reset(Reset {
-            share: Ppm(share_ppm),
+            share: read_share(share_ppm, ramp)?,
             after: after
                 .map(|after| read_time("the life of a connection", after))
                 .transpose()?,
@@ -66,9 +81,9 @@ pub(super) fn read(fault: Wire) -> Result<Fault, RequestError> {
     })
 }
 
-const fn random(share_ppm: u32, correlation_ppm: u32, gap: u32) -> Choice {
+const fn random(share: Share, correlation_ppm: u32, gap: u32) -> Choice {
     Choice::Random {
-        share: Ppm(share_ppm),
+        share,
         correlation: Ppm(correlation_ppm),
         gap,
     }
@@ -94,25 +109,28 @@ fn read_delay(delay: v1::Delay) -> Result<Delay, RequestError> {
             });
         }
     };
-    let ramp = |ramp: v1::Ramp| {
-        Ok::<_, RequestError>(Ramp {
-            from: read_time("the ramp", ramp.from.unwrap_or_default())?,
-            over: read_time("the ramp", ramp.over.unwrap_or_default())?,
-        })
-    };
     Ok(Delay {
         latency,
         jitter: read_time("the jitter", delay.jitter.unwrap_or_default())?,
         distribution,
         correlation: Ppm(delay.correlation_ppm),
         reorder: delay.reorder,
-        ramp: delay.ramp.map(ramp).transpose()?,
+        ramp: ramp::read(delay.ramp, |ramp| {
+            read_time("the ramp", ramp.from.unwrap_or_default())
+        })?,
     })
 }
 
-const fn read_loss(loss: v1::Loss) -> Choice {
-    match loss.model {
-        None => random(loss.share_ppm, loss.correlation_ppm, 0),
+fn read_loss(loss: v1::Loss) -> Result<Choice, RequestError> {
+    if loss.model.is_some() && loss.ramp.is_some() {
+        return Err(SpecError::RampOfModel.into());
+    }
+    Ok(match loss.model {
+        None => random(
+            read_share(loss.share_ppm, loss.ramp)?,
+            loss.correlation_ppm,
+            0,
+        ),
         Some(Model::GilbertElliott(model)) => Choice::GilbertElliott {
             to_bad: Ppm(model.to_bad_ppm),
             to_good: Ppm(model.to_good_ppm),
@@ -128,7 +146,7 @@ const fn read_loss(loss: v1::Loss) -> Choice {
         ]),
         Some(Model::Every(count)) => Choice::Every(count),
         Some(Model::First(count)) => Choice::First(count),
-    }
+    })
 }
 
 pub(super) fn write(fault: &Fault) -> Wire {
@@ -136,27 +154,30 @@ pub(super) fn write(fault: &Fault) -> Wire {
         Fault::Delay(delay) => Wire::Delay(write_delay(delay)),
         Fault::Loss(choice) => Wire::Loss(write_loss(*choice)),
         Fault::Duplicate(choice) => {
-            let (share_ppm, correlation_ppm, _) = parts(*choice);
+            let (share_ppm, ramp, correlation_ppm, _) = parts(*choice);
             Wire::Duplicate(v1::Duplicate {
                 share_ppm,
                 correlation_ppm,
+                ramp,
             })
         }
         Fault::Reorder { choice, by } => {
-            let (share_ppm, correlation_ppm, gap) = parts(*choice);
+            let (share_ppm, ramp, correlation_ppm, gap) = parts(*choice);
             Wire::Reorder(v1::Reorder {
                 share_ppm,
                 correlation_ppm,
                 gap,
                 by: Some(write_time(*by)),
+                ramp,
             })
         }
         Fault::Corrupt { choice, drop } => {
-            let (share_ppm, correlation_ppm, _) = parts(*choice);
+            let (share_ppm, ramp, correlation_ppm, _) = parts(*choice);
             Wire::Corrupt(v1::Corrupt {
                 share_ppm,
                 correlation_ppm,
                 drop: *drop,
+                ramp,
             })
         }
         Fault::Rate(rate) => Wire::Rate(v1::Rate {
@@ -164,30 +185,45 @@ pub(super) fn write(fault: &Fault) -> Wire {
             burst_bytes: rate.burst_bytes,
             queue_bytes: rate.queue_bytes,
             per_flow: rate.per_flow,
+            ramp: ramp::write(rate.ramp, |from, ramp| ramp.from_bytes_per_second = from),
         }),
-        Fault::Partition { reject } => Wire::Partition(v1::Partition { reject: *reject }),
+        Fault::Partition { reject, share } => {
+            let (share_ppm, ramp) = write_share(*share);
+            Wire::Partition(v1::Partition {
+                reject: *reject,
+                share_ppm: Some(share_ppm),
+                ramp,
+            })
+        }
         Fault::Rewrite(rewrite) => Wire::Rewrite(rewrite::write(rewrite)),
-        Fault::Reset(reset) => Wire::Reset(v1::Reset {
-            share_ppm: reset.share.0,
-            after: reset.after.map(write_time),
-            after_bytes: reset.after_bytes,
-        }),
+        Fault::Reset(reset) => {
+            let (share_ppm, ramp) = write_share(reset.share);
+            Wire::Reset(v1::Reset {
+                share_ppm,
+                after: reset.after.map(write_time),
+                after_bytes: reset.after_bytes,
+                ramp,
+            })
+        }
         Fault::Dns(dns) => Wire::Dns(dns::write(dns)),
     }
 }
 
 /// Of a random choice, which is the only one that the message of such a fault has.
-const fn parts(choice: Choice) -> (u32, u32, u32) {
+fn parts(choice: Choice) -> (u32, Option<v1::Ramp>, u32, u32) {
     match choice {
         Choice::Random {
             share,
             correlation,
             gap,
-        } => (share.0, correlation.0, gap),
+        } => {
+            let (share_ppm, ramp) = write_share(share);
+            (share_ppm, ramp, correlation.0, gap)
+        }
         Choice::GilbertElliott { .. }
         | Choice::FourStates(_)
         | Choice::Every(_)
-        | Choice::First(_) => (0, 0, 0),
+        | Choice::First(_) => (0, None, 0, 0),
     }
 }
 
@@ -206,15 +242,12 @@ fn write_delay(delay: &Delay) -> v1::Delay {
         quantile_ns,
         correlation_ppm: delay.correlation.0,
         reorder: delay.reorder,
-        ramp: delay.ramp.map(|ramp| v1::Ramp {
-            from: Some(write_time(ramp.from)),
-            over: Some(write_time(ramp.over)),
-        }),
+        ramp: ramp::write(delay.ramp, |from, ramp| ramp.from = Some(write_time(from))),
     }
 }
 
 fn write_loss(choice: Choice) -> v1::Loss {
-    let (share_ppm, correlation_ppm, _) = parts(choice);
+    let (share_ppm, ramp, correlation_ppm, _) = parts(choice);
     let model = match choice {
         Choice::Random { .. } => None,
         Choice::GilbertElliott {
@@ -242,6 +275,7 @@ fn write_loss(choice: Choice) -> v1::Loss {
         share_ppm,
         correlation_ppm,
         model,
+        ramp,
     }
 }
 
@@ -257,6 +291,13 @@ mod tests {
                 nanos: ms * 1_000_000,
             })
         };
+        let ramp = |from_ppm| {
+            Some(v1::Ramp {
+                from_ppm,
+                over: ms(7),
+                ..v1::Ramp::default()
+            })
+        };
         let delay = v1::Delay {
             latency: ms(100),
             jitter: ms(20),
@@ -267,6 +308,7 @@ mod tests {
             ramp: Some(v1::Ramp {
                 from: ms(1),
                 over: ms(2),
+                ..v1::Ramp::default()
             }),
         };
         let measured = v1::Delay {
@@ -276,9 +318,8 @@ mod tests {
             ..v1::Delay::default()
         };
         let loss = |model| v1::Loss {
-            share_ppm: 0,
-            correlation_ppm: 0,
             model: Some(model),
+            ..v1::Loss::default()
         };
         for fault in [
             Wire::Delay(delay),
@@ -287,6 +328,7 @@ mod tests {
                 share_ppm: 1,
                 correlation_ppm: 2,
                 model: None,
+                ramp: ramp(3),
             }),
             Wire::Loss(loss(Model::GilbertElliott(v1::GilbertElliott {
                 to_bad_ppm: 1,
@@ -306,32 +348,87 @@ mod tests {
             Wire::Duplicate(v1::Duplicate {
                 share_ppm: 1,
                 correlation_ppm: 2,
+                ramp: ramp(4),
             }),
             Wire::Reorder(v1::Reorder {
                 share_ppm: 1,
                 correlation_ppm: 2,
                 gap: 3,
                 by: ms(4),
+                ramp: ramp(5),
             }),
             Wire::Corrupt(v1::Corrupt {
                 share_ppm: 1,
                 correlation_ppm: 2,
                 drop: true,
+                ramp: ramp(6),
             }),
+        ] {
+            assert_eq!(write(&read(fault.clone()).unwrap()), fault);
+        }
+    }
+
+    #[test]
+    fn what_is_read_of_the_others_is_written_again() {
+        let ms = |ms: i32| {
+            Some(prost_types::Duration {
+                seconds: 0,
+                nanos: ms * 1_000_000,
+            })
+        };
+        let ramp = |from_ppm| {
+            Some(v1::Ramp {
+                from_ppm,
+                over: ms(7),
+                ..v1::Ramp::default()
+            })
+        };
+        for fault in [
             Wire::Rate(v1::Rate {
                 bytes_per_second: 1,
                 burst_bytes: 2,
                 queue_bytes: 3,
                 per_flow: true,
+                ramp: Some(v1::Ramp {
+                    from_bytes_per_second: 4,
+                    over: ms(5),
+                    ..v1::Ramp::default()
+                }),
             }),
-            Wire::Partition(v1::Partition { reject: true }),
+            Wire::Partition(v1::Partition {
+                reject: true,
+                share_ppm: Some(2),
+                ramp: ramp(3),
+            }),
             Wire::Reset(v1::Reset {
                 share_ppm: 1,
                 after: ms(2),
                 after_bytes: 3,
+                ramp: ramp(4),
             }),
         ] {
             assert_eq!(write(&read(fault.clone()).unwrap()), fault);
         }
+    }
+
+    #[test]
+    fn only_a_percentage_of_losses_changes() {
+        let bursts = v1::Loss {
+            model: Some(Model::Every(3)),
+            ramp: Some(v1::Ramp::default()),
+            ..v1::Loss::default()
+        };
+        let refused = read(Wire::Loss(bursts)).unwrap_err();
+        assert_eq!(refused, SpecError::RampOfModel.into());
+    }
+
+    #[test]
+    fn a_partition_that_does_not_say_so_is_whole() {
+        let partition = Wire::Partition(v1::Partition::default());
+        let whole = Fault::Partition {
+            reject: false,
+            share: Share::ALL,
+        };
+        assert_eq!(read(partition).unwrap(), whole);
     }
 }

@@ -4,6 +4,7 @@ mod answer;
 mod dns;
 mod fault;
 mod filter;
+mod ramp;
 mod request;
 mod rewrite;
 mod serve;

@@ -2,8 +2,11 @@
 
 use chaos_proto::v1;
 
-use super::wire::RequestError;
-use crate::engine::{Patch, Replace, Rewrite};
+use super::{
+    ramp::{read_share, write_share},
+    wire::RequestError,
+};
+use crate::engine::{Patch, Ppm, Replace, Rewrite};
 
 /// How far a replacement looks when nothing else is said.
 const WITHIN: u32 = 256;
@@ -37,6 +40,7 @@ pub(super) fn read(rewrite: v1::Rewrite) -> Result<Rewrite, RequestError> {
                 within => within,
             },
         }),
+        share: read_share(rewrite.share_ppm.unwrap_or(Ppm::ALL.0), rewrite.ramp)?,
     })
 }
 
@@ -50,6 +54,7 @@ fn small<T: TryFrom<u32>>(
 }
 
 pub(super) fn write(rewrite: &Rewrite) -> v1::Rewrite {
+    let (share_ppm, ramp) = write_share(rewrite.share);
     v1::Rewrite {
         dscp: rewrite.dscp.map(u32::from),
         ecn_ce: rewrite.congested,
@@ -70,6 +75,8 @@ pub(super) fn write(rewrite: &Rewrite) -> v1::Rewrite {
             new: replace.new.clone(),
             within: replace.within,
         }),
+        share_ppm: Some(share_ppm),
+        ramp,
     }
 }
 
@@ -96,6 +103,12 @@ mod tests {
                 old: vec![8],
                 new: vec![9],
                 within: 10,
+            }),
+            share_ppm: Some(11),
+            ramp: Some(v1::Ramp {
+                from_ppm: 12,
+                over: Some(prost_types::Duration::default()),
+                ..v1::Ramp::default()
             }),
         };
         assert_eq!(write(&read(rewrite.clone()).unwrap()), rewrite);

@@ -145,7 +145,7 @@ mod tests {
             names: vec![name("example.com")],
             types: vec![1, 28],
             ttl: std::time::Duration::from_secs(5),
-            share: crate::engine::Ppm::ALL,
+            share: crate::engine::Share::ALL,
         };
         let out = answer(&dns);
         assert_eq!(out.flags, HAS_NAMES | HAS_V4 | HAS_V6);

@@ -409,7 +409,10 @@ mod tests {
             reorder: false,
             ramp: None,
         }));
-        let loss = spec(Fault::Partition { reject: false });
+        let loss = spec(Fault::Partition {
+            reject: false,
+            share: crate::engine::Share::ALL,
+        });
         assert!(matches!(features.line_for(&loss), Ok(None)));
         assert_eq!(
             features.line_for(&delay).unwrap_err().to_string(),

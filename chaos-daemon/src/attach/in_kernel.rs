@@ -4,7 +4,8 @@ use chaos_abi::rule as abi;
 
 use super::clock::nanoseconds;
 use crate::engine::{
-    Choice, Connections, Delay, Direction, Fault, Filter, Ppm, Protocol, Rate, Rule, Side,
+    Choice, Connections, Delay, Direction, Fault, Filter, Ppm, Protocol, Ramp, Rate, Rule,
+    SMALLEST_BURST, Share, Side,
 };
 
 /// A rule of this target. What it needs from other maps is still missing: its table and its identity.
@@ -96,18 +97,28 @@ fn fault(out: &mut abi::Rule, fault: &Fault) {
             choose(out, choice);
         }
         Fault::Rate(rate) => limit(out, rate),
-        Fault::Partition { reject: false } => out.fault = abi::FAULT_LOSS,
-        Fault::Partition { reject: true } => out.fault = abi::FAULT_REJECT,
-        Fault::Rewrite(_) => out.fault = abi::FAULT_REWRITE,
+        Fault::Partition { reject, share } => {
+            out.fault = if *reject {
+                abi::FAULT_REJECT
+            } else {
+                abi::FAULT_LOSS
+            };
+            of_packets(out, *share);
+        }
+        Fault::Rewrite(rewrite) => {
+            out.fault = abi::FAULT_REWRITE;
+            of_packets(out, rewrite.share);
+        }
         Fault::Reset(reset) => {
             out.fault = abi::FAULT_RESET;
-            out.model_ppm[0] = reset.share.0;
+            out.model_ppm[0] = reset.share.ppm.0;
+            ramp(out, abi::RAMPS_CONNECTIONS, reset.share.ramp, from_ppm);
             out.after_ns = reset.after.map_or(0, nanoseconds);
             out.after_bytes = reset.after_bytes;
         }
         Fault::Dns(dns) => {
             out.fault = abi::FAULT_DNS;
-            out.share_ppm = dns.share.0;
+            of_packets(out, dns.share);
         }
     }
 }
@@ -120,9 +131,23 @@ fn hold(out: &mut abi::Rule, delay: &Delay) {
     if delay.reorder {
         out.flags |= abi::REORDERS;
     }
-    if let Some(ramp) = delay.ramp {
-        out.ramp_from_ns = nanoseconds(ramp.from);
-        out.ramp_ns = nanoseconds(ramp.over);
+    ramp(out, abi::RAMPS_DELAY, delay.ramp, nanoseconds);
+}
+
+fn of_packets(out: &mut abi::Rule, share: Share) {
+    out.share_ppm = share.ppm.0;
+    ramp(out, abi::RAMPS_SHARE, share.ramp, from_ppm);
+}
+
+fn from_ppm(ppm: Ppm) -> u64 {
+    ppm.0.into()
+}
+
+fn ramp<T>(out: &mut abi::Rule, what: u32, ramp: Option<Ramp<T>>, number: impl Fn(T) -> u64) {
+    if let Some(Ramp { from, over }) = ramp {
+        out.ramps = what;
+        out.ramp_from = number(from);
+        out.ramp_ns = nanoseconds(over);
     }
 }
 
@@ -134,7 +159,7 @@ fn choose(out: &mut abi::Rule, choice: &Choice) {
             gap,
         } => {
             out.choice = abi::CHOICE_RANDOM;
-            out.share_ppm = share.0;
+            of_packets(out, share);
             out.correlation_ppm = correlation.0;
             out.count = gap;
         }
@@ -165,20 +190,41 @@ fn choose(out: &mut abi::Rule, choice: &Choice) {
 fn limit(out: &mut abi::Rule, rate: &Rate) {
     out.fault = abi::FAULT_RATE;
     out.rate_bytes_per_s = rate.bytes_per_second;
-    let burst = u128::from(rate.burst()) * 1_000_000_000 / u128::from(rate.bytes_per_second.max(1));
-    out.burst_ns = u64::try_from(burst).unwrap_or(u64::MAX);
-    out.queue_ns = nanoseconds(rate.longest_wait());
+    if rate.ramp.is_some() {
+        changing_limit(out, rate);
+    } else {
+        let burst =
+            u128::from(rate.burst()) * 1_000_000_000 / u128::from(rate.bytes_per_second.max(1));
+        out.burst_ns = u64::try_from(burst).unwrap_or(u64::MAX);
+        out.queue_ns = nanoseconds(rate.longest_wait());
+    }
     if rate.per_flow {
         out.flags |= abi::PER_FLOW;
     }
 }
+
+/// Burst and queue of a bandwidth that changes: those that were given are bytes, the others a time.
+fn changing_limit(out: &mut abi::Rule, rate: &Rate) {
+    ramp(out, abi::RAMPS_RATE, rate.ramp, |from| from);
+    match rate.burst_bytes {
+        0 => (out.burst_ns, out.burst_bytes) = (USUAL_BURST_NS, SMALLEST_BURST),
+        bytes => out.burst_bytes = bytes,
+    }
+    match rate.queue_bytes {
+        0 => out.queue_ns = nanoseconds(rate.longest_wait()),
+        bytes => out.queue_bytes = bytes,
+    }
+}
+
+/// What passes in so long may pass at once.
+const USUAL_BURST_NS: u64 = 10_000_000;
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::{Distribution, PortRange, Pulse, Ramp};
+    use crate::engine::{Distribution, PortRange, Pulse, Reset};
 
     fn of(fault: Fault) -> abi::Rule {
         let rule = Rule {
@@ -213,7 +259,10 @@ mod tests {
                 dscp: Some(46),
                 length: (64, 1500),
             },
-            fault: Fault::Partition { reject: false },
+            fault: Fault::Partition {
+                reject: false,
+                share: Share::ALL,
+            },
             pulse: Some(Pulse {
                 on: Duration::from_secs(2),
                 off: Duration::from_secs(8),
@@ -263,15 +312,15 @@ mod tests {
         );
         assert_eq!((out.repeat_ppm, out.flags), (3, abi::REORDERS));
         assert_eq!(
-            (out.ramp_from_ns, out.ramp_ns, out.share_ppm),
-            (4, 5, 1_000_000)
+            (out.ramps, out.ramp_from, out.ramp_ns, out.share_ppm),
+            (abi::RAMPS_DELAY, 4, 5, 1_000_000)
         );
     }
 
     #[test]
     fn choices_are_told_apart() {
         let random = Choice::Random {
-            share: Ppm(1),
+            share: Share::of(Ppm(1)),
             correlation: Ppm(2),
             gap: 3,
         };
@@ -302,8 +351,65 @@ mod tests {
             burst_bytes: 10_000,
             queue_bytes: 100_000,
             per_flow: true,
+            ramp: None,
         }));
         assert_eq!((out.fault, out.flags), (abi::FAULT_RATE, abi::PER_FLOW));
         assert_eq!((out.burst_ns, out.queue_ns), (10_000_000, 100_000_000));
+    }
+
+    #[test]
+    fn every_kind_of_ramp_arrives() {
+        let share = Share {
+            ppm: Ppm(1),
+            ramp: Some(Ramp {
+                from: Ppm(2),
+                over: Duration::from_nanos(3),
+            }),
+        };
+        let ramp = |out: abi::Rule| (out.ramps, out.share_ppm, out.ramp_from, out.ramp_ns);
+        for fault in [
+            Fault::Loss(Choice::Random {
+                share,
+                correlation: Ppm::NONE,
+                gap: 0,
+            }),
+            Fault::Partition {
+                reject: true,
+                share,
+            },
+        ] {
+            assert_eq!(ramp(of(fault)), (abi::RAMPS_SHARE, 1, 2, 3));
+        }
+        let out = of(Fault::Reset(Reset {
+            share,
+            after: None,
+            after_bytes: 0,
+        }));
+        assert_eq!(ramp(out), (abi::RAMPS_CONNECTIONS, 1_000_000, 2, 3));
+        assert_eq!(out.model_ppm[0], 1);
+    }
+
+    #[test]
+    fn bandwidth_that_changes_keeps_what_was_given_in_bytes() {
+        let rate = Rate {
+            bytes_per_second: 10_000_000,
+            ramp: Some(Ramp {
+                from: 1_000_000,
+                over: Duration::from_secs(1),
+            }),
+            burst_bytes: 0,
+            queue_bytes: 0,
+            per_flow: false,
+        };
+        let times = |out: abi::Rule| (out.burst_ns, out.burst_bytes, out.queue_ns, out.queue_bytes);
+        let usual = of(Fault::Rate(rate));
+        assert_eq!((usual.ramps, usual.ramp_from), (abi::RAMPS_RATE, 1_000_000));
+        assert_eq!(times(usual), (10_000_000, 3000, 1_000_000_000, 0));
+        let given = of(Fault::Rate(Rate {
+            burst_bytes: 7,
+            queue_bytes: 8,
+            ..rate
+        }));
+        assert_eq!(times(given), (0, 7, 0, 8));
     }
 }

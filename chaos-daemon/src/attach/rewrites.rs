@@ -88,6 +88,7 @@ mod tests {
                 new: b"y".to_vec(),
                 within: 9,
             }),
+            ..Rewrite::default()
         };
         let out = in_kernel(&rewrite);
         assert_eq!(out.what, (1 << 9) - 1);

@@ -110,9 +110,14 @@ pub(super) fn place_drops(
     Ok(())
 }
 
+/// Whether the rule drops what arrives at an interface, at XDP or, as long as that cannot be, further up.
+pub(super) fn may_drop(rule: &KernelRule) -> bool {
+    rule.fault == FAULT_LOSS && rule.directions & (INGRESS | ARRIVAL) != 0
+}
+
 /// Of a rule that drops what arrives, where it does so; of others, what they have.
 fn directions(rule: &KernelRule, at_xdp: bool) -> u32 {
-    if rule.fault != FAULT_LOSS || rule.directions & (INGRESS | ARRIVAL) == 0 {
+    if !may_drop(rule) {
         return rule.directions;
     }
     let others = rule.directions & !(INGRESS | ARRIVAL);

@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use super::{
     error::SpecError,
-    fault::Ppm,
     filter::{Filter, Protocol},
+    ramp::Share,
 };
 
 /// Most names of a rule.
@@ -32,7 +32,7 @@ pub struct Dns {
     /// How long addresses may be kept.
     pub ttl: Duration,
     /// How many of the questions.
-    pub share: Ppm,
+    pub share: Share,
 }
 
 /// What an answer says.

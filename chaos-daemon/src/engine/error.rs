@@ -40,8 +40,16 @@ pub enum SpecError {
         latency: Duration,
     },
     /// Out of range.
-    #[error("a ramp begins at 0 to 60 s and takes 1 ms to 24 h")]
+    #[error("a ramp takes 1 ms to 24 h, and one of a delay begins at 0 to 60 s")]
     Ramp,
+    /// A model without a share.
+    #[error("a ramp changes the percentage of a loss, and a model has none: leave out one of them")]
+    RampOfModel,
+    /// A share of packets, of connections that stay where they went.
+    #[error(
+        "connections are sent elsewhere as a whole, and no share of their packets: leave out the ramp, or the other address and port"
+    )]
+    ShareOfSteered,
     /// A middle that there is not.
     #[error("a ramp changes a constant or uniform delay: leave out the ramp or the distribution")]
     RampOfDistribution,

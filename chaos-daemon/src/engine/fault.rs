@@ -2,18 +2,25 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{dns::Dns, error::SpecError, filter::Filter, reset::Reset, rewrite::Rewrite};
+use super::{
+    dns::Dns,
+    error::SpecError,
+    filter::Filter,
+    ramp::{self, Ramp, Share},
+    reset::Reset,
+    rewrite::Rewrite,
+};
 
 /// Longest delay of one rule.
 const LONGEST_DELAY: Duration = Duration::from_mins(1);
-/// How long a ramp may take.
-const RAMPS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
 /// How many quantiles a measured distribution may have.
 const QUANTILES: RangeInclusive<usize> = 2..=chaos_abi::rule::QUANTILE_STEPS + 1;
 /// Counts of packets.
 const COUNTS: RangeInclusive<u32> = 1..=1_000_000;
 /// Bandwidths, in bytes per second.
 const RATES: RangeInclusive<u64> = 1_000..=125_000_000_000;
+/// Smallest burst that nobody asked for: two full frames.
+pub(crate) const SMALLEST_BURST: u64 = 3000;
 /// Largest burst of a bandwidth.
 const LARGEST_BURST: u64 = 1 << 30;
 
@@ -46,10 +53,12 @@ pub enum Fault {
     },
     /// They wait for bandwidth.
     Rate(Rate),
-    /// None passes.
+    /// None passes, or a share does not.
     Partition {
         /// Whether their senders are told.
         reject: bool,
+        /// How many do not.
+        share: Share,
     },
     /// Their connections are ended.
     Reset(Reset),
@@ -73,7 +82,7 @@ pub struct Delay {
     /// Whether a packet may overtake its predecessor.
     pub reorder: bool,
     /// How the latency begins.
-    pub ramp: Option<Ramp>,
+    pub ramp: Option<Ramp<Duration>>,
 }
 
 /// What a delay's jitter means.
@@ -91,22 +100,13 @@ pub enum Distribution {
     Measured(Vec<u64>),
 }
 
-/// The latency changes evenly until it is what it is to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ramp {
-    /// At the beginning.
-    pub from: Duration,
-    /// How long it takes.
-    pub over: Duration,
-}
-
 /// Which of the matched packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// At random.
     Random {
         /// How many.
-        share: Ppm,
+        share: Share,
         /// How much a decision follows the one before.
         correlation: Ppm,
         /// How many lie between two at least.
@@ -136,6 +136,8 @@ pub enum Choice {
 pub struct Rate {
     /// Bytes per second.
     pub bytes_per_second: u64,
+    /// How it begins.
+    pub ramp: Option<Ramp<u64>>,
     /// How many may pass at once after a pause; 0: some.
     pub burst_bytes: u64,
     /// How many may wait; 0: as much as a second.
@@ -181,7 +183,9 @@ impl Fault {
     pub const fn drops(&self) -> bool {
         matches!(
             self,
-            Self::Loss(_) | Self::Corrupt { drop: true, .. } | Self::Partition { reject: false }
+            Self::Loss(_)
+                | Self::Corrupt { drop: true, .. }
+                | Self::Partition { reject: false, .. }
         )
     }
 
@@ -213,7 +217,7 @@ impl Fault {
             }
             Self::Corrupt { choice, .. } => choice.check("a corruption"),
             Self::Rate(rate) => rate.check(),
-            Self::Partition { .. } => Ok(()),
+            Self::Partition { share, .. } => share.check("a partition"),
             Self::Reset(reset) => reset.check(filter),
             Self::Rewrite(rewrite) => rewrite.check(filter),
             Self::Dns(dns) => dns.check(filter),
@@ -255,10 +259,10 @@ impl Delay {
         if self.distribution != Distribution::Uniform {
             return Err(SpecError::RampOfDistribution);
         }
-        if from > LONGEST_DELAY || !RAMPS.contains(&over) {
+        if from > LONGEST_DELAY {
             return Err(SpecError::Ramp);
         }
-        Ok(())
+        ramp::check(over)
     }
 
     fn check_measured(&self, quantiles: &[u64]) -> Result<(), SpecError> {
@@ -329,9 +333,15 @@ impl Rate {
     /// The burst, where none was asked for: what comes in 10 ms, and two full frames at least.
     pub fn burst(&self) -> u64 {
         match self.burst_bytes {
-            0 => (self.bytes_per_second / 100).max(3000),
+            0 => (self.bytes_per_second / 100).max(SMALLEST_BURST),
             bytes => bytes,
         }
+    }
+
+    /// The least that it ever is.
+    fn slowest(&self) -> u64 {
+        let from = self.ramp.map_or(u64::MAX, |ramp| ramp.from);
+        self.bytes_per_second.min(from)
     }
 
     /// The longest that a packet waits.
@@ -340,7 +350,7 @@ impl Rate {
             0 => Duration::from_secs(1),
             bytes => Duration::from_nanos(
                 u64::try_from(
-                    u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second.max(1)),
+                    u128::from(bytes) * 1_000_000_000 / u128::from(self.slowest().max(1)),
                 )
                 .unwrap_or(u64::MAX),
             ),
@@ -348,9 +358,11 @@ impl Rate {
     }
 
     fn check(&self) -> Result<(), SpecError> {
-        if !RATES.contains(&self.bytes_per_second) {
-            return Err(SpecError::Rate(self.bytes_per_second));
+        let rates = [Some(self.bytes_per_second), self.ramp.map(|ramp| ramp.from)];
+        if let Some(rate) = rates.iter().flatten().find(|rate| !RATES.contains(rate)) {
+            return Err(SpecError::Rate(*rate));
         }
+        self.ramp.map_or(Ok(()), |ramp| ramp::check(ramp.over))?;
         if self.burst_bytes > LARGEST_BURST {
             return Err(SpecError::Burst(self.burst_bytes));
         }

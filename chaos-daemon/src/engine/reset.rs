@@ -4,8 +4,8 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
     error::SpecError,
-    fault::Ppm,
     filter::{Filter, Protocol},
+    ramp::Share,
 };
 
 /// How long a connection may live that is to be ended.
@@ -17,7 +17,7 @@ const MOST_BYTES: u64 = 1 << 40;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reset {
     /// How many.
-    pub share: Ppm,
+    pub share: Share,
     /// From the first matched packet on.
     pub after: Option<Duration>,
     /// Bytes that it carries before.

@@ -7,6 +7,7 @@ use chaos_abi::rewrite::{MAX_PATCH, MAX_WITHIN};
 use super::{
     error::SpecError,
     filter::{Connections, Direction, Filter, Protocol},
+    ramp::Share,
 };
 
 /// Largest value of the six bits.
@@ -37,6 +38,8 @@ pub struct Rewrite {
     pub patch: Option<Patch>,
     /// Bytes wherever they are in it.
     pub replace: Option<Replace>,
+    /// Into how many of the packets.
+    pub share: Share,
 }
 
 /// Bytes at a place.
@@ -66,8 +69,16 @@ impl Rewrite {
     }
 
     pub(super) fn check(&self, filter: &Filter) -> Result<(), SpecError> {
-        if *self == Self::default() {
+        let nothing = Self {
+            share: self.share,
+            ..Self::default()
+        };
+        if *self == nothing {
             return Err(SpecError::NothingToWrite);
+        }
+        self.share.check("a rewriting")?;
+        if self.steers() && self.share != Share::ALL {
+            return Err(SpecError::ShareOfSteered);
         }
         if let Some(dscp) = self.dscp.filter(|dscp| *dscp > LARGEST_DSCP) {
             return Err(SpecError::Dscp(dscp.into()));

@@ -106,7 +106,10 @@ fn spec(detached: bool) -> Spec {
         },
         rules: vec![Rule {
             filter: Filter::default(),
-            fault: Fault::Partition { reject: false },
+            fault: Fault::Partition {
+                reject: false,
+                share: crate::engine::Share::ALL,
+            },
             pulse: None,
         }],
         duration: Duration::from_secs(30),

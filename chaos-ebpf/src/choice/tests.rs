@@ -11,7 +11,13 @@ fn run(rule: &Rule) -> (f64, f64) {
     let mut memory = Memory::default();
     let (mut chosen, mut runs, mut before) = (0_u32, 0_u32, false);
     for position in 0..u64::from(N) {
-        let now = chooses(rule, &mut memory, chance::at(SEED, position), 0);
+        let now = chooses(
+            rule,
+            rule.share_ppm,
+            &mut memory,
+            chance::at(SEED, position),
+            0,
+        );
         chosen += u32::from(now);
         runs += u32::from(now && !before);
         before = now;
@@ -116,7 +122,8 @@ fn every_third() {
         ..Rule::default()
     };
     let mut memory = Memory::default();
-    let chosen: [bool; 7] = core::array::from_fn(|_| chooses(&rule, &mut memory, 0, 0));
+    let chosen: [bool; 7] =
+        core::array::from_fn(|_| chooses(&rule, rule.share_ppm, &mut memory, 0, 0));
     assert_eq!(chosen, [false, false, true, false, false, true, false]);
 }
 
@@ -128,8 +135,9 @@ fn first_two_of_a_flow() {
         ..Rule::default()
     };
     let mut memory = Memory::default();
-    let chosen: [bool; 4] =
-        core::array::from_fn(|of_flow| chooses(&rule, &mut memory, 0, of_flow as u64));
+    let chosen: [bool; 4] = core::array::from_fn(|of_flow| {
+        chooses(&rule, rule.share_ppm, &mut memory, 0, of_flow as u64)
+    });
     assert_eq!(chosen, [true, true, false, false]);
 }
 
@@ -141,7 +149,8 @@ fn gap_lies_between_two() {
         ..Rule::default()
     };
     let mut memory = Memory::default();
-    let chosen: [bool; 10] = core::array::from_fn(|_| chooses(&rule, &mut memory, 0, 0));
+    let chosen: [bool; 10] =
+        core::array::from_fn(|_| chooses(&rule, rule.share_ppm, &mut memory, 0, 0));
     let places = [4, 9];
     assert!(
         chosen

@@ -141,6 +141,7 @@ mod tests {
             ramp: Some(Ramp {
                 from: ms(0),
                 over: ms(30_000),
+                ..Ramp::default()
             }),
             ..Delay::default()
         };

@@ -2,12 +2,12 @@
 
 use chaos_proto::v1::{Direction, Dns, DnsReply, Filter};
 
-use super::WHOLE_PPM;
+use super::{WHOLE_PPM, ramp::at_most};
 use crate::output::words::dns as words;
 use crate::quantity::share_in_words;
 
 pub(super) fn of(dns: &Dns, filter: &Filter) -> String {
-    let share = match dns.share_ppm {
+    let share = match at_most(dns.share_ppm, dns.ramp.as_ref()) {
         WHOLE_PPM.. => String::new(),
         ppm => format!("{} of ", share_in_words(ppm)),
     };

@@ -3,7 +3,7 @@
 use chaos_proto::v1::loss::Model;
 use chaos_proto::v1::{Filter, FourStates, GilbertElliott, Loss, Protocol};
 
-use super::{WHOLE_PPM, Way, some};
+use super::{WHOLE_PPM, Way, ramp::at_most, some};
 use crate::quantity::{packets, share_in_words};
 
 const TCP_REPEATS: &str = "TCP sends again after 0.2 s or more (a new connection after 1 s)";
@@ -12,7 +12,7 @@ const TCP_REPEATS: &str = "TCP sends again after 0.2 s or more (a new connection
 pub(super) fn of(loss: &Loss, way: Way, filter: &Filter) -> String {
     let protocol = filter.protocol();
     match &loss.model {
-        None => by_share(loss.share_ppm, way, filter),
+        None => by_share(at_most(loss.share_ppm, loss.ramp.as_ref()), way, filter),
         Some(Model::GilbertElliott(model)) => bursts(
             lost_in_the_long_run(*model),
             one_in(model.to_good_ppm),

@@ -6,15 +6,17 @@
 mod delay;
 mod dns;
 mod loss;
+mod ramp;
 
 use std::time::Duration;
 
 use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::{
-    Connections, Corrupt, Direction, Duplicate, Filter, Protocol, Rate, Reorder, Reset, Rewrite,
-    Rule,
+    Connections, Corrupt, Direction, Duplicate, Filter, Partition, Protocol, Rate, Reorder, Reset,
+    Rewrite, Rule,
 };
 
+use self::ramp::at_most;
 use super::words;
 use crate::quantity::{
     from_wire, packets, rate_in_words, share_in_words, size_in_words, time_in_words,
@@ -32,16 +34,19 @@ pub fn of_rule(rule: &Rule) -> String {
         None => "nothing happens".to_owned(),
         Some(Fault::Delay(delay)) => delay::of(delay, way, protocol),
         Some(Fault::Loss(loss)) => loss::of(loss, way, filter),
-        Some(Fault::Duplicate(duplicate)) => of_duplicate(*duplicate, way, protocol),
+        Some(Fault::Duplicate(duplicate)) => of_duplicate(duplicate, way, protocol),
         Some(Fault::Reorder(reorder)) => of_reorder(reorder, way, protocol),
-        Some(Fault::Corrupt(corrupt)) => of_corrupt(*corrupt, way, filter),
-        Some(Fault::Rate(rate)) => of_rate(*rate, way),
-        Some(Fault::Partition(partition)) if partition.reject => rejected(way, protocol),
-        Some(Fault::Partition(_)) => loss::of_all(way, protocol),
+        Some(Fault::Corrupt(corrupt)) => of_corrupt(corrupt, way, filter),
+        Some(Fault::Rate(rate)) => of_rate(rate, way),
+        Some(Fault::Partition(partition)) => of_partition(partition, way, filter),
         Some(Fault::Reset(reset)) => of_reset(reset, filter),
         Some(Fault::Rewrite(rewrite)) => of_rewrite(rewrite, way),
         Some(Fault::Dns(dns)) => dns::of(dns, filter),
     };
+    if let Some(ramp) = rule.fault.as_ref().and_then(ramp::of) {
+        text.push_str("; ");
+        text.push_str(&ramp);
+    }
     if let Some(pulse) = &rule.pulse {
         text.push_str("; ");
         text.push_str(&words::pulse(pulse));
@@ -87,14 +92,14 @@ fn some(share_ppm: u32, way: Way) -> String {
     )
 }
 
-fn of_duplicate(duplicate: Duplicate, way: Way, protocol: Protocol) -> String {
+fn of_duplicate(duplicate: &Duplicate, way: Way, protocol: Protocol) -> String {
     let consequence = match protocol {
         Protocol::Unspecified => "TCP discards the copies, UDP applications get them",
         Protocol::Tcp => "TCP discards the copies, which cost bandwidth",
         Protocol::Udp => "applications get the same datagram again",
         Protocol::Icmp => "ping shows them as DUP",
     };
-    let some = some(duplicate.share_ppm, way);
+    let some = some(at_most(duplicate.share_ppm, duplicate.ramp.as_ref()), way);
     format!("{some} are sent twice: {consequence}")
 }
 
@@ -111,14 +116,19 @@ fn of_reorder(reorder: &Reorder, way: Way, protocol: Protocol) -> String {
         0 => String::new(),
         gap => format!(", with at least {} between two,", packets(gap.into())),
     };
-    let some = some(reorder.share_ppm, way);
+    let some = some(at_most(reorder.share_ppm, reorder.ramp.as_ref()), way);
     format!(
         "{some} are held for {by}{gap} and overtaken by those that follow meanwhile: {consequence}"
     )
 }
 
-fn rejected(way: Way, protocol: Protocol) -> String {
-    let consequence = match protocol {
+fn of_partition(partition: &Partition, way: Way, filter: &Filter) -> String {
+    let share_ppm = partition.share_ppm.unwrap_or(WHOLE_PPM);
+    let share_ppm = at_most(share_ppm, partition.ramp.as_ref());
+    if !partition.reject {
+        return loss::by_share(share_ppm, way, filter);
+    }
+    let consequence = match filter.protocol() {
         Protocol::Unspecified => {
             "connections are refused, open ones end, and pings find the port unreachable"
         }
@@ -128,14 +138,15 @@ fn rejected(way: Way, protocol: Protocol) -> String {
     };
     format!(
         "{} are dropped, and their senders told: {consequence}",
-        some(WHOLE_PPM, way)
+        some(share_ppm, way)
     )
 }
 
 fn of_rewrite(rewrite: &Rewrite, way: Way) -> String {
+    let share_ppm = rewrite.share_ppm.unwrap_or(WHOLE_PPM);
     let mut text = format!(
         "{} go on with {}; checksums of IP, TCP and UDP stay right",
-        some(WHOLE_PPM, way),
+        some(at_most(share_ppm, rewrite.ramp.as_ref()), way),
         words::rewritten(rewrite)
     );
     if rewrite.destination_port.is_some() || !rewrite.destination_address.is_empty() {
@@ -147,7 +158,8 @@ fn of_rewrite(rewrite: &Rewrite, way: Way) -> String {
 }
 
 fn of_reset(reset: &Reset, filter: &Filter) -> String {
-    let some = match reset.share_ppm {
+    let share_ppm = at_most(reset.share_ppm, reset.ramp.as_ref());
+    let some = match share_ppm {
         ppm if ppm >= WHOLE_PPM => "matching TCP connections".to_owned(),
         ppm => format!("{} of matching TCP connections", share_in_words(ppm)),
     };
@@ -171,7 +183,7 @@ fn of_reset(reset: &Reset, filter: &Filter) -> String {
         {
             "; new ones as well"
         }
-        Connections::Unspecified | Connections::New if reset.share_ppm < WHOLE_PPM => {
+        Connections::Unspecified | Connections::New if share_ppm < WHOLE_PPM => {
             "; of new ones, as many are refused"
         }
         Connections::Unspecified | Connections::New => "; new ones are refused",
@@ -179,20 +191,21 @@ fn of_reset(reset: &Reset, filter: &Filter) -> String {
     format!("{some} end {when}, and both ends see \"connection reset\"{new}")
 }
 
-fn of_corrupt(corrupt: Corrupt, way: Way, filter: &Filter) -> String {
+fn of_corrupt(corrupt: &Corrupt, way: Way, filter: &Filter) -> String {
+    let share_ppm = at_most(corrupt.share_ppm, corrupt.ramp.as_ref());
     if corrupt.drop {
         return format!(
             "as corrupt packets, {}",
-            loss::by_share(corrupt.share_ppm, way, filter)
+            loss::by_share(share_ppm, way, filter)
         );
     }
-    let some = some(corrupt.share_ppm, way);
+    let some = some(share_ppm, way);
     format!(
         "one bit of {some} is flipped: a receiver that checks the checksum drops them; where it is offloaded, the application gets wrong data"
     )
 }
 
-fn of_rate(rate: Rate, way: Way) -> String {
+fn of_rate(rate: &Rate, way: Way) -> String {
     let bandwidth = rate_in_words(rate.bytes_per_second);
     let shared = match (rate.per_flow, way.times) {
         (true, _) => "each flow by itself",
@@ -227,7 +240,7 @@ fn takes(bytes_per_second: u64, bytes: u64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use chaos_proto::v1::{Delay, Loss, Partition, Pulse};
+    use chaos_proto::v1::{Delay, Loss, Pulse};
 
     use super::*;
 
@@ -337,7 +350,7 @@ mod tests {
         let (both, egress) = (Direction::Both, Direction::Egress);
         let duplicate = Fault::Duplicate(Duplicate {
             share_ppm: 50_000,
-            correlation_ppm: 0,
+            ..Duplicate::default()
         });
         assert_eq!(
             say(duplicate, both, Protocol::Udp),
@@ -371,7 +384,7 @@ mod tests {
              1 % of questions get no answer unless the application asks again"
         );
         assert!(
-            say(Fault::Partition(Partition { reject: false }), both, Protocol::Tcp).starts_with(
+            say(Fault::Partition(Partition::default()), both, Protocol::Tcp).starts_with(
                 "all matching packets in either direction are dropped silently: open connections stall"
             )
         );
@@ -379,7 +392,10 @@ mod tests {
 
     #[test]
     fn what_is_answered_is_told_by_what_applications_see() {
-        let partition = Fault::Partition(Partition { reject: true });
+        let partition = Fault::Partition(Partition {
+            reject: true,
+            ..Partition::default()
+        });
         assert_eq!(
             say(partition, Direction::Both, Protocol::Tcp),
             "all matching packets in either direction are dropped, and their senders told: \
@@ -390,6 +406,7 @@ mod tests {
                 share_ppm: 200_000,
                 after: after_ms.and_then(ms),
                 after_bytes,
+                ..Reset::default()
             })
         };
         let both = Direction::Both;
@@ -428,7 +445,7 @@ mod tests {
     #[test]
     fn a_pulse_comes_last() {
         let mut rule = Rule {
-            fault: Some(Fault::Partition(Partition { reject: false })),
+            fault: Some(Fault::Partition(Partition::default())),
             ..Rule::default()
         };
         rule.pulse = Some(Pulse {

@@ -3,6 +3,7 @@
 use chaos_proto::v1 as wire;
 use serde::Serialize;
 
+use super::rule::{ShareRamp, WHOLE_PPM};
 use crate::output::words::hex;
 
 #[derive(Debug, Serialize)]
@@ -17,6 +18,8 @@ pub(super) struct Rewrite {
     destination_address: Option<String>,
     payload: Option<Patch>,
     replace: Option<Replace>,
+    share_ppm: u32,
+    ramp: Option<ShareRamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,6 +56,8 @@ impl From<&wire::Rewrite> for Rewrite {
                 new_hex: hex(&replace.new),
                 within: replace.within,
             }),
+            share_ppm: rewrite.share_ppm.unwrap_or(WHOLE_PPM),
+            ramp: ShareRamp::of(rewrite.ramp.as_ref()),
         }
     }
 }

@@ -8,6 +8,9 @@ use serde::Serialize;
 use super::{ns, rewrite::Rewrite};
 use crate::output::words;
 
+/// Of what is a share of all, where nobody said less.
+pub(super) const WHOLE_PPM: u32 = 1_000_000;
+
 #[derive(Debug, Serialize)]
 pub(super) struct Rule {
     fault: Option<Fault>,
@@ -25,42 +28,50 @@ enum Fault {
         quantiles_ns: Vec<u64>,
         correlation_ppm: u32,
         reorder: bool,
-        ramp: Option<Ramp>,
+        ramp: Option<LatencyRamp>,
     },
     Loss {
         share_ppm: u32,
         correlation_ppm: u32,
         model: Option<Model>,
+        ramp: Option<ShareRamp>,
     },
     Duplicate {
         share_ppm: u32,
         correlation_ppm: u32,
+        ramp: Option<ShareRamp>,
     },
     Reorder {
         share_ppm: u32,
         correlation_ppm: u32,
         gap: u32,
         by_ns: u64,
+        ramp: Option<ShareRamp>,
     },
     Corrupt {
         share_ppm: u32,
         correlation_ppm: u32,
         drop: bool,
+        ramp: Option<ShareRamp>,
     },
     Rate {
         bytes_per_second: u64,
         burst_bytes: u64,
         queue_bytes: u64,
         per_flow: bool,
+        ramp: Option<RateRamp>,
     },
     Partition {
         reject: bool,
+        share_ppm: u32,
+        ramp: Option<ShareRamp>,
     },
     Rewrite(Rewrite),
     Reset {
         share_ppm: u32,
         after_ns: Option<u64>,
         after_bytes: u64,
+        ramp: Option<ShareRamp>,
     },
     Dns {
         reply: &'static str,
@@ -69,13 +80,35 @@ enum Fault {
         types: Vec<u32>,
         ttl_ns: u64,
         share_ppm: u32,
+        ramp: Option<ShareRamp>,
     },
 }
 
 #[derive(Debug, Serialize)]
-struct Ramp {
+struct LatencyRamp {
     from_ns: u64,
     over_ns: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ShareRamp {
+    from_ppm: u32,
+    over_ns: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct RateRamp {
+    from_bytes_per_second: u64,
+    over_ns: u64,
+}
+
+impl ShareRamp {
+    pub(super) fn of(ramp: Option<&wire::Ramp>) -> Option<Self> {
+        ramp.map(|ramp| Self {
+            from_ppm: ramp.from_ppm,
+            over_ns: ns(ramp.over.as_ref()),
+        })
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -164,7 +197,7 @@ impl From<&WireFault> for Fault {
                 quantiles_ns: delay.quantile_ns.clone(),
                 correlation_ppm: delay.correlation_ppm,
                 reorder: delay.reorder,
-                ramp: delay.ramp.as_ref().map(|ramp| Ramp {
+                ramp: delay.ramp.as_ref().map(|ramp| LatencyRamp {
                     from_ns: ns(ramp.from.as_ref()),
                     over_ns: ns(ramp.over.as_ref()),
                 }),
@@ -173,36 +206,47 @@ impl From<&WireFault> for Fault {
                 share_ppm: loss.share_ppm,
                 correlation_ppm: loss.correlation_ppm,
                 model: loss.model.as_ref().map(Model::from),
+                ramp: ShareRamp::of(loss.ramp.as_ref()),
             },
             WireFault::Duplicate(duplicate) => Self::Duplicate {
                 share_ppm: duplicate.share_ppm,
                 correlation_ppm: duplicate.correlation_ppm,
+                ramp: ShareRamp::of(duplicate.ramp.as_ref()),
             },
             WireFault::Reorder(reorder) => Self::Reorder {
                 share_ppm: reorder.share_ppm,
                 correlation_ppm: reorder.correlation_ppm,
                 gap: reorder.gap,
                 by_ns: ns(reorder.by.as_ref()),
+                ramp: ShareRamp::of(reorder.ramp.as_ref()),
             },
             WireFault::Corrupt(corrupt) => Self::Corrupt {
                 share_ppm: corrupt.share_ppm,
                 correlation_ppm: corrupt.correlation_ppm,
                 drop: corrupt.drop,
+                ramp: ShareRamp::of(corrupt.ramp.as_ref()),
             },
             WireFault::Rate(rate) => Self::Rate {
                 bytes_per_second: rate.bytes_per_second,
                 burst_bytes: rate.burst_bytes,
                 queue_bytes: rate.queue_bytes,
                 per_flow: rate.per_flow,
+                ramp: rate.ramp.as_ref().map(|ramp| RateRamp {
+                    from_bytes_per_second: ramp.from_bytes_per_second,
+                    over_ns: ns(ramp.over.as_ref()),
+                }),
             },
             WireFault::Partition(partition) => Self::Partition {
                 reject: partition.reject,
+                share_ppm: partition.share_ppm.unwrap_or(WHOLE_PPM),
+                ramp: ShareRamp::of(partition.ramp.as_ref()),
             },
             WireFault::Rewrite(rewrite) => Self::Rewrite(rewrite.into()),
             WireFault::Reset(reset) => Self::Reset {
                 share_ppm: reset.share_ppm,
                 after_ns: reset.after.as_ref().map(|after| ns(Some(after))),
                 after_bytes: reset.after_bytes,
+                ramp: ShareRamp::of(reset.ramp.as_ref()),
             },
             WireFault::Dns(dns) => Self::Dns {
                 reply: match dns.reply() {
@@ -218,6 +262,7 @@ impl From<&WireFault> for Fault {
                 types: dns.types.clone(),
                 ttl_ns: ns(dns.ttl.as_ref()),
                 share_ppm: dns.share_ppm,
+                ramp: ShareRamp::of(dns.ramp.as_ref()),
             },
         }
     }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use chaos_proto::v1::{Dns, DnsReply};
 
-use crate::quantity::{from_wire, record_in_words, share_in_words, time_in_words};
+use super::fault::part;
+use crate::quantity::{from_wire, record_in_words, time_in_words};
 
-const WHOLE_PPM: u32 = 1_000_000;
 /// The time to live that says nothing, because nobody asked for another.
 const USUAL_TTL: Duration = Duration::from_secs(5);
 /// More names are counted.
@@ -50,8 +50,7 @@ pub(super) fn fault(dns: &Dns) -> (String, [Option<String>; 3]) {
     let details = [
         types(dns),
         is_said.then(|| format!("TTL {}", time_in_words(ttl))),
-        (dns.share_ppm < WHOLE_PPM)
-            .then(|| format!("{} of questions", share_in_words(dns.share_ppm))),
+        part(dns.share_ppm, dns.ramp.as_ref(), "questions"),
     ];
     (format!("dns {} for {}", reply(dns), names(dns)), details)
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use chaos_proto::v1::loss::Model;
 use chaos_proto::v1::rule::Fault;
-use chaos_proto::v1::{Corrupt, Delay, Distribution, Loss, Rate, Reorder, Reset, Rule};
+use chaos_proto::v1::{
+    Corrupt, Delay, Distribution, Loss, Partition, Ramp, Rate, Reorder, Reset, Rewrite, Rule,
+};
 
 use super::distribution;
 use crate::quantity::{
@@ -20,21 +22,18 @@ pub fn fault(rule: &Rule) -> String {
         Some(Fault::Delay(delay)) => of_delay(delay),
         Some(Fault::Loss(loss)) => of_loss(loss),
         Some(Fault::Duplicate(duplicate)) => {
-            let share = share_in_words(duplicate.share_ppm);
+            let share = share(duplicate.share_ppm, duplicate.ramp.as_ref());
             with(
                 format!("duplicate {share}"),
                 &[correlation(duplicate.correlation_ppm)],
             )
         }
         Some(Fault::Reorder(reorder)) => of_reorder(reorder),
-        Some(Fault::Corrupt(corrupt)) => of_corrupt(*corrupt),
-        Some(Fault::Rate(rate)) => of_rate(*rate),
-        Some(Fault::Partition(partition)) => with(
-            "partition".to_owned(),
-            &[partition.reject.then(|| "rejecting".to_owned())],
-        ),
+        Some(Fault::Corrupt(corrupt)) => of_corrupt(corrupt),
+        Some(Fault::Rate(rate)) => of_rate(rate),
+        Some(Fault::Partition(partition)) => of_partition(partition),
         Some(Fault::Reset(reset)) => of_reset(reset),
-        Some(Fault::Rewrite(rewrite)) => format!("rewrite {}", super::rewritten(rewrite)),
+        Some(Fault::Rewrite(rewrite)) => of_rewrite(rewrite),
         Some(Fault::Dns(dns)) => {
             let (text, details) = super::dns::fault(dns);
             with(text, &details)
@@ -65,10 +64,12 @@ fn around_latency(delay: &Delay) -> String {
     let mut text = match &delay.ramp {
         None => format!("delay {}", time_in_words(latency)),
         Some(ramp) => format!(
-            "delay {} to {} within {}",
-            time_in_words(from_wire(ramp.from.as_ref())),
-            time_in_words(latency),
-            time_in_words(from_wire(ramp.over.as_ref()))
+            "delay {}",
+            changing(
+                &time_in_words(from_wire(ramp.from.as_ref())),
+                &time_in_words(latency),
+                ramp
+            )
         ),
     };
     if !jitter.is_zero() {
@@ -89,7 +90,7 @@ fn of_loss(loss: &Loss) -> String {
     let percent = share_in_words;
     match &loss.model {
         None => with(
-            format!("loss {}", percent(loss.share_ppm)),
+            format!("loss {}", share(loss.share_ppm, loss.ramp.as_ref())),
             &[correlation(loss.correlation_ppm)],
         ),
         Some(Model::GilbertElliott(model)) => format!(
@@ -120,14 +121,20 @@ fn of_reorder(reorder: &Reorder) -> String {
     let by = time_in_words(from_wire(reorder.by.as_ref()));
     let gap = (reorder.gap > 0).then(|| format!("gap {}", packets(reorder.gap.into())));
     with(
-        format!("reorder {} by {by}", share_in_words(reorder.share_ppm)),
+        format!(
+            "reorder {} by {by}",
+            share(reorder.share_ppm, reorder.ramp.as_ref())
+        ),
         &[correlation(reorder.correlation_ppm), gap],
     )
 }
 
-fn of_corrupt(corrupt: Corrupt) -> String {
+fn of_corrupt(corrupt: &Corrupt) -> String {
     with(
-        format!("corrupt {}", share_in_words(corrupt.share_ppm)),
+        format!(
+            "corrupt {}",
+            share(corrupt.share_ppm, corrupt.ramp.as_ref())
+        ),
         &[
             correlation(corrupt.correlation_ppm),
             corrupt.drop.then(|| "dropped".to_owned()),
@@ -135,11 +142,45 @@ fn of_corrupt(corrupt: Corrupt) -> String {
     )
 }
 
+/// A share of something that is not all of it: `30 % of packets`, `of packets: 0 % to 30 % within 1 min`.
+pub(super) fn part(ppm: u32, ramp: Option<&Ramp>, of: &str) -> Option<String> {
+    match ramp {
+        None => (ppm < WHOLE_PPM).then(|| format!("{} of {of}", share_in_words(ppm))),
+        Some(_) => Some(format!("of {of}: {}", share(ppm, ramp))),
+    }
+}
+
+fn share(ppm: u32, ramp: Option<&Ramp>) -> String {
+    match ramp {
+        None => share_in_words(ppm),
+        Some(ramp) => changing(&share_in_words(ramp.from_ppm), &share_in_words(ppm), ramp),
+    }
+}
+
+fn changing(from: &str, to: &str, ramp: &Ramp) -> String {
+    let over = time_in_words(from_wire(ramp.over.as_ref()));
+    format!("{from} to {to} within {over}")
+}
+
+fn of_partition(partition: &Partition) -> String {
+    let ppm = partition.share_ppm.unwrap_or(WHOLE_PPM);
+    with(
+        "partition".to_owned(),
+        &[
+            part(ppm, partition.ramp.as_ref(), "packets"),
+            partition.reject.then(|| "rejecting".to_owned()),
+        ],
+    )
+}
+
+fn of_rewrite(rewrite: &Rewrite) -> String {
+    let ppm = rewrite.share_ppm.unwrap_or(WHOLE_PPM);
+    let share = part(ppm, rewrite.ramp.as_ref(), "packets");
+    with(format!("rewrite {}", super::rewritten(rewrite)), &[share])
+}
+
 fn of_reset(reset: &Reset) -> String {
-    let share = match reset.share_ppm {
-        WHOLE_PPM => None,
-        ppm => Some(format!("{} of connections", share_in_words(ppm))),
-    };
+    let share = part(reset.share_ppm, reset.ramp.as_ref(), "connections");
     let after = reset
         .after
         .as_ref()
@@ -149,10 +190,15 @@ fn of_reset(reset: &Reset) -> String {
     with("reset".to_owned(), &[share, after, carried])
 }
 
-fn of_rate(rate: Rate) -> String {
+fn of_rate(rate: &Rate) -> String {
+    let end = rate_in_words(rate.bytes_per_second);
+    let bandwidth = match &rate.ramp {
+        None => end,
+        Some(ramp) => changing(&rate_in_words(ramp.from_bytes_per_second), &end, ramp),
+    };
     let size = |name: &str, bytes| (bytes > 0).then(|| format!("{name} {}", size_in_words(bytes)));
     with(
-        format!("rate {}", rate_in_words(rate.bytes_per_second)),
+        format!("rate {bandwidth}"),
         &[
             rate.per_flow.then(|| "per flow".to_owned()),
             size("burst", rate.burst_bytes),
@@ -176,7 +222,7 @@ fn with(text: String, details: &[Option<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use chaos_proto::v1::{self, FourStates, GilbertElliott, Partition};
+    use chaos_proto::v1::{self, Dns, Duplicate, FourStates, GilbertElliott};
 
     use super::*;
 
@@ -213,6 +259,7 @@ mod tests {
             ramp: Some(v1::Ramp {
                 from: ms(0),
                 over: ms(30_000),
+                ..Ramp::default()
             }),
             ..plain
         };
@@ -267,6 +314,7 @@ mod tests {
             correlation_ppm: 10_000,
             gap: 9,
             by: ms(10),
+            ramp: None,
         };
         assert_eq!(
             say(Fault::Reorder(reorder)),
@@ -276,6 +324,7 @@ mod tests {
             share_ppm: 10_000,
             correlation_ppm: 0,
             drop: true,
+            ramp: None,
         };
         assert_eq!(say(Fault::Corrupt(corrupt)), "corrupt 1 % (dropped)");
         let rate = Rate {
@@ -283,19 +332,25 @@ mod tests {
             burst_bytes: 65_536,
             queue_bytes: 500_000,
             per_flow: true,
+            ramp: None,
         };
         assert_eq!(
             say(Fault::Rate(rate)),
             "rate 10 Mbit/s (per flow, burst 64 KiB, queue 500 kB)"
         );
-        let partition = |reject| say(Fault::Partition(Partition { reject }));
+        let partition = |reject| {
+            say(Fault::Partition(Partition {
+                reject,
+                ..Partition::default()
+            }))
+        };
         assert_eq!(partition(false), "partition");
         assert_eq!(partition(true), "partition (rejecting)");
         let reset = |share_ppm, after_bytes| {
             say(Fault::Reset(v1::Reset {
                 share_ppm,
-                after: None,
                 after_bytes,
+                ..v1::Reset::default()
             }))
         };
         assert_eq!(reset(1_000_000, 0), "reset");
@@ -303,5 +358,96 @@ mod tests {
             reset(200_000, 65_536),
             "reset (20 % of connections, after 64 KiB)"
         );
+    }
+
+    #[test]
+    fn ramps_say_both_ends() {
+        let ramp = Some(Ramp {
+            from_ppm: 0,
+            from_bytes_per_second: 1_250_000,
+            over: ms(60_000),
+            ..Ramp::default()
+        });
+        let share_ppm = 300_000;
+        for (fault, expected) in [
+            (
+                Fault::Loss(Loss {
+                    share_ppm,
+                    correlation_ppm: 10_000,
+                    ramp,
+                    ..Loss::default()
+                }),
+                "loss 0 % to 30 % within 1 min (correlation 1 %)",
+            ),
+            (
+                Fault::Duplicate(Duplicate {
+                    share_ppm,
+                    ramp,
+                    ..Duplicate::default()
+                }),
+                "duplicate 0 % to 30 % within 1 min",
+            ),
+            (
+                Fault::Corrupt(Corrupt {
+                    share_ppm,
+                    ramp,
+                    ..Corrupt::default()
+                }),
+                "corrupt 0 % to 30 % within 1 min",
+            ),
+            (
+                Fault::Reorder(Reorder {
+                    share_ppm,
+                    ramp,
+                    by: ms(10),
+                    ..Reorder::default()
+                }),
+                "reorder 0 % to 30 % within 1 min by 10 ms",
+            ),
+            (
+                Fault::Rate(Rate {
+                    bytes_per_second: 125_000,
+                    ramp,
+                    ..Rate::default()
+                }),
+                "rate 10 Mbit/s to 1 Mbit/s within 1 min",
+            ),
+            (
+                Fault::Partition(Partition {
+                    reject: true,
+                    share_ppm: Some(WHOLE_PPM),
+                    ramp,
+                }),
+                "partition (of packets: 0 % to 100 % within 1 min, rejecting)",
+            ),
+            (
+                Fault::Reset(v1::Reset {
+                    share_ppm,
+                    ramp,
+                    ..v1::Reset::default()
+                }),
+                "reset (of connections: 0 % to 30 % within 1 min)",
+            ),
+            (
+                Fault::Rewrite(v1::Rewrite {
+                    ttl: Some(3),
+                    share_ppm: Some(share_ppm),
+                    ramp,
+                    ..v1::Rewrite::default()
+                }),
+                "rewrite TTL 3 (of packets: 0 % to 30 % within 1 min)",
+            ),
+            (
+                Fault::Dns(Dns {
+                    reply: v1::DnsReply::Nxdomain.into(),
+                    share_ppm,
+                    ramp,
+                    ..Dns::default()
+                }),
+                "dns NXDOMAIN for all names (of questions: 0 % to 30 % within 1 min)",
+            ),
+        ] {
+            assert_eq!(say(fault), expected);
+        }
     }
 }

@@ -81,6 +81,7 @@ mod tests {
                 new: b"\0!".to_vec(),
                 within: 0,
             }),
+            ..Rewrite::default()
         };
         assert_eq!(
             rewritten(&rewrite),

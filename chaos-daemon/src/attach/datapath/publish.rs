@@ -45,7 +45,12 @@ impl Kernel {
             .maps
             .targets
             .set(attached.number, Plain(target), 0)
-            .map_err(kernel)
+            .map_err(kernel)?;
+        // What it costs, it costs for nothing from now on.
+        if !rules.iter().any(|(_, rule)| xdp::may_drop(rule)) {
+            attached.xdp = None;
+        }
+        Ok(())
     }
 
     /// Adds rules to those of a target, for when it is published.

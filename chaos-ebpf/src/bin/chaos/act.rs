@@ -82,10 +82,15 @@ fn go_on(ctx: &TcContext, target: &Target, seen: &Packet) -> i32 {
         let sent = line::send(ctx, near, departure_ns, seen.copies);
         counters::held(target, seen, sent);
         return match sent {
-            Sent::Taken | Sent::Lost => packet::discard(),
+            Sent::Taken => {
+                counters::duplicated(target, seen);
+                packet::discard()
+            }
+            Sent::Lost => packet::discard(),
             Sent::Refused => TC_ACT_UNSPEC,
         };
     }
+    counters::duplicated(target, seen);
     // The interface below may be a target too, and its packet this CPU's from then on.
     let (copies, direction) = (seen.copies, seen.direction);
     let mut sent = 0;

@@ -50,10 +50,18 @@ pub(crate) fn rewritten(slot: u32, size: Size) {
     update(slot, |counters| counters.rewritten_packets += size.packets);
 }
 
-/// A rule had it sent twice.
+/// All rules that wanted a copy of it learn that it was made.
 #[inline(always)]
-pub(crate) fn duplicated(slot: u32, size: Size) {
-    update(slot, |counters| counters.duplicated_packets += size.packets);
+pub(crate) fn duplicated(target: &Target, packet: &Packet) {
+    let mut index = 0;
+    while index < MAX_RULES_PER_TARGET && packet.duplicating >> index != 0 {
+        if packet.duplicating & (1 << index) != 0 {
+            update(target.rules[index], |counters| {
+                counters.duplicated_packets += packet.size.packets;
+            });
+        }
+        index += 1;
+    }
 }
 
 /// All rules that wanted a bit of it flipped learn that one was.

@@ -27,6 +27,7 @@ mod context;
 mod counters;
 mod dns;
 mod fragments;
+mod hold;
 mod line;
 mod memory;
 mod packet;

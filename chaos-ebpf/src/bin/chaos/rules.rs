@@ -4,11 +4,11 @@ use core::ffi::c_void;
 
 use aya_ebpf::{helpers::bpf_loop, macros::map, maps::Array};
 use chaos_abi::{
-    maps::{MAX_RULES, MAX_TABLES},
+    maps::MAX_RULES,
     rule::{
         CHOICE_FIRST, FAULT_CORRUPT, FAULT_DELAY, FAULT_DNS, FAULT_DUPLICATE, FAULT_LOSS,
         FAULT_RATE, FAULT_REJECT, FAULT_RESET, FAULT_REWRITE, HAS_EXCEPTIONS, HAS_PEERS, Memory,
-        NEW_CONNECTIONS, OLD_CONNECTIONS, PER_FLOW, Quantiles, REORDERS, Rule, Window,
+        NEW_CONNECTIONS, OLD_CONNECTIONS, REORDERS, Rule, Window,
     },
     target::{ARRIVAL_PLACE, MAX_RULES_PER_TARGET, SOCKET_PLACE, Target},
 };
@@ -16,14 +16,14 @@ use chaos_ebpf::{
     chance, choice, delay,
     filter::{self, Direction},
     flow::Flow,
-    glance, rate, reset, shape,
+    glance, reset, shape,
 };
 
 use crate::{
     act::MAX_COPIES,
     clock,
     context::Context,
-    counters, fragments, memory,
+    counters, fragments, hold, memory,
     packet::Linear,
     peers, protection,
     targets::way,
@@ -34,8 +34,6 @@ use crate::{
 static RULES: Array<Rule> = Array::with_max_entries(MAX_RULES, 0);
 #[map]
 static WINDOWS: Array<Window> = Array::with_max_entries(MAX_RULES, 0);
-#[map]
-static TABLES: Array<Quantiles> = Array::with_max_entries(MAX_TABLES, 0);
 
 /// What becomes of a packet that matched.
 pub(crate) enum Verdict {
@@ -222,7 +220,7 @@ fn apply<C: Context>(
     if !shape::acts(rule, window, packet.now) || !filter::takes_length(rule, packet.size.of_one()) {
         return Some(false);
     }
-    if rule.answers() && !may_answer(rule, slot, pass.ctx, direction, &packet.flow) {
+    if rule.answers() && !may_answer(rule, slot, window, pass.ctx, direction, packet) {
         return Some(false);
     }
     let mut of_flow = 0;
@@ -254,19 +252,21 @@ fn apply<C: Context>(
     }
     let memory = memory::of_rule(slot)?;
     if rule.fault == FAULT_RATE {
-        return limit(rule, slot, index, packet, way(direction), memory);
+        return hold::limit(rule, window, slot, index, packet, way(direction), memory);
     }
-    let mut random = 0;
+    let mut another = 0;
     if !choice::is_certain(rule) {
         let position = memory::next_position(memory);
-        let chosen = choice::chooses(rule, memory, chance::at(rule.seed, position), of_flow);
+        let random = chance::at(rule.seed, position);
+        let share_ppm = shape::share_ppm(rule, window, packet.now);
+        let chosen = choice::chooses(rule, share_ppm, memory, random, of_flow);
         if packet.forget(chosen.into()) == 0 {
             return Some(false);
         }
         // A number that is independent of the choice.
-        random = chance::at(!rule.seed, position);
+        another = chance::at(!rule.seed, position);
     }
-    Some(happens(rule, slot, index, packet, window, memory, random))
+    Some(happens(rule, slot, index, packet, window, memory, another))
 }
 
 /// Whether the packet is one that a fault which answers is for.
@@ -274,16 +274,20 @@ fn apply<C: Context>(
 fn may_answer<C: Context>(
     rule: &Rule,
     slot: u32,
+    window: &Window,
     ctx: &C,
     direction: Direction,
-    flow: &Flow,
+    packet: &Packet,
 ) -> bool {
     // Who answers for another host draws its packets to himself.
     if matches!(direction, Direction::Ingress) && ctx.is_for_another() {
         return false;
     }
     match rule.fault {
-        FAULT_RESET => reset::may_end(rule, flow),
+        FAULT_RESET => {
+            let share_ppm = shape::connections_ppm(rule, window, packet.now);
+            reset::may_end(rule, share_ppm, &packet.flow)
+        }
         FAULT_DNS => ctx.asks(slot),
         _ => true,
     }
@@ -314,13 +318,13 @@ fn happens(
     }
     match rule.fault {
         FAULT_DELAY => {
-            let hold_ns = hold(rule, window, memory, packet.now, random);
+            let hold_ns = hold::delay(rule, window, memory, packet.now, random);
             packet.hold_ns += delay::at_least(hold_ns, packet.now, rule.not_before_ns);
             packet.ordered |= u32::from(rule.flags & REORDERS == 0 && rule.varies());
             packet.delaying |= 1 << index;
         }
         FAULT_DUPLICATE if packet.copies < MAX_COPIES => {
-            counters::duplicated(slot, packet.size);
+            packet.duplicating |= 1 << index;
             packet.copies += 1;
         }
         FAULT_REWRITE => packet.rewriting |= 1 << index,
@@ -331,46 +335,4 @@ fn happens(
         _ => {}
     }
     false
-}
-
-/// A bandwidth: the packet waits for its turn, or is dropped where too many wait.
-#[inline(always)]
-fn limit(
-    rule: &Rule,
-    slot: u32,
-    index: u32,
-    packet: &mut Packet,
-    way: usize,
-    memory: &mut Memory,
-) -> Option<bool> {
-    let rooms = if rule.flags & PER_FLOW == 0 {
-        &mut memory.room_ns
-    } else {
-        &mut memory::of_connection(rule, &packet.flow)?.room_ns
-    };
-    let room_ns = &mut rooms[way % 2];
-    let Some(turn) = rate::turn(rule, *room_ns, packet.now, packet.size.bytes) else {
-        counters::dropped(slot, packet.size);
-        return Some(true);
-    };
-    *room_ns = turn.room_ns;
-    if turn.wait_ns != 0 {
-        packet.act();
-        packet.hold_ns += turn.wait_ns;
-        packet.delaying |= 1 << index;
-    }
-    Some(false)
-}
-
-#[inline(always)]
-fn hold(rule: &Rule, window: &Window, memory: &mut Memory, now_ns: u64, random: u64) -> u64 {
-    let random = delay::correlated(rule, memory, random, random << 32);
-    let Some(number) = rule.table.checked_sub(1) else {
-        let middle_ns = shape::ramped(rule, window, now_ns);
-        return delay::uniform(middle_ns, rule.jitter_ns, random);
-    };
-    match TABLES.get(number) {
-        Some(table) => delay::quantile(table, random),
-        None => 0,
-    }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Packet {
     pub(crate) size: Size,
     /// How many copies go with it.
     pub(crate) copies: u32,
+    /// Bit n: rule n of the target wants one of them.
+    pub(crate) duplicating: u32,
     /// Bit n: rule n of the target wants a bit of it flipped, which one `noise` says.
     pub(crate) corrupting: u32,
     pub(crate) noise: u64,
@@ -76,7 +78,14 @@ impl Packet {
         if self.acts == 0 {
             self.acts = 1;
             clear!(
-                hold_ns, ordered, delaying, copies, corrupting, rewriting, steered
+                hold_ns,
+                ordered,
+                delaying,
+                copies,
+                duplicating,
+                corrupting,
+                rewriting,
+                steered
             );
         }
     }

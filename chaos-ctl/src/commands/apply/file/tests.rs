@@ -48,6 +48,7 @@ fn every_fault_is_read() {
             ramp: Some(chaos_proto::v1::Ramp {
                 from: ms(0),
                 over: ms(30_000),
+                ..chaos_proto::v1::Ramp::default()
             }),
             ..Delay::default()
         })
@@ -57,9 +58,33 @@ fn every_fault_is_read() {
         Fault::Loss(Loss {
             share_ppm: 5_000,
             correlation_ppm: 100_000,
-            model: None,
+            ..Loss::default()
         })
     );
+    assert_eq!(
+        fault("loss: { ramp: 0%..30%/1m, correlation: 10 }"),
+        Fault::Loss(Loss {
+            share_ppm: 300_000,
+            correlation_ppm: 100_000,
+            ramp: Some(chaos_proto::v1::Ramp {
+                over: ms(60_000),
+                ..chaos_proto::v1::Ramp::default()
+            }),
+            ..Loss::default()
+        })
+    );
+    for text in [
+        "duplicate: { ramp: 0..5/30s }",
+        "reorder: { ramp: 0..5/30s }",
+        "corrupt: { ramp: 0..5/30s }",
+        "rate: { ramp: 10mbit..1mbit/30s }",
+        "partition: { ramp: 0..100/30s }",
+        "reset: { ramp: 0..50/30s }",
+        "rewrite: { ttl: 3, ramp: 0..50/30s }",
+        "dns: { answer: nxdomain, ramp: 0..50/30s }",
+    ] {
+        fault(text);
+    }
     let bursts = Fault::Loss(Loss {
         model: Some(Model::GilbertElliott(GilbertElliott {
             to_bad_ppm: 10_000,
@@ -92,6 +117,7 @@ fn every_fault_is_read() {
             burst_bytes: 64_000,
             queue_bytes: 1 << 20,
             per_flow: true,
+            ramp: None,
         })
     );
 }
@@ -152,7 +178,7 @@ fn a_wrong_value_is_said_in_the_words_of_the_option() {
         ),
         (
             "partition: { peers: [] }",
-            "unknown key `peers` at line 3, column 18: there is reject",
+            "unknown key `peers` at line 3, column 18: there are reject, ramp",
         ),
         (
             "delay: { latency: 5ms, bandwidth: 1 }",
