@@ -134,8 +134,13 @@ fn a_bandwidth_shrinks() {
     let ended = scenario.stop(&id);
     assert!(total <= most, "{total} bytes, at most {most}: {ended}");
     // TCP sends again what the full queue dropped, and a machine that stands still takes something away.
-    shares.sort_by(f64::total_cmp);
-    assert!(shares[shares.len() / 2] >= 0.6, "{shares:?}, {ended}");
+    for (what, part) in [("during", &shares[..4]), ("after", &shares[5..])] {
+        let enough = part.iter().filter(|share| **share >= 0.6).count();
+        assert!(
+            enough * 2 >= part.len(),
+            "{what} the ramp: {shares:?}, {ended}"
+        );
+    }
 }
 
 #[expect(
