@@ -172,8 +172,8 @@ impl Classifier {
     }
 
     /// Runs the program at XDP.
-    pub(crate) fn arrival(&self, frame: &[u8]) -> Run {
-        run_arrival(&self.object, frame).unwrap()
+    pub(crate) fn arrival(&mut self, frame: &[u8]) -> Run {
+        run_arrival(&mut self.object, frame).unwrap()
     }
 
     /// Runs it for a packet of another target.
