@@ -4,6 +4,11 @@ use std::{
     collections::BTreeMap,
     io::{self, IoSliceMut},
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Sender},
+    },
+    thread,
     time::Duration,
 };
 
@@ -41,6 +46,8 @@ struct Lines {
     queue: Queue,
     scratch: Vec<u8>,
     last_frame_ns: u64,
+    /// Where devices go to be closed.
+    closing: Sender<OwnedFd>,
 }
 
 struct OpenLine {
@@ -68,6 +75,7 @@ pub fn run(control: &OwnedFd) -> io::Result<()> {
         queue: Queue::new(MOST_BYTES),
         scratch: vec![0; LARGEST_READ],
         last_frame_ns: 0,
+        closing: closers()?,
     };
     let mut orphaned_at: Option<u64> = None;
     loop {
@@ -180,8 +188,13 @@ impl Lines {
     fn close_retired(&mut self) {
         // The kernel's part of the queue is empty by now: `read` takes all of it before frames are waited for,
         // and nothing new comes, because the agent takes the classifier off first.
-        self.open
-            .retain(|_, line| !line.retiring || line.held > 0 || is_readable(line.tap.as_raw_fd()));
+        let is_empty = |_: &LineId, line: &mut OpenLine| {
+            line.retiring && line.held == 0 && !is_readable(line.tap.as_raw_fd())
+        };
+        for (_, line) in self.open.extract_if(.., is_empty) {
+            // The other threads end with the process only.
+            let _ = self.closing.send(line.tap);
+        }
     }
 
     fn forget(&mut self, id: LineId, control: &OwnedFd) {
@@ -193,6 +206,31 @@ impl Lines {
             MsgFlags::MSG_NOSIGNAL,
         );
     }
+}
+
+/// How many devices are closed at once: the kernel has each wait for all of RCU, and lets those wait together that come
+/// together.
+const CLOSERS: usize = 16;
+/// All that a thread needs that closes.
+const CLOSER_STACK: usize = 64 << 10;
+
+/// Threads that close devices: that takes tens of milliseconds, in which no packet of another line may wait.
+fn closers() -> io::Result<Sender<OwnedFd>> {
+    let (closing, inbox) = mpsc::channel::<OwnedFd>();
+    let inbox = Arc::new(Mutex::new(inbox));
+    for _ in 0..CLOSERS {
+        let inbox = Arc::clone(&inbox);
+        let close = move || {
+            loop {
+                let next = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                let Ok(device) = next else { return };
+                drop(device);
+            }
+        };
+        let thread = thread::Builder::new().name("closer".into());
+        thread.stack_size(CLOSER_STACK).spawn(close)?;
+    }
+    Ok(closing)
 }
 
 fn is_readable(fd: RawFd) -> bool {
