@@ -4,10 +4,6 @@ use std::{
     collections::BTreeMap,
     io::{self, IoSliceMut},
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
-    sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{self, Sender},
-    },
     thread,
     time::Duration,
 };
@@ -46,8 +42,6 @@ struct Lines {
     queue: Queue,
     scratch: Vec<u8>,
     last_frame_ns: u64,
-    /// Where devices go to be closed.
-    closing: Sender<OwnedFd>,
 }
 
 struct OpenLine {
@@ -75,7 +69,6 @@ pub fn run(control: &OwnedFd) -> io::Result<()> {
         queue: Queue::new(MOST_BYTES),
         scratch: vec![0; LARGEST_READ],
         last_frame_ns: 0,
-        closing: closers()?,
     };
     let mut orphaned_at: Option<u64> = None;
     loop {
@@ -192,8 +185,7 @@ impl Lines {
             line.retiring && line.held == 0 && !is_readable(line.tap.as_raw_fd())
         };
         for (_, line) in self.open.extract_if(.., is_empty) {
-            // The other threads end with the process only.
-            let _ = self.closing.send(line.tap);
+            close(line.tap);
         }
     }
 
@@ -208,29 +200,15 @@ impl Lines {
     }
 }
 
-/// How many devices are closed at once: the kernel has each wait for all of RCU, and lets those wait together that come
-/// together.
-const CLOSERS: usize = 16;
 /// All that a thread needs that closes.
 const CLOSER_STACK: usize = 64 << 10;
 
-/// Threads that close devices: that takes tens of milliseconds, in which no packet of another line may wait.
-fn closers() -> io::Result<Sender<OwnedFd>> {
-    let (closing, inbox) = mpsc::channel::<OwnedFd>();
-    let inbox = Arc::new(Mutex::new(inbox));
-    for _ in 0..CLOSERS {
-        let inbox = Arc::clone(&inbox);
-        let close = move || {
-            loop {
-                let next = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                let Ok(device) = next else { return };
-                drop(device);
-            }
-        };
-        let thread = thread::Builder::new().name("closer".into());
-        thread.stack_size(CLOSER_STACK).spawn(close)?;
-    }
-    Ok(closing)
+/// Closes a device on a thread of its own. The kernel takes tens of milliseconds for each, in which no packet of another
+/// line may wait; devices that are closed at the same time wait together.
+fn close(device: OwnedFd) {
+    let thread = thread::Builder::new().name("closer".into());
+    // Where there is no thread to be had, it is closed right here.
+    let _ = thread.stack_size(CLOSER_STACK).spawn(move || drop(device));
 }
 
 fn is_readable(fd: RawFd) -> bool {
