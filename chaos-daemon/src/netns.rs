@@ -13,7 +13,7 @@ use std::{
         unix::fs::{MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
-    thread,
+    process, thread,
 };
 
 use nix::{
@@ -22,7 +22,9 @@ use nix::{
         socket::{AddressFamily, SockFlag, SockType, socket},
         statfs::{NSFS_MAGIC, fstatfs},
     },
+    unistd::{getpid, gettid},
 };
+use tracing::error;
 
 /// Where `ip netns add` puts names.
 pub const NAMED: &str = "/run/netns";
@@ -41,7 +43,7 @@ impl Netns {
         let path = path.into();
         let file = open(&path)?;
         let inode = file.metadata()?.ino();
-        let cookie = on_thread_in(&file, |_| own_cookie())??;
+        let cookie = inside(&file, |_| own_cookie())??;
         Ok(Self {
             path,
             inode,
@@ -83,7 +85,7 @@ impl Netns {
         .unwrap_or(false)
     }
 
-    /// Runs `act` on a thread inside the namespace, wherever that can be reached now: its path may have gone
+    /// Runs `act` inside the namespace, wherever that can be reached now: its path may have gone
     /// while a process still lives in it. `NotFound` when it is gone.
     pub fn enter<T, F>(&self, act: F) -> io::Result<T>
     where
@@ -114,7 +116,7 @@ impl Netns {
         if file.metadata()?.ino() != self.inode {
             return Err(gone());
         }
-        on_thread_in(&file, |file| {
+        inside(&file, |file| {
             if own_cookie()? != self.cookie {
                 return Err(gone());
             }
@@ -193,22 +195,50 @@ impl Scratch {
         })
     }
 
-    /// Runs `act` on a thread inside it.
+    /// Runs `act` inside it.
     pub fn run<T: Send>(&self, act: impl FnOnce() -> T + Send) -> io::Result<T> {
-        on_thread_in(&self.0, |_| act())
+        inside(&self.0, |_| act())
     }
 }
 
-fn on_thread_in<T: Send>(file: &File, act: impl FnOnce(&File) -> T + Send) -> io::Result<T> {
+/// Runs `act` in a namespace and comes back. Not on the process's first thread: its namespace is what `/proc/PID/ns/net`
+/// shows of us.
+fn inside<T: Send>(file: &File, act: impl FnOnce(&File) -> T + Send) -> io::Result<T> {
+    let visit = || {
+        let _visit = Visit::begin(file)?;
+        Ok(act(file))
+    };
+    if gettid() != getpid() {
+        return visit();
+    }
     thread::scope(|scope| {
-        scope
-            .spawn(|| {
-                setns(file, CloneFlags::CLONE_NEWNET)?;
-                Ok(act(file))
-            })
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("a thread inside a namespace panicked")))
+        let panicked = || io::Error::other("a thread inside a namespace panicked");
+        scope.spawn(visit).join().map_err(|_| panicked())?
     })
+}
+
+/// The calling thread is in another namespace until this is dropped. A thread for each visit would cost more than what is
+/// done there.
+struct Visit {
+    from: File,
+}
+
+impl Visit {
+    fn begin(to: &File) -> io::Result<Self> {
+        let from = File::open("/proc/thread-self/ns/net")?;
+        setns(to, CloneFlags::CLONE_NEWNET)?;
+        Ok(Self { from })
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if let Err(error) = setns(&self.from, CloneFlags::CLONE_NEWNET) {
+            // Whatever this thread did next, it would do to somebody's network.
+            error!(%error, "cannot leave a network namespace; the agent ends at once");
+            process::abort();
+        }
+    }
 }
 
 /// Every network namespace that can be reached from here: those of processes and those mounted somewhere.
@@ -270,6 +300,27 @@ mod tests {
             let error = stranger.enter(|_| ()).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
         }
+    }
+
+    /// Where the calling thread is.
+    fn here() -> u64 {
+        let link = fs::metadata("/proc/thread-self/ns/net");
+        link.unwrap().ino()
+    }
+
+    #[test]
+    fn a_visit_ends_where_it_began() {
+        let (scratch, other) = (Scratch::new().unwrap(), Scratch::new().unwrap());
+        let home = here();
+        let (outer, inner, outer_again) = scratch
+            .run(|| (here(), other.run(here).unwrap(), here()))
+            .unwrap();
+        assert_eq!(outer, outer_again);
+        assert_eq!(here(), home);
+        assert!(outer != home && inner != home && inner != outer);
+        let panicked = std::panic::catch_unwind(|| scratch.run(|| assert_eq!(here(), 0)));
+        assert!(panicked.is_err());
+        assert_eq!(here(), home);
     }
 
     #[test]

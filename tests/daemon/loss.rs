@@ -69,6 +69,41 @@ fn thirty_per_cent_of_datagrams_are_lost() {
     scenario.leaves_nothing();
 }
 
+/// The kernel takes programs off a target after the experiment has ended: they neither act beside those of the next
+/// one, nor do what another target's rules say.
+#[test]
+fn programs_that_are_leaving_do_nothing() {
+    requires!(root);
+    let mut scenario = Scenario::new("loss-again");
+    let (target, peer) = (&scenario.target, &scenario.peer);
+    let lost = || {
+        let report = probe(Family::V4, 20, 2000).run(target, peer).unwrap();
+        report.lost()
+    };
+    let at_peer = format!("--netns {}", peer.netns_name());
+    // What the peer never sends, and the target does.
+    let to_peer = format!("loss 100% --proto udp --peer {}", peer.address(Family::V4));
+    for round in 0..10 {
+        for direction in ["egress", "both"] {
+            let id = scenario.start(&format!(
+                "loss --every 1000000 --proto udp --direction {direction}"
+            ));
+            assert_eq!(lost(), 0);
+            let ended = scenario.stop(&id);
+            let seen = if direction == "both" { 40 } else { 20 };
+            assert_eq!(
+                ended["totals"]["matched_packets"], seen,
+                "round {round}: {ended}"
+            );
+            let other = scenario.start_at(&at_peer, &to_peer);
+            assert_eq!(lost(), 0, "round {round}");
+            let ended = scenario.stop(&other);
+            assert_eq!(ended["totals"]["matched_packets"], 0, "{ended}");
+        }
+    }
+    scenario.leaves_nothing();
+}
+
 #[test]
 fn everything_and_nothing() {
     requires!(root);

@@ -1,14 +1,15 @@
 //! A target that goes away during an experiment ends it, quietly, and without harm to others.
 
-use std::time::Duration;
+use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf, time::Duration};
 
 use chaos_tests::{
     lab::{Family, Host},
     requires,
     traffic::UdpStream,
+    wait::wait_until,
 };
 
-use crate::scenario::{Scenario, let_pass};
+use crate::scenario::{PATIENCE, Scenario, let_pass};
 
 /// Lines of the agent's log that complain.
 fn complaints(scenario: &Scenario) -> Vec<String> {
@@ -78,7 +79,7 @@ fn one_of_two_targets_is_deleted() {
         Some(2)
     );
     scenario.target.delete().unwrap();
-    chaos_tests::wait::wait_until("the agent notices", crate::scenario::PATIENCE, || {
+    wait_until("the agent notices", PATIENCE, || {
         scenario.status(id)["targets"]
             .as_array()
             .unwrap()
@@ -92,5 +93,47 @@ fn one_of_two_targets_is_deleted() {
         "the other target is still there"
     );
     scenario.stop(id);
+    scenario.leaves_nothing();
+}
+
+/// Threads of the agent, and of the processes that it started.
+fn threads_of_the_agent(scenario: &Scenario) -> Vec<PathBuf> {
+    let below = |directory: PathBuf| {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path())
+    };
+    let threads = |pid: &str| below(PathBuf::from(format!("/proc/{pid}/task")));
+    let agent = scenario.daemon.pid().unwrap().to_string();
+    let mut all: Vec<PathBuf> = threads(&agent).collect();
+    let children: Vec<String> = all
+        .iter()
+        .filter_map(|thread| fs::read_to_string(thread.join("children")).ok())
+        .collect();
+    for child in children.iter().flat_map(|line| line.split_whitespace()) {
+        all.extend(threads(child));
+    }
+    all
+}
+
+/// A process, or one thread, that stays in a namespace keeps it alive after its pod is gone.
+#[test]
+fn nobody_of_ours_stays_in_its_namespace() {
+    requires!(root);
+    let mut scenario = Scenario::new("gone-nobody");
+    let id = scenario.start("delay 100ms --direction both");
+    let path = PathBuf::from("/run/netns").join(scenario.target.netns_name());
+    let target = fs::metadata(path).unwrap().ino();
+    let inside = || {
+        let mut threads = threads_of_the_agent(&scenario);
+        threads.retain(|thread| {
+            fs::metadata(thread.join("ns/net")).is_ok_and(|netns| netns.ino() == target)
+        });
+        threads
+    };
+    assert!(threads_of_the_agent(&scenario).len() > 2);
+    // One may be on a visit.
+    let empty = wait_until("nobody is inside", PATIENCE, || inside().is_empty());
+    assert!(empty.is_ok(), "{:?}", inside());
+    scenario.stop(&id);
     scenario.leaves_nothing();
 }

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use chaos_abi::rule::{ARRIVAL, EGRESS, INGRESS, PROTOCOL_UDP, Rule};
+use chaos_daemon::attach::Object;
 use chaos_ebpf::{chance, flow::Flow};
 use chaos_tests::packet::{Frame, tcp_flags};
 
@@ -11,7 +12,7 @@ use crate::classifier::{Classifier, DROPPED, PASSED, loss};
 /// The kernel's `XDP_DROP` and `XDP_PASS`.
 const AT_XDP: [u32; 2] = [1, 2];
 
-fn dropped(classifier: &Classifier, frame: &[u8]) -> bool {
+fn dropped(classifier: &mut Classifier, frame: &[u8]) -> bool {
     let [drop, pass] = AT_XDP;
     let run = classifier.arrival(frame);
     assert_eq!(run.frame, frame, "the packet was changed");
@@ -30,11 +31,17 @@ fn v4() -> Frame {
     Frame::v4(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2))
 }
 
+/// Programs that few ask for are loaded when somebody does: that the kernel would take them must be known before.
+#[test]
+fn the_kernel_takes_every_program() {
+    Object::load().unwrap().load_rest().unwrap();
+}
+
 #[test]
 fn a_rule_acts_at_xdp_or_further_up_but_not_at_both() {
     let frame = v4().udp(1, 2, b"hello");
-    let classifier = Classifier::new(&[at_xdp()]);
-    assert!(dropped(&classifier, &frame));
+    let mut classifier = Classifier::new(&[at_xdp()]);
+    assert!(dropped(&mut classifier, &frame));
     assert_eq!(classifier.ingress(&frame).verdict, PASSED);
     assert_eq!(classifier.egress(&frame).verdict, DROPPED);
     let counters = classifier.counters(0);
@@ -44,8 +51,8 @@ fn a_rule_acts_at_xdp_or_further_up_but_not_at_both() {
         directions: INGRESS,
         ..loss()
     };
-    let classifier = Classifier::new(&[rule]);
-    assert!(!dropped(&classifier, &frame));
+    let mut classifier = Classifier::new(&[rule]);
+    assert!(!dropped(&mut classifier, &frame));
     assert_eq!(classifier.ingress(&frame).verdict, DROPPED);
 }
 
@@ -55,9 +62,12 @@ fn filters_see_the_packet_from_the_other_side() {
         protocol: PROTOCOL_UDP,
         ..at_xdp()
     };
-    let classifier = Classifier::new(&[rule]);
-    assert!(dropped(&classifier, &v4().udp(1, 2, b"x")));
-    assert!(!dropped(&classifier, &v4().tcp(1, 2, tcp_flags::SYN, b"x")));
+    let mut classifier = Classifier::new(&[rule]);
+    assert!(dropped(&mut classifier, &v4().udp(1, 2, b"x")));
+    assert!(!dropped(
+        &mut classifier,
+        &v4().tcp(1, 2, tcp_flags::SYN, b"x")
+    ));
     let rule = Rule {
         flags: chaos_abi::rule::HAS_PEERS,
         ..at_xdp()
@@ -65,24 +75,27 @@ fn filters_see_the_packet_from_the_other_side() {
     let mut classifier = Classifier::new(&[rule]);
     let source = [0, 0, 0xffff_u32.to_be(), u32::from_ne_bytes([10, 0, 0, 1])];
     classifier.peer(0, 128, source);
-    assert!(dropped(&classifier, &v4().udp(1, 2, b"x")));
+    assert!(dropped(&mut classifier, &v4().udp(1, 2, b"x")));
     let back = Frame::v4(Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 1));
-    assert!(!dropped(&classifier, &back.udp(2, 1, b"x")));
+    assert!(!dropped(&mut classifier, &back.udp(2, 1, b"x")));
 }
 
 #[test]
 fn without_a_rule_an_agent_or_the_interface_all_passes() {
     let frame = v4().udp(1, 2, b"x");
-    assert!(!dropped(&Classifier::new(&[]), &frame));
-    assert!(!dropped(&Classifier::without_agent(&[at_xdp()]), &frame));
+    assert!(!dropped(&mut Classifier::new(&[]), &frame));
+    assert!(!dropped(
+        &mut Classifier::without_agent(&[at_xdp()]),
+        &frame
+    ));
     // The loopback, which test runs come from, is number 1.
-    let another = Classifier::new(&[at_xdp()]).interface(1025);
-    assert!(!dropped(&another, &frame));
+    let mut another = Classifier::new(&[at_xdp()]).interface(1025);
+    assert!(!dropped(&mut another, &frame));
 }
 
 #[test]
 fn whatever_comes_is_read_as_on_the_host() {
-    let classifier = Classifier::new(&[at_xdp()]);
+    let mut classifier = Classifier::new(&[at_xdp()]);
     let v6 = Frame::v6("fd00::1".parse().unwrap(), "fd00::2".parse().unwrap());
     let frames = [
         v4().udp(1, 2, b"payload"),
@@ -97,7 +110,7 @@ fn whatever_comes_is_read_as_on_the_host() {
         for length in 14..=frame.len() {
             let frame = &frame[..length];
             let expected = Flow::parse(frame).is_some();
-            assert_eq!(dropped(&classifier, frame), expected, "{frame:02x?}");
+            assert_eq!(dropped(&mut classifier, frame), expected, "{frame:02x?}");
         }
     }
     let mut position = 0;
@@ -118,6 +131,6 @@ fn whatever_comes_is_read_as_on_the_host() {
             }
         }
         let expected = Flow::parse(frame.as_slice()).is_some();
-        assert_eq!(dropped(&classifier, &frame), expected, "{frame:02x?}");
+        assert_eq!(dropped(&mut classifier, &frame), expected, "{frame:02x?}");
     }
 }

@@ -182,8 +182,8 @@ impl Classifier {
     }
 
     /// Runs the program at XDP.
-    pub(crate) fn arrival(&self, frame: &[u8]) -> Run {
-        run_arrival(&self.object, frame, 1).unwrap()
+    pub(crate) fn arrival(&mut self, frame: &[u8]) -> Run {
+        run_arrival(&mut self.object, frame, 1).unwrap()
     }
 
     /// Runs it for a packet of another target.

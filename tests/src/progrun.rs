@@ -58,9 +58,9 @@ pub fn run(object: &Object, program: &'static str, packet: Packet<'_>, times: u3
 }
 
 /// Runs the program for packets that arrive at the node, as if this one had come in by the loopback, `times` over.
-pub fn run_arrival(object: &Object, frame: &[u8], times: u32) -> Result<Run> {
+pub fn run_arrival(object: &mut Object, frame: &[u8], times: u32) -> Result<Run> {
     let mut after = vec![0; frame.len() + 256];
-    let result = object.arrival()?.test_run(TestRunOptions {
+    let result = object.arrival_mut()?.test_run(TestRunOptions {
         data_in: Some(frame),
         data_out: Some(&mut after),
         repeat: times,

@@ -4,13 +4,14 @@ use std::{fs::File, io, time::Duration};
 
 use aya::programs::TcAttachType;
 use chaos_abi::{
-    maps::{ENTRY_CALLS, ENTRY_TARGET, PROGRAM_ENTRY},
+    maps::{ENTRY_CALLS, ENTRY_TARGET, MAX_TARGETS, PROGRAM_ENTRY},
     target::{EGRESS_LINE, INGRESS_LINE},
 };
 use tracing::debug;
 
 use super::{
     hook::{Attachment, Hook},
+    leaving::{Entries, Leaving},
     line::{self, Kind, Line, Place},
     loader::{ENTRY, LoadError, Programs, take},
     retire::Retirement,
@@ -50,6 +51,7 @@ pub(super) struct Attacher {
     scratch: Scratch,
     holder: Option<Holder>,
     retirement: Retirement,
+    leaving: Leaving,
     instance: u16,
     lines_made: u16,
 }
@@ -62,8 +64,11 @@ impl Attacher {
             scratch: Scratch::new()?,
             holder: None,
             retirement: Retirement::start()?,
-            // Half of the number tells enough agents apart.
-            instance: (std::process::id() & 0xffff).try_into().unwrap_or_default(),
+            leaving: Leaving::start()?,
+            // Not its process number: in a container, each agent has that of the one before, whose lines may still be there.
+            instance: (getrandom::u32().unwrap_or_else(|_| std::process::id()) & 0xffff)
+                .try_into()
+                .unwrap_or_default(),
             lines_made: 0,
         })
     }
@@ -75,9 +80,34 @@ impl Attacher {
 
     /// Waits until what was retired has left the kernel, or the time is up.
     pub(super) fn finish(self, patience: Duration) {
+        self.leaving.finish();
         self.retirement.finish(patience);
         if let Some(holder) = self.holder {
             holder.finish(patience);
+        }
+    }
+
+    /// A target with nothing on it, or with the programs that were about to leave it; nothing when all numbers are taken.
+    pub(super) fn begin(
+        &self,
+        target: &Target,
+        is_taken: impl Fn(u32) -> bool,
+    ) -> Option<Attached> {
+        let key = (target.netns.cookie(), target.ifindex);
+        if let Some(entries) = self.leaving.take_back(key) {
+            let mut attached = Attached::new(entries.number, target);
+            attached.entries = entries.attachments;
+            return Some(attached);
+        }
+        let free =
+            || (0..MAX_TARGETS).find(|&number| !is_taken(number) && !self.leaving.has(number));
+        loop {
+            if let Some(number) = free() {
+                return Some(Attached::new(number, target));
+            }
+            if !self.leaving.wait_for_one() {
+                return None;
+            }
         }
     }
 
@@ -87,6 +117,16 @@ impl Attacher {
             Kind::Fq => false,
             Kind::Tap(id) => self.holder.as_ref().is_none_or(|holder| holder.is_gone(id)),
         })
+    }
+
+    /// Starts what holds the packets of `spec`, if that is a process and does not run. Outside of every target: a process
+    /// keeps the namespace alive in which it was started.
+    pub(super) fn start_holder(&mut self, spec: &Spec) -> Result<(), DatapathError> {
+        let is_alive = self.holder.as_ref().is_some_and(Holder::is_alive);
+        if self.engine == Some(LineEngine::Tap) && spec.delays() && !is_alive {
+            self.holder = Some(Holder::start().map_err(kernel)?);
+        }
+        Ok(())
     }
 
     /// Adds what `spec` needs and the target does not have yet; `longest` is the longest that its lines are then to hold
@@ -208,19 +248,17 @@ impl Attacher {
             }
             Some(LineEngine::Fq) => line::fq::make(&place, attached.number, way, longest),
             Some(LineEngine::Tap) => {
-                let holder = match &mut self.holder {
-                    Some(holder) if holder.is_alive() => holder,
-                    other => other.insert(Holder::start().map_err(kernel)?),
-                };
+                let holder = self.holder.as_mut().ok_or_else(no_holder)?;
                 line::tap::make(&place, attached.number, way, holder)
             }
         }
         .map_err(kernel)
     }
 
-    /// Takes a target's programs off at once, and its lines when what they hold has left.
+    /// Takes a target's programs off, filters at once and links soon, and its lines when what they hold has left.
     pub(super) fn detach(&self, attached: Attached) {
         let Attached {
+            number,
             netns,
             interface,
             ifindex,
@@ -230,16 +268,12 @@ impl Attacher {
             longest,
             ..
         } = attached;
-        let [egress, ingress] = entries;
-        let clsact = [&egress, &ingress]
-            .into_iter()
-            .flatten()
-            .any(Attachment::is_clsact);
-        let ours = [
-            (egress, TcAttachType::Egress),
-            (ingress, TcAttachType::Ingress),
-        ];
-        if clsact {
+        if entries.iter().flatten().any(Attachment::is_clsact) {
+            let [egress, ingress] = entries;
+            let ours = [
+                (egress, TcAttachType::Egress),
+                (ingress, TcAttachType::Ingress),
+            ];
             let taken_off = netns.enter(|_| {
                 for (entry, direction) in ours {
                     if let Some(Err(error)) = entry.map(|entry| entry.detach(&interface, direction))
@@ -256,6 +290,12 @@ impl Attacher {
             if let Err(error) = taken_off.and_then(|done| done) {
                 debug!(%interface, %error, "could not clean up; the interface is gone");
             }
+        } else if entries.iter().any(Option::is_some) {
+            self.leaving.add(Entries {
+                key: (netns.cookie(), ifindex),
+                number,
+                attachments: entries,
+            });
         }
         for line in lines.into_iter().flatten() {
             match line.kind {
@@ -305,6 +345,10 @@ const fn index(way: Way) -> usize {
         Way::Egress => EGRESS_LINE,
         Way::Ingress => INGRESS_LINE,
     }
+}
+
+fn no_holder() -> DatapathError {
+    kernel("no process holds packets for lines")
 }
 
 pub(super) fn kernel(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DatapathError {

@@ -22,6 +22,7 @@ use super::{
     Steps,
     attached::{Attached, Attacher, kernel},
     clock::{monotonic_ns, nanoseconds},
+    leaving::Key,
     loader::Object,
     protection::Protection,
     rules::{self, Placed, Slots},
@@ -36,9 +37,6 @@ use crate::{
     netlink,
     netns::Netns,
 };
-
-/// Identity of a target while it lives: namespace and interface number.
-type Key = (u64, u32);
 
 /// The data plane of this node.
 pub struct Kernel {
@@ -115,20 +113,17 @@ impl Kernel {
 
     fn attach(&mut self, target: &Target, spec: &Spec) -> Result<Key, DatapathError> {
         self.reach_sockets(target, spec)?;
+        self.attacher.start_holder(spec)?;
         let key = (target.netns.cookie(), target.ifindex);
         if !self.attached.contains_key(&key) {
-            let taken: Vec<u32> = self
-                .attached
-                .values()
-                .map(|attached| attached.number)
-                .collect();
-            let number = (0..MAX_TARGETS)
-                .find(|number| !taken.contains(number))
-                .ok_or(DatapathError::Full {
-                    what: "targets",
-                    most: MAX_TARGETS as usize,
-                })?;
-            self.attached.insert(key, Attached::new(number, target));
+            let there = self.attached.values();
+            let is_taken = |number| there.clone().any(|attached| attached.number == number);
+            let attached = self.attacher.begin(target, is_taken);
+            let attached = attached.ok_or(DatapathError::Full {
+                what: "targets",
+                most: MAX_TARGETS as usize,
+            })?;
+            self.attached.insert(key, attached);
         }
         let longest = self.longest(key, spec);
         let mut attached = self

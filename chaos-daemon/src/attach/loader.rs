@@ -18,7 +18,6 @@ use chaos_abi::{
     rule::{Memory, PeerKey, Quantiles, Rule, Window},
     target::{ProtectedPort, Target},
 };
-use tracing::warn;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Heartbeat;
@@ -129,19 +128,13 @@ const ACTIONS: [(u32, &str); maps::MAX_ACTIONS as usize] = [
 ];
 
 impl Object {
-    /// Loads the object and all its programs.
+    /// Loads the object, and the programs that every target needs.
     pub fn load() -> Result<Self, LoadError> {
         let mut ebpf = load_object(CLASSIFIERS, &[])?;
         let programs = Programs {
             egress: load_program(&mut ebpf, maps::PROGRAM_EGRESS)?,
             ingress: load_program(&mut ebpf, maps::PROGRAM_INGRESS)?,
         };
-        // Not all kernels have both, and nothing else needs them: whoever does is told.
-        for loaded in [load_arrival(&mut ebpf), load_socket(&mut ebpf)] {
-            if let Err(error) = loaded {
-                warn!(%error, "this kernel drops nothing there");
-            }
-        }
         let mut actions: ProgramArray<MapData> = take(&mut ebpf, maps::ACTIONS)?;
         for (place, name) in ACTIONS {
             let program = match name {
@@ -188,23 +181,42 @@ impl Object {
         })
     }
 
-    /// The program for packets that arrive at the node.
-    pub(super) fn arrival_mut(&mut self) -> Result<&mut Xdp, LoadError> {
-        arrival(&mut self.ebpf)
+    /// Loads what else there is: the programs for the node, which few ask for, and whose look by the verifier is a third
+    /// of the agent's start.
+    pub fn load_rest(&mut self) -> Result<(), LoadError> {
+        self.arrival_mut()?;
+        self.socket_mut()?;
+        Ok(())
     }
 
-    /// The program for packets that arrive at sockets.
-    pub(super) fn socket_mut(&mut self) -> Result<&mut CgroupSkb, LoadError> {
-        socket(&mut self.ebpf)
-    }
-
-    /// The one for the node, to be run without packets of a network.
-    pub fn arrival(&self) -> Result<&Xdp, LoadError> {
+    /// The program for packets that arrive at the node, loaded when it is first asked for.
+    pub fn arrival_mut(&mut self) -> Result<&mut Xdp, LoadError> {
         let name = maps::PROGRAM_ARRIVAL;
-        let program = self.ebpf.program(name).ok_or(LoadError::Missing(name))?;
-        program
-            .try_into()
-            .map_err(|source| LoadError::Program { name, source })
+        let failed = |source| LoadError::Program { name, source };
+        let program = self
+            .ebpf
+            .program_mut(name)
+            .ok_or(LoadError::Missing(name))?;
+        let program: &mut Xdp = program.try_into().map_err(failed)?;
+        if program.fd().is_err() {
+            program.load().map_err(failed)?;
+        }
+        Ok(program)
+    }
+
+    /// The program for packets that arrive at sockets, loaded when it is first asked for.
+    pub(super) fn socket_mut(&mut self) -> Result<&mut CgroupSkb, LoadError> {
+        let name = maps::PROGRAM_SOCKET;
+        let failed = |source| LoadError::Program { name, source };
+        let program = self
+            .ebpf
+            .program_mut(name)
+            .ok_or(LoadError::Missing(name))?;
+        let program: &mut CgroupSkb = program.try_into().map_err(failed)?;
+        if program.fd().is_err() {
+            program.load().map_err(failed)?;
+        }
+        Ok(program)
     }
 
     /// A loaded classifier by name, for programs to be run without packets of a network.
@@ -259,36 +271,6 @@ pub(super) fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<Progra
         .map_err(failed)?
         .try_clone()
         .map_err(|error| failed(error.into()))
-}
-
-fn arrival(ebpf: &mut Ebpf) -> Result<&mut Xdp, LoadError> {
-    let name = maps::PROGRAM_ARRIVAL;
-    let program = ebpf.program_mut(name).ok_or(LoadError::Missing(name))?;
-    program
-        .try_into()
-        .map_err(|source| LoadError::Program { name, source })
-}
-
-fn load_arrival(ebpf: &mut Ebpf) -> Result<(), LoadError> {
-    arrival(ebpf)?.load().map_err(|source| LoadError::Program {
-        name: maps::PROGRAM_ARRIVAL,
-        source,
-    })
-}
-
-fn socket(ebpf: &mut Ebpf) -> Result<&mut CgroupSkb, LoadError> {
-    let name = maps::PROGRAM_SOCKET;
-    let program = ebpf.program_mut(name).ok_or(LoadError::Missing(name))?;
-    program
-        .try_into()
-        .map_err(|source| LoadError::Program { name, source })
-}
-
-fn load_socket(ebpf: &mut Ebpf) -> Result<(), LoadError> {
-    socket(ebpf)?.load().map_err(|source| LoadError::Program {
-        name: maps::PROGRAM_SOCKET,
-        source,
-    })
 }
 
 /// Takes the map `name` out of an object.

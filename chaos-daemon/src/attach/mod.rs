@@ -12,6 +12,7 @@ pub mod features;
 mod heartbeat;
 mod hook;
 mod in_kernel;
+mod leaving;
 pub mod line;
 mod loader;
 pub mod protection;

@@ -41,6 +41,10 @@ impl Xdp {
         interface: &str,
         ifindex: u32,
     ) -> Option<Self> {
+        if let (Err(error), [_, ..]) = (object.arrival_mut(), modes) {
+            warn!(%error, "this kernel drops nothing at XDP; the classifiers do");
+            return None;
+        }
         let (mode, link) = modes
             .iter()
             .find_map(|&mode| match link(object, mode, ifindex) {

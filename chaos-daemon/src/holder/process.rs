@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     io::{self, IoSliceMut},
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
+    thread,
     time::Duration,
 };
 
@@ -180,8 +181,12 @@ impl Lines {
     fn close_retired(&mut self) {
         // The kernel's part of the queue is empty by now: `read` takes all of it before frames are waited for,
         // and nothing new comes, because the agent takes the classifier off first.
-        self.open
-            .retain(|_, line| !line.retiring || line.held > 0 || is_readable(line.tap.as_raw_fd()));
+        let is_empty = |_: &LineId, line: &mut OpenLine| {
+            line.retiring && line.held == 0 && !is_readable(line.tap.as_raw_fd())
+        };
+        for (_, line) in self.open.extract_if(.., is_empty) {
+            close(line.tap);
+        }
     }
 
     fn forget(&mut self, id: LineId, control: &OwnedFd) {
@@ -193,6 +198,17 @@ impl Lines {
             MsgFlags::MSG_NOSIGNAL,
         );
     }
+}
+
+/// All that a thread needs that closes.
+const CLOSER_STACK: usize = 64 << 10;
+
+/// Closes a device on a thread of its own. The kernel takes tens of milliseconds for each, in which no packet of another
+/// line may wait; devices that are closed at the same time wait together.
+fn close(device: OwnedFd) {
+    let thread = thread::Builder::new().name("closer".into());
+    // Where there is no thread to be had, it is closed right here.
+    let _ = thread.stack_size(CLOSER_STACK).spawn(move || drop(device));
 }
 
 fn is_readable(fd: RawFd) -> bool {

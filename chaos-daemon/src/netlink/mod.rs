@@ -6,9 +6,10 @@
     reason = "netlink's enums have dozens of attributes, of which we want one or two"
 )]
 
+mod batch;
 mod message;
 
-use std::{collections::HashSet, io, os::fd::RawFd};
+use std::{collections::HashSet, io};
 
 use futures::{StreamExt, TryStreamExt};
 use netlink_packet_core::{
@@ -23,6 +24,7 @@ use netlink_packet_route::{
 };
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 
+pub use batch::Batch;
 pub use message::{FAR_END_ALIAS, Filter, LINE_ALIAS, Link};
 use message::{bpf_filter, link};
 
@@ -164,25 +166,7 @@ impl Netlink {
             .await
     }
 
-    /// Moves an interface into another namespace.
-    pub async fn move_link(&self, index: u32, namespace: RawFd) -> Result<()> {
-        let message = LinkMessageBuilder::<LinkUnspec>::new()
-            .index(index)
-            .setns_by_fd(namespace)
-            .build();
-        self.0.link().set(message).execute().await
-    }
-
-    /// Signs an interface.
-    pub async fn set_alias(&self, index: u32, alias: &str) -> Result<()> {
-        let message = LinkMessageBuilder::<LinkUnspec>::new()
-            .index(index)
-            .alias(alias)
-            .build();
-        self.0.link().set(message).execute().await
-    }
-
-    /// Makes an interface part of a delay line: silent, without addresses of its own, up.
+    /// Makes an interface part of a delay line: silent, without addresses of its own.
     pub async fn make_line(&self, index: u32, line: LineLink) -> Result<()> {
         let silent =
             LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(
@@ -208,10 +192,14 @@ impl Netlink {
                     .arp(false)
                     .multicast(false)
                     .build();
-                self.0.link().set(message).execute().await?;
+                self.0.link().set(message).execute().await
             }
-            other => other?,
+            other => other,
         }
+    }
+
+    /// Lets an interface take packets.
+    pub async fn set_up(&self, index: u32) -> Result<()> {
         self.0
             .link()
             .set(
@@ -244,10 +232,19 @@ impl Netlink {
             number(TCA_FQ_HORIZON, fq.horizon_us),
             TcOption::Other(DefaultNla::new(TCA_FQ_HORIZON_DROP, vec![0])),
         ];
+        self.set_root(index, "fq", Some(options)).await
+    }
+
+    /// Lets an interface's driver have each packet at once: no queue in front of its own, and no memory for one.
+    pub async fn set_no_queue(&self, index: u32) -> Result<()> {
+        self.set_root(index, "noqueue", None).await
+    }
+
+    async fn set_root(&self, index: u32, kind: &str, options: Option<Vec<TcOption>>) -> Result<()> {
         let mut message = TcMessage::with_index(index.cast_signed());
         message.header.parent = TcHandle::ROOT;
-        message.attributes.push(TcAttribute::Kind("fq".into()));
-        message.attributes.push(TcAttribute::Options(options));
+        message.attributes.push(TcAttribute::Kind(kind.into()));
+        message.attributes.extend(options.map(TcAttribute::Options));
         // rtnetlink's own request for qdiscs takes no options.
         let mut request = NetlinkMessage::from(RouteNetlinkMessage::NewQueueDiscipline(message));
         request.header.flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;

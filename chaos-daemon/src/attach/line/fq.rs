@@ -1,11 +1,11 @@
 //! Engine `fq`: a veth pair whose near end has the `fq` qdisc, which lets packets go at their timestamps.
 
-use std::{os::fd::AsRawFd, time::Duration};
+use std::{io, time::Duration};
 
 use super::{Kind, Line, LineError, MTU, Place, alias, attach_far_end};
 use crate::{
     engine::Way,
-    netlink::{self, FAR_END_ALIAS, Fq, LineLink},
+    netlink::{self, Batch, FAR_END_ALIAS, Fq, LineLink},
 };
 
 /// Packets for which there is room, for each second of delay: more than a 10 Gbit/s link carries in full frames.
@@ -17,7 +17,8 @@ const MOST_PACKETS: u128 = 4_000_000;
 
 /// Makes a line in the calling thread's namespace.
 ///
-/// The pair is born and signed in `scratch` and moved: if we die on the way, what is left can be known.
+/// The pair is signed as it is born: if we die on the way, what is left can be known. It is not made elsewhere and moved,
+/// because the kernel waits for all of RCU with each move, and has everybody who changes interfaces wait with it.
 pub fn make(
     place: &Place<'_>,
     target: u32,
@@ -26,37 +27,22 @@ pub fn make(
 ) -> Result<Line, LineError> {
     let near = format!("{}n", place.name);
     let far = format!("{}f", place.name);
-    place.scratch.run(|| {
-        netlink::with(async |netlink| {
-            netlink.add_veth(&near, &far).await?;
-            let ends = [(&near, alias()), (&far, alias() + FAR_END_ALIAS)];
-            for (end, alias) in &ends {
-                let index = netlink.index_of(end).await?;
-                netlink.set_alias(index, alias).await?;
-            }
-            for (end, _) in &ends {
-                let index = netlink.index_of(end).await?;
-                let namespace = place.namespace.as_raw_fd();
-                netlink.move_link(index, namespace).await?;
-            }
-            Ok(())
-        })
-    })??;
+    let born = Batch::default()
+        .add_veth(&near, &far)
+        .set_alias(&near, &alias())
+        .set_alias(&far, &(alias() + FAR_END_ALIAS))
+        .commit();
+    if let Err(error) = born {
+        // Nothing unsigned stays; what was there before is not ours.
+        if error.kind() != io::ErrorKind::AlreadyExists {
+            let _ = netlink::with(async |netlink| {
+                netlink.delete_link(netlink.index_of(&near).await?).await
+            });
+        }
+        return Err(error.into());
+    }
     let near = netlink::with(async |netlink| netlink.index_of(&near).await)?;
-    let made = netlink::with(async |netlink| {
-        let line = LineLink {
-            mtu: MTU,
-            queue_len: 1000,
-        };
-        netlink.set_fq(near, settings(longest)).await?;
-        netlink
-            .make_line(netlink.index_of(&far).await?, line)
-            .await?;
-        netlink.make_line(near, line).await
-    });
-    let made = made
-        .map_err(LineError::from)
-        .and_then(|()| attach_far_end(&far, way, place.target_ifindex, target));
+    let made = finish(place, target, way, longest, (near, &far));
     match made {
         Ok(()) => Ok(Line {
             near,
@@ -68,6 +54,32 @@ pub fn make(
             Err(error)
         }
     }
+}
+
+fn finish(
+    place: &Place<'_>,
+    target: u32,
+    way: Way,
+    longest: Duration,
+    (near, far): (u32, &str),
+) -> Result<(), LineError> {
+    let far_index = netlink::with(async |netlink| {
+        let line = LineLink {
+            mtu: MTU,
+            queue_len: 1000,
+        };
+        let far_index = netlink.index_of(far).await?;
+        netlink.set_fq(near, settings(longest)).await?;
+        netlink.make_line(far_index, line).await?;
+        netlink.make_line(near, line).await?;
+        Ok(far_index)
+    })?;
+    // While it is down: the kernel stops an interface that is up when it gets a clsact.
+    attach_far_end(far, way, place.target_ifindex, target)?;
+    Ok(netlink::with(async |netlink| {
+        netlink.set_up(far_index).await?;
+        netlink.set_up(near).await
+    })?)
 }
 
 /// Makes room for delays up to `longest` in an existing line.

@@ -11,7 +11,7 @@ use super::{Kind, Line, LineError, MTU, Place, alias, attach_far_end};
 use crate::{
     engine::Way,
     holder::Holder,
-    netlink::{self, LineLink},
+    netlink::{self, Batch, LineLink},
 };
 
 /// The kernel's part of the queue: frames that the holder has not read yet.
@@ -30,12 +30,10 @@ pub fn make(
     let name = place.name;
     let descriptor = place.scratch.run(|| {
         let descriptor = open(name)?;
-        netlink::with(async |netlink| {
-            let index = netlink.index_of(name).await?;
-            netlink.set_alias(index, &alias()).await?;
-            let namespace = place.namespace.as_raw_fd();
-            netlink.move_link(index, namespace).await
-        })?;
+        Batch::default()
+            .set_alias(name, &alias())
+            .move_link(name, place.namespace.as_raw_fd())
+            .commit()?;
         Ok::<_, io::Error>(descriptor)
     })??;
     let near = netlink::with(async |netlink| {
@@ -45,9 +43,13 @@ pub fn make(
             queue_len: QUEUE_LEN,
         };
         netlink.make_line(index, line).await?;
+        // The TAP has a queue of its own, of which the kernel would make three more in front.
+        netlink.set_no_queue(index).await?;
         Ok(index)
     })?;
+    // While it is down: the kernel stops an interface that is up when it gets a clsact.
     attach_far_end(name, way, place.target_ifindex, target)?;
+    netlink::with(async |netlink| netlink.set_up(near).await)?;
     let id = holder.add(&descriptor)?;
     Ok(Line {
         near,
