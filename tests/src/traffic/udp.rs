@@ -12,10 +12,17 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
+use nix::{
+    sched::{CpuSet, sched_getcpu, sched_setaffinity},
+    sys::socket::{setsockopt, sockopt::RcvBufForce},
+    unistd::Pid,
+};
 
 use super::{Seen, Series, times};
-use crate::lab::{Family, Host};
+use crate::{
+    lab::{Family, Host},
+    requires::is_emulated,
+};
 
 /// How often a receiver looks whether it shall end.
 const TICK: Duration = Duration::from_millis(20);
@@ -123,11 +130,16 @@ impl UdpProbe {
                 };
                 receive(&client, complete, |_, _| ())
             });
-            let (sent, send_errors) = self.send(&client);
+            let sender = scope.spawn(|| {
+                stay_on_one_cpu()?;
+                anyhow::Ok(self.send(&client))
+            });
+            let pinned = sender.join().map_err(|_| anyhow!("the sender panicked"));
             all_sent.get_or_init(Instant::now);
             let returned = back.join().map_err(|_| anyhow!("the receiver panicked"));
             done.store(true, Ordering::Relaxed);
             let arrived = echo.join().map_err(|_| anyhow!("the echo panicked"))??;
+            let (sent, send_errors) = pinned??;
             let returned = returned??;
             let (one_way, rtt) = (times(&sent, &arrived), times(&sent, &returned));
             let order = arrived.iter().map(|&(number, _)| number).collect();
@@ -150,6 +162,18 @@ impl UdpProbe {
         });
         (sent, errors)
     }
+}
+
+/// Keeps a sender where an emulated machine can be asked for order. Each CPU has a queue of its own for what arrives by veth,
+/// so that the datagrams of one flow which two CPUs hand on, the sender's and that of a timer, change places when one of the
+/// two stands still, as netem's queue would have them do, too. All that one CPU sends stays with it.
+fn stay_on_one_cpu() -> Result<()> {
+    if is_emulated() {
+        let mut only = CpuSet::new();
+        only.set(sched_getcpu()?)?;
+        sched_setaffinity(Pid::from_raw(0), &only).context("stay on one CPU")?;
+    }
+    Ok(())
 }
 
 /// A socket in a host's namespace, with room for everything that a test may send at once.
