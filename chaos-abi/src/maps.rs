@@ -43,8 +43,8 @@ pub const LINE_ENGINE: &str = "LINE_ENGINE";
 pub const MAX_TARGETS: u32 = 1024;
 /// Most rules at a time, over all targets.
 pub const MAX_RULES: u32 = 4096;
-/// Slot of [`PEERS`] for those that no rule touches: no rule has it.
-pub const PROTECTED_SLOT: u32 = MAX_RULES;
+/// Set of [`PEERS`] that no rule touches: no rule has it.
+pub const PROTECTED_SET: u32 = MAX_RULES;
 /// Most peers at a time, over all rules.
 pub const MAX_PEERS: u32 = 1 << 17;
 /// Most names of questions at a time, over all rules.

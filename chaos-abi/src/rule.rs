@@ -195,6 +195,10 @@ pub struct Rule {
     pub cgroup_level: u32,
     /// What changes over time: see above.
     pub ramps: u32,
+    /// Number of the set that has its peers and exceptions. Rules may share one.
+    pub peers: u32,
+    /// Keeps the layout free of padding.
+    pub reserved: u32,
     /// See [`PortRange::side`].
     pub ports: [PortRange; MAX_PORT_RANGES],
 }
@@ -254,21 +258,21 @@ pub struct Memory {
 }
 
 /// Bits of [`PeerKey`] in front of the address.
-pub const PEER_SLOT_BITS: u32 = 32;
+pub const PEER_SET_BITS: u32 = 32;
 
 /// Value in the peers trie: the rule takes packets of this peer.
 pub const PEER: u32 = 1;
 /// Value in the peers trie: it does not.
 pub const EXCEPTION: u32 = 2;
 
-/// Key of the peers trie behind its prefix length: rule slot, then an IPv6 or IPv4-mapped address.
+/// Key of the peers trie behind its prefix length: number of the set, then an IPv6 or IPv4-mapped address.
 #[repr(C)]
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 pub struct PeerKey {
-    /// Slot of the rule.
-    pub slot: u32,
+    /// [`Rule::peers`].
+    pub set: u32,
     /// Address in network order.
     pub address: [u32; 4],
 }

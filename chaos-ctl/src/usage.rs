@@ -4,8 +4,8 @@ use std::error::Error as _;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind as ClapKind};
+use clap::{CommandFactory as _, Parser};
 
 use crate::cli::Cli;
 use crate::error::{CommandError, ErrorKind};
@@ -56,6 +56,10 @@ fn in_our_words(error: &clap::Error, arguments: &[OsString]) -> Option<CommandEr
             format!("`{number} {unit}` is two arguments: write {number}{unit} without a space");
         return Some(CommandError::new(ErrorKind::Usage, sentence));
     }
+    if let Some((option, next)) = without_value(arguments) {
+        let sentence = format!("{option} lacks its value: {next} is another option");
+        return Some(CommandError::new(ErrorKind::Usage, sentence));
+    }
     if kind == ClapKind::ValueValidation {
         let sentence = error.source()?.to_string();
         return Some(CommandError::new(ErrorKind::Usage, sentence));
@@ -79,6 +83,26 @@ fn number_and_unit(arguments: &[OsString]) -> Option<(&str, &str)> {
         .clone()
         .zip(words.skip(1))
         .find(|(number, unit)| is_number(number) && quantity::is_unit(unit))
+}
+
+/// An option whose value may begin with a minus sign takes whatever comes for it, also another option.
+fn without_value(arguments: &[OsString]) -> Option<(String, &str)> {
+    let command = Cli::command();
+    let takes = |word: &str| {
+        let all = command
+            .get_subcommands()
+            .flat_map(clap::Command::get_arguments);
+        all.filter(|argument| argument.is_allow_hyphen_values_set())
+            .filter_map(clap::Arg::get_long)
+            .any(|long| word.strip_prefix("--") == Some(long))
+    };
+    let words = arguments.iter().filter_map(|word| word.to_str());
+    words
+        .clone()
+        .zip(words.skip(1))
+        .take_while(|(word, _)| *word != "--")
+        .find(|(word, next)| next.starts_with("--") && takes(word))
+        .map(|(word, next)| (word.to_owned(), next))
 }
 
 /// To clap `-5ms` is an option that does not exist. No option of ours starts with a digit, so it is a value.

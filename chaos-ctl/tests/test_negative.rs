@@ -95,6 +95,10 @@ fn a_flag_does_not_take_the_value_behind_it() {
         ),
         ("dns --netns web -1", "answer `-1` is not one: "),
         (
+            "delay 5ms --duration --netns web",
+            "--duration lacks its value: --netns is another option",
+        ),
+        (
             "delay 5ms --interface -1 --netns web",
             "`-1` begins as an option does: to give it to --interface all the same, write --interface=-1",
         ),

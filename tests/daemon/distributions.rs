@@ -3,6 +3,8 @@
 use std::{fmt::Write as _, fs};
 
 use chaos_tests::{
+    daemon::Daemon,
+    lab::{Host, Lab},
     requires,
     requires::is_emulated,
     stats::{kolmogorov_smirnov, median},
@@ -118,5 +120,35 @@ fn delays_are_distributed_as_defined() {
             }
         };
         assert!(off <= bound + late, "{fault}: off by {off}");
+    }
+}
+
+#[test]
+fn rules_share_what_they_have_in_common() {
+    requires!(root);
+    let lab = Lab::new("shared").unwrap();
+    let hosts: Vec<Host> = (1..=5)
+        .map(|number| lab.host(&format!("web{number}")).unwrap())
+        .collect();
+    let daemon = Daemon::start_with_service(&lab, "web", &hosts).unwrap();
+    // 80 rules with a distribution each, where there is room for 64, and with 160,000 peers, where there is for 131,072.
+    let mut peers = String::new();
+    for number in 0..2000_u32 {
+        let [.., high, low] = number.to_be_bytes();
+        write!(peers, "10.{high}.{low}.0/24, ").unwrap();
+    }
+    let rule = format!(
+        "  - delay: {{ latency: 20ms, jitter: 5ms, distribution: normal }}\n    filter: {{ peers: [{peers}] }}\n"
+    );
+    let file = lab.directory().join("shared.yaml");
+    let text = format!("service: web\nduration: 60s\nrules:\n{}", rule.repeat(16));
+    fs::write(&file, text).unwrap();
+    let path = file.display().to_string();
+    for _ in 0..2 {
+        let started = daemon
+            .chaosctl(&["apply", "-f", &path, "--detach", "-o", "json"])
+            .unwrap();
+        started.success().unwrap();
+        daemon.chaosctl(&["stop", "--all"]).unwrap();
     }
 }

@@ -133,20 +133,20 @@ impl Classifier {
         maps.memories.set(slot, memory, 0).unwrap();
     }
 
-    /// Adds a peer to a rule.
-    pub(crate) fn peer(&mut self, slot: u32, prefix: u32, address: [u32; 4]) {
-        self.peer_or_exception(slot, prefix, address, PEER);
+    /// Adds a peer to a set.
+    pub(crate) fn peer(&mut self, set: u32, prefix: u32, address: [u32; 4]) {
+        self.peer_or_exception(set, prefix, address, PEER);
     }
 
-    /// Adds one or the other to a rule.
+    /// Adds one or the other to a set.
     pub(crate) fn peer_or_exception(
         &mut self,
-        slot: u32,
+        set: u32,
         prefix: u32,
         address: [u32; 4],
         value: u32,
     ) {
-        let key = Key::new(32 + prefix, Plain(PeerKey { slot, address }));
+        let key = Key::new(32 + prefix, Plain(PeerKey { set, address }));
         self.object.maps.peers.insert(&key, value, 0).unwrap();
     }
 

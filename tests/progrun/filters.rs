@@ -185,6 +185,11 @@ fn peer_is_the_far_address_and_the_longest_prefix_counts_for_its_own_rule_only()
     assert_eq!(classifier.egress(&to([10, 9, 9, 9])).verdict, PASSED);
     // Arriving, the same packet's far address is its source.
     assert_eq!(classifier.ingress(&to([10, 0, 0, 200])).verdict, PASSED);
+    let mut other = Classifier::new(&[Rule { peers: 1, ..rule }]);
+    other.peer(0, 96 + 24, mapped(10, 0, 0, 0));
+    other.peer(1, 128, mapped(10, 9, 9, 9));
+    assert_eq!(other.egress(&to([10, 0, 0, 200])).verdict, PASSED);
+    assert_eq!(other.egress(&to([10, 9, 9, 9])).verdict, DROPPED);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use chaos_abi::{
-    maps::PROTECTED_SLOT,
+    maps::PROTECTED_SET,
     rule::EXCEPTION,
     target::{PROTECTS_OWN_PORTS, PROTECTS_PEER_PORTS, PROTECTS_PEERS, ProtectedPort},
 };
@@ -32,7 +32,7 @@ fn verdicts(classifier: &Classifier, peer: Ipv4Addr, own: u16, port: u16) -> [u3
 #[test]
 fn peers_are_spared_by_the_longest_prefix_that_has_them() {
     let mut classifier = Classifier::new(&[loss()]).protects(PROTECTS_PEERS);
-    classifier.peer_or_exception(PROTECTED_SLOT, 96 + 16, mapped(10, 1, 0, 0), EXCEPTION);
+    classifier.peer_or_exception(PROTECTED_SET, 96 + 16, mapped(10, 1, 0, 0), EXCEPTION);
     assert_eq!(verdicts(&classifier, PEER, 1, 2), [PASSED; 2]);
     let stranger = Ipv4Addr::new(10, 2, 0, 2);
     assert_eq!(verdicts(&classifier, stranger, 1, 2), [DROPPED; 2]);
@@ -70,7 +70,7 @@ fn ipv6_is_spared_too() {
     let [node, peer]: [Ipv6Addr; 2] =
         ["fd00::1", "fd00:1::2"].map(|address| address.parse().unwrap());
     let address = [u32::from_ne_bytes([0xfd, 0, 0, 1]), 0, 0, 0];
-    classifier.peer_or_exception(PROTECTED_SLOT, 32, address, EXCEPTION);
+    classifier.peer_or_exception(PROTECTED_SET, 32, address, EXCEPTION);
     let there = Frame::v6(node, peer).udp(1, 2, b"x");
     assert_eq!(classifier.egress(&there).verdict, PASSED);
     let back = Frame::v6(node, peer).udp(1, 2, b"x");
@@ -81,6 +81,6 @@ fn ipv6_is_spared_too() {
 fn what_a_target_does_not_ask_for_is_not_looked_up() {
     let mut classifier = Classifier::new(&[loss()]).protects(PROTECTS_PEER_PORTS);
     classifier.protect(ProtectedPort::own(22));
-    classifier.peer_or_exception(PROTECTED_SLOT, 0, [0; 4], EXCEPTION);
+    classifier.peer_or_exception(PROTECTED_SET, 0, [0; 4], EXCEPTION);
     assert_eq!(verdicts(&classifier, PEER, 22, 2), [DROPPED; 2]);
 }

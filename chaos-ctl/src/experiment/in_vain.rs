@@ -1,7 +1,7 @@
 //! Rules that took packets and did nothing to any: what a person should know who thinks that the fault acted.
 
 use chaos_proto::v1::rule::Fault;
-use chaos_proto::v1::{Counters, Experiment, Rewrite};
+use chaos_proto::v1::{Counters, Experiment, Loss, Rewrite, loss};
 
 use crate::output::words;
 use crate::quantity::packets;
@@ -44,12 +44,14 @@ fn acted(counters: &Counters) -> u64 {
     .fold(0, u64::saturating_add)
 }
 
+const FEW: &str = "of few packets a small share may be none";
+
 /// What did not happen, and what the reason may be.
 fn why(fault: &Fault) -> Option<(&'static str, &'static str)> {
-    const FEW: &str = "of few packets a small share may be none";
     Some(match fault {
         // Everything that matches is held or dropped.
         Fault::Delay(_) => return None,
+        Fault::Rewrite(rewrite) if rewrite.ramp.is_some() => ("changed", FEW),
         Fault::Rewrite(rewrite) => ("changed", nothing_written(rewrite)),
         Fault::Reset(reset) if reset.after.is_some() || reset.after_bytes > 0 => (
             "answered",
@@ -58,7 +60,8 @@ fn why(fault: &Fault) -> Option<(&'static str, &'static str)> {
         Fault::Reset(_) => ("answered", "none of them could be answered"),
         Fault::Rate(_) => ("delayed", "the bandwidth was enough for all of them"),
         Fault::Dns(_) => ("answered", "of few questions a small share may be none"),
-        Fault::Loss(_) | Fault::Partition(_) => ("dropped", FEW),
+        Fault::Loss(loss) => ("dropped", nothing_lost(loss)),
+        Fault::Partition(_) => ("dropped", FEW),
         Fault::Duplicate(_) => (
             "sent twice",
             "of few packets a small share may be none, and what another rule drops is not copied",
@@ -70,6 +73,17 @@ fn why(fault: &Fault) -> Option<(&'static str, &'static str)> {
             "of few packets a small share may be none, and those without a payload stay as they are",
         ),
     })
+}
+
+fn nothing_lost(loss: &Loss) -> &'static str {
+    match loss.model {
+        Some(loss::Model::Every(_)) => "there were fewer of them than --every counts",
+        Some(loss::Model::First(_)) => "connections that were open before keep their first packets",
+        Some(loss::Model::GilbertElliott(_) | loss::Model::FourStates(_)) => {
+            "of few packets none may fall into a burst"
+        }
+        None => FEW,
+    }
 }
 
 fn nothing_written(rewrite: &Rewrite) -> &'static str {
@@ -90,7 +104,7 @@ fn nothing_written(rewrite: &Rewrite) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use chaos_proto::v1::{Loss, PayloadReplace, Rule, Target};
+    use chaos_proto::v1::{PayloadReplace, Rule, Target};
 
     use super::*;
 

@@ -20,6 +20,7 @@ mod quantiles;
 pub mod retire;
 mod rewrites;
 mod rules;
+mod shared;
 mod socket;
 pub mod sweep;
 mod xdp;

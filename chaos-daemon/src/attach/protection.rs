@@ -2,7 +2,7 @@
 
 use aya::maps::MapError;
 use chaos_abi::{
-    maps::PROTECTED_SLOT,
+    maps::PROTECTED_SET,
     rule::EXCEPTION,
     target::{PROTECTS_OWN_PORTS, PROTECTS_PEER_PORTS, PROTECTS_PEERS, ProtectedPort},
 };
@@ -10,7 +10,8 @@ use chaos_abi::{
 use super::{
     features::Feature,
     loader::{Maps, Plain},
-    rules::{address_in_kernel, peer_key},
+    rules::address_in_kernel,
+    shared::peer_key,
 };
 use crate::engine::Protected;
 
@@ -28,7 +29,7 @@ impl Protection {
         for protected in list {
             match *protected {
                 Protected::Peers(net) => {
-                    let key = peer_key(PROTECTED_SLOT, &net);
+                    let key = peer_key(PROTECTED_SET, &net);
                     maps.peers.insert(&key, EXCEPTION, 0)?;
                     protection.everywhere |= PROTECTS_PEERS;
                 }

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use chaos_abi::{
-    maps::MAX_TABLES,
-    rule::{QUANTILE_STEPS, Quantiles},
-};
+use chaos_abi::rule::{QUANTILE_STEPS, Quantiles};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::clock::nanoseconds;
-use crate::engine::{DatapathError, Delay, Distribution};
+use crate::engine::{Delay, Distribution};
 
 /// The first and the last quantile of a distribution without bounds: half a step inwards would cut its tails at 1/2048,
 /// this does so at 1/16384.
@@ -18,29 +15,6 @@ const OUTERMOST: f64 = 1.0 / 16_384.0;
 const PARETO_SHAPE: f64 = 3.0;
 /// Share of the normal quantile in the mixed distribution: that of netem.
 const NORMAL_SHARE: f64 = 0.25;
-
-/// Which tables are taken.
-#[derive(Debug, Default)]
-pub(super) struct Tables {
-    taken: Vec<u32>,
-}
-
-impl Tables {
-    pub(super) fn take(&mut self) -> Result<u32, DatapathError> {
-        let number = (0..MAX_TABLES)
-            .find(|number| !self.taken.contains(number))
-            .ok_or(DatapathError::Full {
-                what: "distributions",
-                most: MAX_TABLES as usize,
-            })?;
-        self.taken.push(number);
-        Ok(number)
-    }
-
-    pub(super) fn give_back(&mut self, number: u32) {
-        self.taken.retain(|taken| *taken != number);
-    }
-}
 
 /// The table that a delay is drawn from; nothing where the program computes it.
 pub(super) fn table(delay: &Delay) -> Option<Quantiles> {
@@ -168,14 +142,5 @@ mod tests {
             (1000, 1500, 2000, 10_000)
         );
         assert_eq!(evenly(&[5, 5]).ns, [5; 1025]);
-    }
-
-    #[test]
-    fn tables_come_back() {
-        let mut tables = Tables::default();
-        let all: Vec<u32> = (0..MAX_TABLES).map(|_| tables.take().unwrap()).collect();
-        assert!(tables.take().is_err());
-        tables.give_back(all[7]);
-        assert_eq!(tables.take().unwrap(), all[7]);
     }
 }

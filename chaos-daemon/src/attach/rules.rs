@@ -5,13 +5,12 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use aya::maps::{MapError, PerCpuValues, lpm_trie::Key};
+use aya::maps::{MapError, PerCpuValues};
 use chaos_abi::{
     counters::Counters,
     maps::MAX_RULES,
-    rule::{self as abi, EXCEPTION, Memory, PEER, PEER_SLOT_BITS, PeerKey, Quantiles, Window},
+    rule::{self as abi, Memory, Quantiles, Window},
 };
-use ipnet::IpNet;
 
 use super::{
     attached::kernel,
@@ -19,8 +18,9 @@ use super::{
     dns::{erase_dns, write_dns},
     in_kernel::in_kernel,
     loader::{Maps, Plain},
-    quantiles::{self, Tables},
-    rewrites, socket,
+    quantiles, rewrites,
+    shared::Shared,
+    socket,
 };
 use crate::engine::{Cgroup, DatapathError, Fault, Rule};
 
@@ -30,7 +30,7 @@ pub(super) struct Slots {
     free: Vec<u32>,
     next: u32,
     rules_made: u64,
-    tables: Tables,
+    shared: Shared,
 }
 
 impl Slots {
@@ -51,12 +51,6 @@ impl Slots {
     pub(super) fn give_back(&mut self, slot: u32) {
         self.free.push(slot);
     }
-
-    fn give_back_table(&mut self, table: Option<u32>) {
-        if let Some(number) = table {
-            self.tables.give_back(number);
-        }
-    }
 }
 
 /// A rule in its slot.
@@ -65,6 +59,7 @@ pub(super) struct Placed {
     pub(super) slot: u32,
     pub(super) rule: Rule,
     table: Option<u32>,
+    peers: Option<u32>,
     /// What it did before it was changed.
     pub(super) before: Counters,
 }
@@ -78,36 +73,43 @@ pub(super) fn place(
     seed: u64,
     cgroup: Option<&Cgroup>,
 ) -> Result<Placed, DatapathError> {
-    let table = table(rule);
-    let number = table.is_some().then(|| slots.tables.take()).transpose()?;
-    let slot = slots.take();
-    let slot = slot.inspect_err(|_| slots.give_back_table(number))?;
-    slots.rules_made += 1;
-    let placed = Placed {
-        slot,
+    let mut placed = Placed {
+        slot: slots.take()?,
         rule: rule.clone(),
-        table: number,
+        table: None,
+        peers: None,
         before: Counters::default(),
     };
-    let mut kernel_rule = in_kernel(target, rule, seed);
+    let written = fill(maps, slots, target, &mut placed, seed, cgroup);
+    if let Err(error) = written {
+        take_back(maps, slots, &placed);
+        return Err(error);
+    }
+    Ok(placed)
+}
+
+fn fill(
+    maps: &mut Maps,
+    slots: &mut Slots,
+    target: u32,
+    placed: &mut Placed,
+    seed: u64,
+    cgroup: Option<&Cgroup>,
+) -> Result<(), DatapathError> {
+    slots.rules_made += 1;
+    let mut kernel_rule = in_kernel(target, &placed.rule, seed);
     kernel_rule.identity = slots.rules_made;
     if let Some(cgroup) = cgroup {
         socket::narrow(&mut kernel_rule, cgroup);
     }
-    if let (Some(number), Some(table)) = (number, table) {
+    if let Some(table) = table(&placed.rule) {
+        let number = slots.shared.take_table(maps, &table)?;
+        placed.table = Some(number);
         kernel_rule.table = number + 1;
-        if let Err(error) = maps.tables.set(number, Plain(table), 0) {
-            take_back(maps, slots, &placed);
-            return Err(kernel(error));
-        }
     }
-    match write(maps, slot, rule, &kernel_rule) {
-        Ok(()) => Ok(placed),
-        Err(error) => {
-            take_back(maps, slots, &placed);
-            Err(kernel(error))
-        }
-    }
+    placed.peers = slots.shared.take_peers(maps, &placed.rule.filter)?;
+    kernel_rule.peers = placed.peers.unwrap_or_default();
+    write(maps, placed.slot, &placed.rule, &kernel_rule).map_err(kernel)
 }
 
 fn write(maps: &mut Maps, slot: u32, rule: &Rule, kernel_rule: &abi::Rule) -> Result<(), MapError> {
@@ -116,11 +118,6 @@ fn write(maps: &mut Maps, slot: u32, rule: &Rule, kernel_rule: &abi::Rule) -> Re
     let zero = vec![Plain(Counters::default()); aya::util::nr_cpus().unwrap_or(1)];
     let zero = PerCpuValues::try_from(zero).map_err(MapError::IoError)?;
     maps.counters.set(slot, zero, 0)?;
-    for (peers, value) in peers(rule) {
-        for peer in peers {
-            maps.peers.insert(&peer_key(slot, peer), value, 0)?;
-        }
-    }
     if let Fault::Rewrite(rewrite) = &rule.fault {
         let written = Plain(rewrites::in_kernel(rewrite));
         maps.rewrites.set(slot, written, 0)?;
@@ -136,16 +133,16 @@ pub(super) fn take_back(maps: &mut Maps, slots: &mut Slots, placed: &Placed) {
     let slot = placed.slot;
     // A slot that is not referred to does nothing; what cannot be erased is overwritten by its next user.
     let _ = maps.rules.set(slot, Plain(abi::Rule::default()), 0);
-    for (peers, _) in peers(&placed.rule) {
-        for peer in peers {
-            let _ = maps.peers.remove(&peer_key(slot, peer));
-        }
-    }
     if let Fault::Dns(dns) = &placed.rule.fault {
         erase_dns(maps, slot, dns);
     }
     slots.give_back(slot);
-    slots.give_back_table(placed.table);
+    if let Some(number) = placed.table {
+        slots.shared.give_back_table(number);
+    }
+    if let Some(number) = placed.peers {
+        slots.shared.give_back_peers(maps, number);
+    }
 }
 
 fn table(rule: &Rule) -> Option<Quantiles> {
@@ -154,11 +151,6 @@ fn table(rule: &Rule) -> Option<Quantiles> {
     } else {
         None
     }
-}
-
-fn peers(rule: &Rule) -> [(&[IpNet], u32); 2] {
-    let filter = &rule.filter;
-    [(&filter.peers, PEER), (&filter.exceptions, EXCEPTION)]
 }
 
 /// From the moment that a rule is told of its earlier form to the last packet that this one takes.
@@ -247,15 +239,6 @@ pub(super) fn longest_delay(rule: &Rule) -> Duration {
     }
 }
 
-pub(super) fn peer_key(slot: u32, peer: &IpNet) -> Key<Plain<PeerKey>> {
-    let prefix = match peer {
-        IpNet::V4(_) => 96 + u32::from(peer.prefix_len()),
-        IpNet::V6(_) => u32::from(peer.prefix_len()),
-    };
-    let address = address_in_kernel(peer.network());
-    Key::new(PEER_SLOT_BITS + prefix, Plain(PeerKey { slot, address }))
-}
-
 /// In network order, IPv4 mapped into IPv6.
 pub(super) fn address_in_kernel(address: IpAddr) -> [u32; 4] {
     let octets = match address {
@@ -290,23 +273,5 @@ mod tests {
             slots.take().unwrap();
         }
         assert!(matches!(slots.take(), Err(DatapathError::Full { .. })));
-    }
-
-    #[test]
-    fn ipv4_peer_is_mapped() {
-        let Key { .. } = peer_key(3, &"10.1.0.0/16".parse().unwrap());
-        let key = peer_key(3, &"10.1.2.3/16".parse().unwrap());
-        assert_eq!(key.prefix_len(), 32 + 96 + 16);
-        let Plain(PeerKey { slot, address }) = key.data();
-        assert_eq!(slot, 3);
-        assert_eq!(
-            address,
-            [
-                0,
-                0,
-                u32::from_ne_bytes([0, 0, 255, 255]),
-                u32::from_ne_bytes([10, 1, 0, 0])
-            ]
-        );
     }
 }

@@ -37,6 +37,9 @@ const HIGHEST_PRIORITY: libc::c_int = -20;
 /// empties the entry programs' tables, while it ends the agent. On a busy node that takes a while.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// How long a line that retires stays open after its last frame.
+const GRACE_NS: u64 = 100_000_000;
+
 struct Lines {
     open: BTreeMap<LineId, OpenLine>,
     queue: Queue,
@@ -47,7 +50,9 @@ struct Lines {
 struct OpenLine {
     tap: OwnedFd,
     held: usize,
-    retiring: bool,
+    last_frame_ns: u64,
+    /// Since when nobody is to send into it any more.
+    retiring_ns: Option<u64>,
 }
 
 /// Serves lines until the agent is gone and everything has left. The socket to the agent is `control`.
@@ -74,7 +79,7 @@ pub fn run(control: &OwnedFd) -> io::Result<()> {
     loop {
         let now = now_ns()?;
         lines.release_due(now, control);
-        lines.close_retired();
+        lines.close_retired(now);
         if let Some(since) = orphaned_at {
             let quiet_since = since.max(lines.last_frame_ns);
             let lingered = Duration::from_nanos(now.saturating_sub(quiet_since)) >= LINGER;
@@ -94,11 +99,12 @@ pub fn run(control: &OwnedFd) -> io::Result<()> {
                         OpenLine {
                             tap,
                             held: 0,
-                            retiring: false,
+                            last_frame_ns: 0,
+                            retiring_ns: None,
                         },
                     );
                 }
-                Some((Message::Retire(id), _)) => lines.retire(id),
+                Some((Message::Retire(id), _)) => lines.retire(id, now),
                 Some(_) => {}
                 None => orphaned_at = Some(now_ns()?),
             }
@@ -113,10 +119,14 @@ struct Ready {
 
 impl Lines {
     fn wait(&self, control: Option<&OwnedFd>, now: u64) -> io::Result<Ready> {
-        let timeout = match (self.queue.next_departure_ns(), control) {
-            (Some(departure), _) => Some(Duration::from_nanos(departure.saturating_sub(now))),
-            (None, None) => Some(Duration::from_millis(100)),
-            (None, Some(_)) => None,
+        let departure = self.queue.next_departure_ns();
+        let until = departure.map(|departure| Duration::from_nanos(departure.saturating_sub(now)));
+        let is_leaving = self.open.values().any(|line| line.retiring_ns.is_some());
+        let timeout = if control.is_none() || is_leaving {
+            let look = Duration::from_nanos(GRACE_NS);
+            Some(until.map_or(look, |until| until.min(look)))
+        } else {
+            until
         };
         let ids: Vec<LineId> = self.open.keys().copied().collect();
         let mut polled: Vec<PollFd<'_>> = self
@@ -150,6 +160,7 @@ impl Lines {
                 Ok(length) => {
                     if let Some((departure_ns, frame)) = Frame::parse(&self.scratch[..length]) {
                         self.last_frame_ns = now;
+                        line.last_frame_ns = now;
                         line.held += usize::from(self.queue.push(id, departure_ns, frame));
                     }
                 }
@@ -172,17 +183,20 @@ impl Lines {
         }
     }
 
-    fn retire(&mut self, id: LineId) {
+    fn retire(&mut self, id: LineId, now: u64) {
         if let Some(line) = self.open.get_mut(&id) {
-            line.retiring = true;
+            line.retiring_ns = Some(now);
         }
     }
 
-    fn close_retired(&mut self) {
-        // The kernel's part of the queue is empty by now: `read` takes all of it before frames are waited for,
-        // and nothing new comes, because the agent takes the classifier off first.
+    fn close_retired(&mut self, now: u64) {
+        // The kernel's part of the queue is empty by now: `read` takes all of it before frames are waited for. What a
+        // classifier was about to send when its rules were taken away comes within the grace period.
         let is_empty = |_: &LineId, line: &mut OpenLine| {
-            line.retiring && line.held == 0 && !is_readable(line.tap.as_raw_fd())
+            let quiet_since = line.retiring_ns.map(|since| since.max(line.last_frame_ns));
+            quiet_since.is_some_and(|since| now.saturating_sub(since) >= GRACE_NS)
+                && line.held == 0
+                && !is_readable(line.tap.as_raw_fd())
         };
         for (_, line) in self.open.extract_if(.., is_empty) {
             close(line.tap);

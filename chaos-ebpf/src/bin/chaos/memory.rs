@@ -77,12 +77,15 @@ pub(crate) fn behind_predecessor(
     departure_ns: u64,
 ) -> u64 {
     let key = flow.hash(u64::from(target) << 8 | u64::from(direction.bit()));
-    // SAFETY: the value is a plain integer; a concurrent update gives the old or the new one.
-    let departure_ns = match unsafe { FLOWS.get(key) } {
-        Some(&predecessor_ns) => delay::in_order(departure_ns, predecessor_ns),
-        None => departure_ns,
+    let Some(predecessor) = FLOWS.get_ptr_mut(key) else {
+        // A full map that cannot evict keeps the order of other flows only.
+        let _ = FLOWS.insert(key, departure_ns, 0);
+        return departure_ns;
     };
-    // A full map that cannot evict keeps the order of other flows only.
-    let _ = FLOWS.insert(key, departure_ns, 0);
-    departure_ns
+    // SAFETY: the value is a plain integer; a concurrent update gives the old or the new one.
+    unsafe {
+        let departure_ns = delay::in_order(departure_ns, *predecessor);
+        *predecessor = departure_ns;
+        departure_ns
+    }
 }

@@ -155,9 +155,10 @@ pub(crate) fn target(ctx: &TcContext) -> u32 {
 #[inline(always)]
 pub(crate) fn size(ctx: &TcContext) -> Size {
     // SAFETY: the context pointer is valid for the whole run of the program.
-    let segments = unsafe { (*skb(ctx)).gso_segs };
+    let (segments, of_one) = unsafe { ((*skb(ctx)).gso_segs, (*skb(ctx)).gso_size) };
     let length = u64::from(ctx.len());
-    if segments <= 1 {
+    // Of packets of a virtual machine's card, the number of segments is known later than their size.
+    if segments <= 1 && of_one == 0 {
         return Size {
             packets: 1,
             bytes: length,
@@ -166,7 +167,7 @@ pub(crate) fn size(ctx: &TcContext) -> Size {
     // SAFETY: as above.
     let wire = unsafe { (*skb(ctx)).wire_len };
     Size {
-        packets: u64::from(segments),
+        packets: u64::from(segments.max(1)),
         bytes: length.max(u64::from(wire)),
     }
 }

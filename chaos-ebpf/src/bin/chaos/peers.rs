@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use chaos_abi::{
     maps::MAX_PEERS,
-    rule::{EXCEPTION, HAS_PEERS, PEER, PEER_SLOT_BITS, PeerKey, Rule},
+    rule::{EXCEPTION, HAS_PEERS, PEER, PEER_SET_BITS, PeerKey, Rule},
 };
 
 #[map]
@@ -16,17 +16,17 @@ static PEERS: LpmTrie<PeerKey, u32> = LpmTrie::with_max_entries(MAX_PEERS, BPF_F
 const BPF_F_NO_PREALLOC: u32 = 1;
 const ADDRESS_BITS: u32 = 128;
 
-/// What the trie says of an address, for the rule in a slot.
+/// What a set says of an address.
 #[inline(always)]
-pub(crate) fn known(slot: u32, address: [u32; 4]) -> Option<u32> {
-    let key = Key::new(PEER_SLOT_BITS + ADDRESS_BITS, PeerKey { slot, address });
+pub(crate) fn known(set: u32, address: [u32; 4]) -> Option<u32> {
+    let key = Key::new(PEER_SET_BITS + ADDRESS_BITS, PeerKey { set, address });
     PEERS.get(key).copied()
 }
 
 /// Whether the rule takes packets of this peer.
 #[inline(always)]
-pub(crate) fn is_peer(rule: &Rule, slot: u32, address: [u32; 4]) -> bool {
-    match known(slot, address) {
+pub(crate) fn is_peer(rule: &Rule, address: [u32; 4]) -> bool {
+    match known(rule.peers, address) {
         Some(EXCEPTION) => false,
         Some(PEER) => true,
         _ => rule.flags & HAS_PEERS == 0,

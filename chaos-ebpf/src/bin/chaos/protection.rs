@@ -2,7 +2,7 @@
 
 use aya_ebpf::{macros::map, maps::HashMap};
 use chaos_abi::{
-    maps::{MAX_PROTECTED_PORTS, PROTECTED_SLOT},
+    maps::{MAX_PROTECTED_PORTS, PROTECTED_SET},
     target::{PROTECTS_OWN_PORTS, PROTECTS_PEER_PORTS, PROTECTS_PEERS, ProtectedPort, Target},
 };
 use chaos_ebpf::{filter::Direction, flow::Flow};
@@ -20,7 +20,7 @@ pub(crate) fn covers(target: &Target, direction: Direction, flow: &Flow) -> bool
         return false;
     }
     let peer = direction.peer(flow);
-    if protects & PROTECTS_PEERS != 0 && peers::known(PROTECTED_SLOT, peer).is_some() {
+    if protects & PROTECTS_PEERS != 0 && peers::known(PROTECTED_SET, peer).is_some() {
         return true;
     }
     let Some((own_port, peer_port)) = direction.ports(flow) else {

@@ -130,8 +130,8 @@ pub(crate) fn rule(slot: u32) -> Option<&'static Rule> {
 
 /// Whether a rule of this identity is one of the target's, wherever its slot is, and acts.
 #[inline(always)]
-pub(crate) fn acts_now(target: &Target, identity: u64) -> Option<bool> {
-    let now = clock::now_if_alive(packet()?, false)?;
+pub(crate) fn acts_now(target: &Target, identity: u64, packet: &mut Packet) -> Option<bool> {
+    let now = clock::now_if_alive(packet, false)?;
     let mut index = 0;
     while index < MAX_RULES_PER_TARGET && index < target.rule_count as usize {
         let slot = target.rules[index];
@@ -198,7 +198,7 @@ fn apply<C: Context>(
     let packet = &mut *pass.packet;
     if !filter::takes(rule, packet.number, direction, &packet.flow)
         || (rule.flags & (HAS_PEERS | HAS_EXCEPTIONS) != 0
-            && !peers::is_peer(rule, slot, direction.peer(&packet.flow)))
+            && !peers::is_peer(rule, direction.peer(&packet.flow)))
     {
         return Some(false);
     }

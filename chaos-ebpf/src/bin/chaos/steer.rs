@@ -21,7 +21,8 @@ use crate::{
     packet::{self, Linear},
     protection,
     rewrite::{OF_ADDRESSES, Page, RECOMPUTE},
-    rules, targets, under_way,
+    rules, targets,
+    under_way::{self, Packet},
 };
 
 #[map]
@@ -60,7 +61,8 @@ pub(crate) fn away(page: &Page<'_>, rewrite: &Rewrite, slot: u32) -> Option<u32>
         flow.destination_port
     };
     let number = packet::target(page.ctx);
-    if is_protected(page.ctx, &flow.to(address, port)) {
+    let direction = under_way::packet()?.direction;
+    if is_protected(page.ctx, direction, &flow.to(address, port)) {
         return None;
     }
     let rule = rules::rule(slot)?.identity;
@@ -99,12 +101,11 @@ pub(crate) fn away(page: &Page<'_>, rewrite: &Rewrite, slot: u32) -> Option<u32>
 
 /// Whether the agent was told to spare it: it is neither sent there nor taken for an answer from there.
 #[inline(always)]
-fn is_protected(ctx: &TcContext, flow: &Flow) -> bool {
-    let (Some(seen), Some(target)) = (under_way::packet(), targets::target(packet::target(ctx)))
-    else {
+fn is_protected(ctx: &TcContext, direction: Direction, flow: &Flow) -> bool {
+    let Some(target) = targets::target(packet::target(ctx)) else {
         return true;
     };
-    protection::covers(target, seen.direction, flow)
+    protection::covers(target, direction, flow)
 }
 
 /// An answer from where a connection was sent gets the source that its receiver expects; then the packet goes on to the
@@ -115,7 +116,7 @@ pub(crate) fn back(ctx: &TcContext) -> i32 {
         return TC_ACT_UNSPEC;
     };
     if let Some(flow) = Flow::parse(&Linear::of(ctx)) {
-        translate(ctx, &flow);
+        translate(ctx, seen, &flow);
     }
     let classifier = match seen.direction {
         Direction::Egress => ACTION_EGRESS,
@@ -128,7 +129,7 @@ pub(crate) fn back(ctx: &TcContext) -> i32 {
 }
 
 #[inline(always)]
-fn translate(ctx: &TcContext, flow: &Flow) -> Option<()> {
+fn translate(ctx: &TcContext, seen: &mut Packet, flow: &Flow) -> Option<()> {
     if flow.has_ports == 0 || flow.fragment != 0 {
         return None;
     }
@@ -141,8 +142,8 @@ fn translate(ctx: &TcContext, flow: &Flow) -> Option<()> {
     let key = as_answer(flow, number);
     // SAFETY: as above.
     let from = *unsafe { STEERED.get(key) }?;
-    if !rules::acts_now(targets::target(packet::target(ctx))?, from.rule)?
-        || is_protected(ctx, flow)
+    if !rules::acts_now(targets::target(number)?, from.rule, seen)?
+        || is_protected(ctx, seen.direction, flow)
     {
         return None;
     }

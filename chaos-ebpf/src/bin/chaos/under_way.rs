@@ -94,11 +94,8 @@ impl Packet {
     /// here.
     #[inline(always)]
     pub(crate) fn forget(&mut self, value: u64) -> u64 {
-        // SAFETY: the place is this value's own; volatile, so that it is written and read.
-        unsafe {
-            core::ptr::write_volatile(&raw mut self.forgotten, value);
-            core::ptr::read_volatile(&raw const self.forgotten)
-        }
+        // SAFETY: the place is this value's own.
+        unsafe { through(&raw mut self.forgotten, value) }
     }
 
     /// The line that it goes into, and when it goes on.
@@ -127,8 +124,26 @@ pub(crate) fn packet() -> Option<&'static mut Packet> {
     PACKET.get_ptr_mut(0).map(|packet| unsafe { &mut *packet })
 }
 
-/// See [`Packet::forget`].
+/// See [`Packet::forget`]. For those who have no packet in their hands, although their caller may.
 #[inline(always)]
 pub(crate) fn forget(value: u64) -> u64 {
-    packet().map_or(value, |packet| packet.forget(value))
+    match PACKET.get_ptr_mut(0) {
+        // SAFETY: the element belongs to this CPU, and nobody keeps a value there. No reference to it is made.
+        Some(packet) => unsafe { through(&raw mut (*packet).forgotten, value) },
+        None => value,
+    }
+}
+
+/// Writes a value and reads it again: volatile, so that both are done.
+///
+/// # Safety
+///
+/// The place can be written and read.
+#[inline(always)]
+unsafe fn through(place: *mut u64, value: u64) -> u64 {
+    // SAFETY: as the caller says.
+    unsafe {
+        core::ptr::write_volatile(place, value);
+        core::ptr::read_volatile(place)
+    }
 }

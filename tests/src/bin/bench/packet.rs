@@ -114,6 +114,10 @@ fn cases() -> Result<Vec<Case>> {
         delay_ns: 1_000_000,
         ..tcp()
     };
+    let jitter = Rule {
+        jitter_ns: 500_000,
+        ..delay
+    };
     // The frame's port is 3000: it is another, and looks the same at a glance.
     let mut other_port = Rule {
         fault: FAULT_LOSS,
@@ -144,7 +148,7 @@ fn cases() -> Result<Vec<Case>> {
                 0xffff_u32.to_be(),
                 u32::from_ne_bytes([100 + a, b, c, 0]),
             ];
-            let key = Key::new(32 + 96 + 24, Plain(PeerKey { slot: 0, address }));
+            let key = Key::new(32 + 96 + 24, Plain(PeerKey { set: 0, address }));
             object.maps.peers.insert(&key, PEER, 0)?;
         }
     }
@@ -157,9 +161,11 @@ fn cases() -> Result<Vec<Case>> {
         case("1 rule, does not match", 12, &[other])?,
         case("16 rules, none matches", 40, &[other; 16])?,
         case("16 rules, none matches, nearly", 40, &[other_port; 16])?,
+        case("16 rules, none of whose peers it is", 40, &[elsewhere; 16])?,
         many,
         case("loss of 1 %, matches", 40, &[loss])?,
         case("delay, matches: the decision", 90, &[delay])?,
+        case("delay with jitter, likewise", 90, &[jitter])?,
         Case {
             name: "empty XDP program",
             budget_ns: None,
