@@ -85,24 +85,34 @@ fn number_and_unit(arguments: &[OsString]) -> Option<(&str, &str)> {
         .find(|(number, unit)| is_number(number) && quantity::is_unit(unit))
 }
 
-/// An option whose value may begin with a minus sign takes whatever comes for it, also another option.
-fn without_value(arguments: &[OsString]) -> Option<(String, &str)> {
+/// Whether a word is an option with a value, and that may begin with a minus sign. Of numbers it may, so that their own
+/// sentence says what is wrong; of names, paths and words that are listed in the help it may not.
+fn takes_minus(word: &str) -> Option<bool> {
     let command = Cli::command();
-    let takes = |word: &str| {
-        let all = command
-            .get_subcommands()
-            .flat_map(clap::Command::get_arguments);
-        all.filter(|argument| argument.is_allow_hyphen_values_set())
-            .filter_map(clap::Arg::get_long)
-            .any(|long| word.strip_prefix("--") == Some(long))
-    };
+    let of_verbs = command
+        .get_subcommands()
+        .flat_map(clap::Command::get_arguments);
+    let long = word.strip_prefix("--");
+    let short = word.strip_prefix('-').and_then(|rest| rest.parse().ok());
+    command
+        .get_arguments()
+        .chain(of_verbs)
+        .filter(|argument| argument.get_action().takes_values())
+        .find(|argument| {
+            (long.is_some() && argument.get_long() == long)
+                || (short.is_some() && argument.get_short() == short)
+        })
+        .map(clap::Arg::is_allow_hyphen_values_set)
+}
+
+/// An option whose value may begin with a minus sign takes whatever comes for it, also another option.
+fn without_value(arguments: &[OsString]) -> Option<(&str, &str)> {
     let words = arguments.iter().filter_map(|word| word.to_str());
     words
         .clone()
         .zip(words.skip(1))
         .take_while(|(word, _)| *word != "--")
-        .find(|(word, next)| next.starts_with("--") && takes(word))
-        .map(|(word, next)| (word.to_owned(), next))
+        .find(|(word, next)| next.starts_with("--") && takes_minus(word) == Some(true))
 }
 
 /// To clap `-5ms` is an option that does not exist. No option of ours starts with a digit, so it is a value.
@@ -117,7 +127,7 @@ fn negative_value(arguments: &[OsString]) -> Option<String> {
         .position(|text| quantity::looks_negative(text))?;
     let value = texts[at].as_ref();
     let before = texts[..at].last().map(AsRef::as_ref);
-    if let Some(option) = before.filter(|option| NAMES.contains(option)) {
+    if let Some(option) = before.filter(|option| takes_minus(option) == Some(false)) {
         return Some(format!(
             "`{value}` begins as an option does: to give it to {option} all the same, write {option}={value}"
         ));
@@ -125,30 +135,6 @@ fn negative_value(arguments: &[OsString]) -> Option<String> {
     let verb = texts[..at].iter().map(AsRef::as_ref);
     of_verb(verb, value).map(|error| error.to_string())
 }
-
-/// Options whose values are names and paths, and words that are listed in the help. Those of all others may begin with a
-/// minus sign, so that their own sentence says what is wrong.
-const NAMES: [&str; 19] = [
-    "--svc",
-    "--netns",
-    "--cgroup",
-    "--namespace",
-    "-n",
-    "--inventory",
-    "--interface",
-    "--file",
-    "-f",
-    "--name",
-    "--distribution",
-    "--direction",
-    "--proto",
-    "--connections",
-    "--ecn",
-    "--output",
-    "-o",
-    "--server",
-    "--socket",
-];
 
 /// What a verb says about a negative value that is its own, and no option's.
 fn of_verb<'a>(

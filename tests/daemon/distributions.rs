@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs};
 
 use chaos_tests::{
     daemon::Daemon,
-    lab::{Host, Lab},
+    lab::{Family, Host, Lab},
     requires,
     requires::is_emulated,
     stats::{kolmogorov_smirnov, median},
@@ -151,4 +151,22 @@ fn rules_share_what_they_have_in_common() {
         started.success().unwrap();
         daemon.chaosctl(&["stop", "--all"]).unwrap();
     }
+}
+
+#[test]
+fn what_is_shared_stays_for_those_who_have_it() {
+    requires!(root);
+    let scenario = Scenario::new("shared-peers");
+    let probe = UdpProbe {
+        series: Series::new(20, 200),
+        ..UdpProbe::default()
+    };
+    let of_peer = format!("loss 100% --peer {}", scenario.peer.address(Family::V4));
+    let (first, second) = (scenario.start(&of_peer), scenario.start(&of_peer));
+    scenario.stop(&first);
+    let report = probe.run(&scenario.target, &scenario.peer).unwrap();
+    assert_eq!(report.lost(), 20, "the peers went with the first");
+    scenario.stop(&second);
+    let report = probe.run(&scenario.target, &scenario.peer).unwrap();
+    assert_eq!(report.lost(), 0);
 }

@@ -283,37 +283,39 @@ fn write_loss(choice: Choice) -> v1::Loss {
 mod tests {
     use super::*;
 
+    fn ms(ms: i32) -> prost_types::Duration {
+        prost_types::Duration {
+            seconds: 0,
+            nanos: ms * 1_000_000,
+        }
+    }
+
+    fn ramp(from_ppm: u32) -> v1::Ramp {
+        v1::Ramp {
+            from_ppm,
+            over: Some(ms(7)),
+            ..v1::Ramp::default()
+        }
+    }
+
     #[test]
     fn what_is_read_is_written_again() {
-        let ms = |ms: i32| {
-            Some(prost_types::Duration {
-                seconds: 0,
-                nanos: ms * 1_000_000,
-            })
-        };
-        let ramp = |from_ppm| {
-            Some(v1::Ramp {
-                from_ppm,
-                over: ms(7),
-                ..v1::Ramp::default()
-            })
-        };
         let delay = v1::Delay {
-            latency: ms(100),
-            jitter: ms(20),
+            latency: Some(ms(100)),
+            jitter: Some(ms(20)),
             distribution: v1::Distribution::Pareto.into(),
             quantile_ns: vec![],
             correlation_ppm: 250_000,
             reorder: true,
             ramp: Some(v1::Ramp {
-                from: ms(1),
-                over: ms(2),
+                from: Some(ms(1)),
+                over: Some(ms(2)),
                 ..v1::Ramp::default()
             }),
         };
         let measured = v1::Delay {
-            latency: ms(0),
-            jitter: ms(0),
+            latency: Some(ms(0)),
+            jitter: Some(ms(0)),
             quantile_ns: vec![1, 2, 3],
             ..v1::Delay::default()
         };
@@ -328,7 +330,7 @@ mod tests {
                 share_ppm: 1,
                 correlation_ppm: 2,
                 model: None,
-                ramp: ramp(3),
+                ramp: Some(ramp(3)),
             }),
             Wire::Loss(loss(Model::GilbertElliott(v1::GilbertElliott {
                 to_bad_ppm: 1,
@@ -348,20 +350,20 @@ mod tests {
             Wire::Duplicate(v1::Duplicate {
                 share_ppm: 1,
                 correlation_ppm: 2,
-                ramp: ramp(4),
+                ramp: Some(ramp(4)),
             }),
             Wire::Reorder(v1::Reorder {
                 share_ppm: 1,
                 correlation_ppm: 2,
                 gap: 3,
-                by: ms(4),
-                ramp: ramp(5),
+                by: Some(ms(4)),
+                ramp: Some(ramp(5)),
             }),
             Wire::Corrupt(v1::Corrupt {
                 share_ppm: 1,
                 correlation_ppm: 2,
                 drop: true,
-                ramp: ramp(6),
+                ramp: Some(ramp(6)),
             }),
         ] {
             assert_eq!(write(&read(fault.clone()).unwrap()), fault);
@@ -370,19 +372,6 @@ mod tests {
 
     #[test]
     fn what_is_read_of_the_others_is_written_again() {
-        let ms = |ms: i32| {
-            Some(prost_types::Duration {
-                seconds: 0,
-                nanos: ms * 1_000_000,
-            })
-        };
-        let ramp = |from_ppm| {
-            Some(v1::Ramp {
-                from_ppm,
-                over: ms(7),
-                ..v1::Ramp::default()
-            })
-        };
         for fault in [
             Wire::Rate(v1::Rate {
                 bytes_per_second: 1,
@@ -391,20 +380,20 @@ mod tests {
                 per_flow: true,
                 ramp: Some(v1::Ramp {
                     from_bytes_per_second: 4,
-                    over: ms(5),
+                    over: Some(ms(5)),
                     ..v1::Ramp::default()
                 }),
             }),
             Wire::Partition(v1::Partition {
                 reject: true,
                 share_ppm: Some(2),
-                ramp: ramp(3),
+                ramp: Some(ramp(3)),
             }),
             Wire::Reset(v1::Reset {
                 share_ppm: 1,
-                after: ms(2),
+                after: Some(ms(2)),
                 after_bytes: 3,
-                ramp: ramp(4),
+                ramp: Some(ramp(4)),
             }),
         ] {
             assert_eq!(write(&read(fault.clone()).unwrap()), fault);

@@ -161,7 +161,7 @@ impl Attacher {
             }
             // The filters that were there before stay, and with them their clsact.
             extra.had_clsact |= had.iter().any(|(had_entry, _)| *had_entry);
-            if had.iter().any(|(had_entry, _)| *had_entry) && self.mode == AttachMode::Tcx {
+            if self.mode == AttachMode::Tcx {
                 // Links go at once: the target's others stay, and whoever asks again soon must not get two of a kind.
                 extra.entries = [None, None];
             }

@@ -55,6 +55,14 @@ struct OpenLine {
     retiring_ns: Option<u64>,
 }
 
+impl OpenLine {
+    /// Whether nothing is in it, and nothing is on its way into it.
+    fn is_over(&self, now: u64) -> bool {
+        let quiet_since = self.retiring_ns.map(|since| since.max(self.last_frame_ns));
+        self.held == 0 && quiet_since.is_some_and(|since| now.saturating_sub(since) >= GRACE_NS)
+    }
+}
+
 /// Serves lines until the agent is gone and everything has left. The socket to the agent is `control`.
 pub fn run(control: &OwnedFd) -> io::Result<()> {
     // The kernel may round waits up by this much; the default is 50 us.
@@ -192,13 +200,10 @@ impl Lines {
     fn close_retired(&mut self, now: u64) {
         // The kernel's part of the queue is empty by now: `read` takes all of it before frames are waited for. What a
         // classifier was about to send when its rules were taken away comes within the grace period.
-        let is_empty = |_: &LineId, line: &mut OpenLine| {
-            let quiet_since = line.retiring_ns.map(|since| since.max(line.last_frame_ns));
-            quiet_since.is_some_and(|since| now.saturating_sub(since) >= GRACE_NS)
-                && line.held == 0
-                && !is_readable(line.tap.as_raw_fd())
+        let is_over = |_: &LineId, line: &mut OpenLine| {
+            line.is_over(now) && !is_readable(line.tap.as_raw_fd())
         };
-        for (_, line) in self.open.extract_if(.., is_empty) {
+        for (_, line) in self.open.extract_if(.., is_over) {
             close(line.tap);
         }
     }
@@ -267,4 +272,27 @@ fn receive(control: &OwnedFd) -> io::Result<Option<(Message, Option<OwnedFd>)>> 
 fn now_ns() -> io::Result<u64> {
     let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
     Ok(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_stays_while_something_may_come() {
+        let mut line = OpenLine {
+            tap: std::fs::File::open("/dev/null").unwrap().into(),
+            held: 0,
+            last_frame_ns: 0,
+            retiring_ns: None,
+        };
+        assert!(!line.is_over(u64::MAX), "it is in use");
+        line.retiring_ns = Some(1000);
+        assert!(!line.is_over(1000) && !line.is_over(1000 + GRACE_NS - 1));
+        assert!(line.is_over(1000 + GRACE_NS));
+        line.last_frame_ns = 5000;
+        assert!(!line.is_over(1000 + GRACE_NS) && line.is_over(5000 + GRACE_NS));
+        line.held = 1;
+        assert!(!line.is_over(u64::MAX), "it holds a frame");
+    }
 }
