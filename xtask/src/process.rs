@@ -2,7 +2,9 @@
 
 use std::io::{self, Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
@@ -62,7 +64,14 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 }
 
 /// What a running program prints, shown as it comes and kept.
-pub(crate) struct Shown(Vec<JoinHandle<io::Result<Vec<u8>>>>);
+pub(crate) struct Shown {
+    copiers: Vec<JoinHandle<io::Result<Vec<u8>>>>,
+    last: Last,
+}
+
+/// When a program last printed something.
+#[derive(Clone)]
+struct Last(Arc<Mutex<Instant>>);
 
 /// Starts `command`, its output going where ours goes and kept as well.
 pub(crate) fn spawn_shown(command: &mut Command) -> Result<(Child, Shown)> {
@@ -72,25 +81,37 @@ pub(crate) fn spawn_shown(command: &mut Command) -> Result<(Child, Shown)> {
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start `{}`", line(command)))?;
+    let last = Last(Arc::new(Mutex::new(Instant::now())));
+    let (of_stdout, of_stderr) = (last.clone(), last.clone());
     let stdout = child
         .stdout
         .take()
-        .map(|from| thread::spawn(|| pass_on(from, io::stdout())));
+        .map(|from| thread::spawn(move || pass_on(from, io::stdout(), &of_stdout)));
     let stderr = child
         .stderr
         .take()
-        .map(|from| thread::spawn(|| pass_on(from, io::stderr())));
-    Ok((
-        child,
-        Shown([stdout, stderr].into_iter().flatten().collect()),
-    ))
+        .map(|from| thread::spawn(move || pass_on(from, io::stderr(), &of_stderr)));
+    let copiers = [stdout, stderr].into_iter().flatten().collect();
+    Ok((child, Shown { copiers, last }))
+}
+
+impl Last {
+    fn set(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
 }
 
 impl Shown {
+    /// For how long the program has printed nothing.
+    pub(crate) fn silence(&self) -> Duration {
+        let last = self.last.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.elapsed()
+    }
+
     /// What the program printed on stdout and then on stderr, once it has closed both.
     pub(crate) fn finish(self) -> Result<String> {
         let mut text = String::new();
-        for copier in self.0 {
+        for copier in self.copiers {
             let bytes = copier
                 .join()
                 .map_err(|_| anyhow!("cannot pass on a program's output"))?;
@@ -102,7 +123,7 @@ impl Shown {
     }
 }
 
-fn pass_on(mut from: impl Read, mut to: impl Write) -> io::Result<Vec<u8>> {
+fn pass_on(mut from: impl Read, mut to: impl Write, last: &Last) -> io::Result<Vec<u8>> {
     let mut kept = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -110,6 +131,7 @@ fn pass_on(mut from: impl Read, mut to: impl Write) -> io::Result<Vec<u8>> {
         if count == 0 {
             return Ok(kept);
         }
+        last.set();
         to.write_all(&buffer[..count])?;
         to.flush()?;
         kept.extend_from_slice(&buffer[..count]);

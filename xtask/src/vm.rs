@@ -15,9 +15,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::process::{self, quote};
+use crate::process::{self, Shown, quote};
 use crate::setup::{self, Kernel, Kernels, vng};
 use crate::workspace;
+
+mod frozen;
+
+use frozen::Witness;
 
 /// Loaded before the command starts: as modules they are not there until somebody asks.
 const MODULES: &str = "veth tun bridge 8021q sch_fq sch_netem sch_htb sch_tbf sch_ingress cls_bpf \
@@ -25,6 +29,8 @@ const MODULES: &str = "veth tun bridge 8021q sch_fq sch_netem sch_htb sch_tbf sc
 /// What an emulated machine need not do: guard against speculation that does not happen, and ask an
 /// emulated timer chip for the time (reading the clock took twice as long).
 const KERNEL_OPTIONS: &str = "mitigations=off clocksource=tsc tsc=reliable";
+/// A CPU that does nothing else for two minutes is stuck: the kernel says where, and ends.
+const STUCK_CPUS: &str = "watchdog_thresh=60 softlockup_panic=1";
 /// Booting took 14 s alone and 45 s beside two compilers; a guest that needs longer hangs.
 const BOOT: Duration = Duration::from_mins(3);
 /// What `timeout` exits with when it had to end the command.
@@ -64,6 +70,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
             kernel,
             timeout: Duration::from_secs(args.timeout),
             console: args.console,
+            silence: None,
         };
         let ended = guest.run(&args.command, &dir, &[])?;
         if failed == 0 {
@@ -78,6 +85,8 @@ pub(crate) struct Guest {
     pub(crate) kernel: Kernel,
     pub(crate) timeout: Duration,
     pub(crate) console: bool,
+    /// How long the command may print nothing: after that the machine has frozen, and is ended.
+    pub(crate) silence: Option<Duration>,
 }
 
 /// How the command ended.
@@ -85,6 +94,8 @@ pub(crate) struct Ended {
     pub(crate) code: i32,
     /// Its stdout and stderr, which were shown as they came.
     pub(crate) output: String,
+    /// The machine printed nothing for too long, and was ended.
+    pub(crate) froze: bool,
 }
 
 impl Guest {
@@ -98,15 +109,30 @@ impl Guest {
         let script = Script::write(&guest_script(command, dir, variables, self.timeout))?;
         // Through pipes, never straight into a file: QEMU opens each of its outputs by itself, and
         // several offsets into one file overwrite each other.
-        let (mut child, shown) = process::spawn_shown(&mut self.vng(&script.0)?)?;
-        let status = wait(&mut child, self.timeout + BOOT)?;
+        let witness = Witness::new();
+        let (mut child, shown) = process::spawn_shown(&mut self.vng(&script.0, &witness)?)?;
+        let waited = self.wait(&mut child, &shown)?;
+        if let Waited::Silent = waited {
+            eprintln!("{}", witness.report(self.kernel.series()));
+        }
+        if !matches!(waited, Waited::Exited(_)) {
+            end(&mut child)?;
+        }
         let output = shown.finish()?;
         let series = self.kernel.series();
-        let Some(status) = status else {
-            bail!(
+        let status = match waited {
+            Waited::Exited(status) => status,
+            Waited::Silent => {
+                return Ok(Ended {
+                    code: NO_STATUS,
+                    output,
+                    froze: true,
+                });
+            }
+            Waited::TooLong => bail!(
                 "the virtual machine with kernel {series} hung: it was ended {} s after its command should have been",
                 BOOT.as_secs()
-            );
+            ),
         };
         let code = status.code().unwrap_or(NO_STATUS);
         match code {
@@ -116,14 +142,33 @@ impl Guest {
             ),
             NOT_PREPARED => eprintln!("vm: kernel {series} lacks something that the tests need"),
             NO_STATUS => eprintln!(
-                "vm: if the command did not itself exit with {NO_STATUS}, kernel {series} crashed: --console shows its log"
+                "vm: if the command did not itself exit with {NO_STATUS}, kernel {series} crashed\n{}",
+                witness.last_words()
             ),
             _ => {}
         }
-        Ok(Ended { code, output })
+        Ok(Ended {
+            code,
+            output,
+            froze: false,
+        })
     }
 
-    fn vng(&self, script: &Path) -> Result<Command> {
+    fn wait(&self, child: &mut Child, shown: &Shown) -> Result<Waited> {
+        let deadline = Instant::now() + self.timeout + BOOT;
+        while Instant::now() < deadline {
+            if let Some(status) = child.try_wait().context("cannot wait for virtme-ng")? {
+                return Ok(Waited::Exited(status));
+            }
+            if self.silence.is_some_and(|most| shown.silence() > most) {
+                return Ok(Waited::Silent);
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(Waited::TooLong)
+    }
+
+    fn vng(&self, script: &Path, witness: &Witness) -> Result<Command> {
         let vng = vng();
         let mut command = Command::new(&vng);
         command.arg("--run").arg(self.kernel.image()?);
@@ -137,7 +182,8 @@ impl Guest {
             "--memory",
             "2G",
         ]);
-        command.args(["--append", KERNEL_OPTIONS]);
+        command.args(["--append", KERNEL_OPTIONS, "--append", STUCK_CPUS]);
+        command.args(witness.options(self.console));
         // Writable too, in throw-away layers.
         let (root, target) = (workspace::root(), workspace::target());
         command.arg("--overlay-rwdir").arg(root);
@@ -226,15 +272,15 @@ impl Drop for Script {
     }
 }
 
-/// Waits for `child`; after `limit`, ends it and all that it started, and returns `None`.
-fn wait(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
-    let deadline = Instant::now() + limit;
-    while Instant::now() < deadline {
-        if let Some(status) = child.try_wait().context("cannot wait for virtme-ng")? {
-            return Ok(Some(status));
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
+/// What became of a running machine.
+enum Waited {
+    Exited(ExitStatus),
+    Silent,
+    TooLong,
+}
+
+/// Ends `child` and all that it started.
+fn end(child: &mut Child) -> Result<()> {
     let mut ids = vec![child.id()];
     let mut next = 0;
     while let Some(&id) = ids.get(next) {
@@ -248,7 +294,7 @@ fn wait(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
         .status()
         .context("cannot end virtme-ng")?;
     child.wait().context("cannot wait for virtme-ng")?;
-    Ok(None)
+    Ok(())
 }
 
 /// The processes that process `id` started and that still run.
@@ -272,22 +318,39 @@ fn parent(id: u32) -> Option<u32> {
 mod tests {
     use super::*;
 
+    fn guest(timeout: Duration, silence: Option<Duration>) -> Guest {
+        Guest {
+            kernel: Kernel::V6_1,
+            timeout,
+            console: false,
+            silence,
+        }
+    }
+
+    fn shell(script: &str) -> (Child, Shown) {
+        process::spawn_shown(Command::new("sh").args(["-c", script])).unwrap()
+    }
+
     #[test]
-    fn a_process_that_outlives_its_limit_is_ended_with_its_children() {
-        let mut child = Command::new("sh")
-            .args(["-c", "sleep 1000 & wait"])
-            .spawn()
-            .unwrap();
-        let ended = wait(&mut child, Duration::from_millis(300)).unwrap();
-        assert!(ended.is_none());
+    fn a_machine_that_falls_silent_is_noticed_and_ended_with_its_children() {
+        let guest = guest(Duration::from_hours(1), Some(Duration::from_millis(300)));
+        let (mut child, shown) = shell("echo; sleep 1000 & wait");
+        assert!(matches!(
+            guest.wait(&mut child, &shown).unwrap(),
+            Waited::Silent
+        ));
+        end(&mut child).unwrap();
         assert!(children(child.id()).is_empty());
     }
 
     #[test]
     fn an_exit_status_comes_through() {
-        let mut child = Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
-        let ended = wait(&mut child, Duration::from_mins(1)).unwrap().unwrap();
-        assert_eq!(ended.code(), Some(7));
+        let (mut child, shown) = shell("sleep 0.1; exit 7");
+        let waited = guest(Duration::from_mins(1), None).wait(&mut child, &shown);
+        let Waited::Exited(status) = waited.unwrap() else {
+            panic!("it ended by itself");
+        };
+        assert_eq!(status.code(), Some(7));
     }
 
     #[test]

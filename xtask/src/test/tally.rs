@@ -75,6 +75,21 @@ impl Tally {
     }
 }
 
+/// Names of the tests that nextest says have ended, and whether they passed.
+pub(super) fn ended(output: &str) -> Vec<(String, bool)> {
+    without_colour(output)
+        .lines()
+        .filter_map(|line| {
+            let (status, rest) = line.trim_start().split_once(" [")?;
+            let passed = status == "PASS";
+            let failed =
+                matches!(status, "FAIL" | "TIMEOUT" | "ABORT") || status.starts_with("SIG");
+            let name = rest.split_whitespace().last()?;
+            (passed || failed).then(|| (name.to_owned(), passed))
+        })
+        .collect()
+}
+
 /// `text` without terminal escape sequences.
 fn without_colour(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
@@ -123,6 +138,14 @@ mod tests {
         }
         let line = "     Summary [  10.0s] 7/9 tests run: 2 passed (1 leaky), 2 failed, 2 timed out, 1 exec failed, 3 skipped\n        FAIL x\n";
         assert_eq!(Tally::of_nextest(line, false), tally(2, 5));
+    }
+
+    #[test]
+    fn tests_that_ended_are_named() {
+        let output = "x [y\n        PASS [  15.698s] (  1/188) chaos-tests::daemon answers::a_b\n        FAIL [   1.000s] (  2/188) chaos-tests::daemon c::d\n        SLOW [>120.000s] (───────) chaos-tests::daemon e\n\x1b[32;1m        PASS\x1b[0m [   0.1s] \x1b[35;1mchaos-tests::netns\x1b[0m \x1b[36mf\x1b[0m\n";
+        let expected = [("answers::a_b", true), ("c::d", false), ("f", true)];
+        let expected = expected.map(|(name, passed)| (name.to_owned(), passed));
+        assert_eq!(ended(output), expected);
     }
 
     #[test]
