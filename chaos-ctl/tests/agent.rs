@@ -233,6 +233,7 @@ impl AgentService for Service {
         *self.memory.experiment.lock().unwrap() = Some(experiment.clone());
         Ok(Response::new(PrepareResponse {
             experiment: Some(experiment),
+            ..PrepareResponse::default()
         }))
     }
 

@@ -73,6 +73,7 @@ pub(crate) fn target(name: &str) -> Target {
         gone: false,
         xdp: 0,
         counters: Vec::new(),
+        pod: None,
     }
 }
 

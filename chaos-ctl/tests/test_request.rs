@@ -116,6 +116,8 @@ fn every_option_reaches_the_agent() {
             grace: wire(Duration::ZERO),
             seed: Some(u64::MAX),
             dry_run: false,
+            id: String::new(),
+            include_probes: false,
         }
     );
 }
@@ -147,7 +149,7 @@ fn paths_become_absolute_and_names_stay() {
         let expected = match expected {
             Where::Netns(path) => Where::Netns(absolute(path)),
             Where::Cgroup(path) => Where::Cgroup(absolute(path)),
-            other @ (Where::Pid(_) | Where::Service(_) | Where::Node(_)) => other,
+            other @ (Where::Pid(_) | Where::Service(_) | Where::Node(_) | Where::Pods(_)) => other,
         };
         assert_eq!(agent.prepared().selector.unwrap().r#where, Some(expected));
     }

@@ -64,25 +64,32 @@ pub struct PrepareRequest {
     /// by the agent, and told in Experiment.seed.
     #[prost(uint64, optional, tag = "6")]
     pub seed: ::core::option::Option<u64>,
-    /// Resolve and check only; apply nothing.
+    /// Resolve and check only; apply nothing. What a guard would refuse is told, and no error.
     #[prost(bool, tag = "7")]
     pub dry_run: bool,
+    /// The experiment's id, where control chose it, so that it is the same on all nodes: lower-case letters, digits, `-` and
+    /// `.`, at most 63. ALREADY_EXISTS where this agent has one of that id. Empty: the agent chooses.
+    #[prost(string, tag = "8")]
+    pub id: ::prost::alloc::string::String,
+    /// Rules of pods also touch what the kubelet asks of their probes.
+    #[prost(bool, tag = "9")]
+    pub include_probes: bool,
 }
 /// Where: what the user pointed at.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Selector {
     /// Name of the interface. Empty: the default route's, or the only one that is not loopback; of the node, each one that
     /// has a default route.
     #[prost(string, tag = "5")]
     pub interface: ::prost::alloc::string::String,
     /// Exactly one.
-    #[prost(oneof = "selector::Where", tags = "1, 2, 3, 4, 6")]
+    #[prost(oneof = "selector::Where", tags = "1, 2, 3, 4, 6, 7")]
     pub r#where: ::core::option::Option<selector::Where>,
 }
 /// Nested message and enum types in `Selector`.
 pub mod selector {
     /// Exactly one.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Where {
         /// A service of an inventory.
         #[prost(message, tag = "1")]
@@ -100,11 +107,59 @@ pub mod selector {
         /// The node itself: the agent's own network namespace.
         #[prost(message, tag = "6")]
         Node(super::NodeSelector),
+        /// Pods of this node.
+        #[prost(message, tag = "7")]
+        Pods(super::PodsSelector),
     }
 }
 /// No fields.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NodeSelector {}
+/// Pods of this node, as control resolved them. Each is looked up by its UID: another pod of the same name is not hit.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PodsSelector {
+    /// 1 to 1024.
+    #[prost(message, repeated, tag = "1")]
+    pub pods: ::prost::alloc::vec::Vec<Pod>,
+    /// What they were chosen from, for the guards and for Events. Unset: they were named one by one.
+    #[prost(message, optional, tag = "2")]
+    pub origin: ::core::option::Option<Origin>,
+    /// Only the packets of this container's sockets. Empty: all packets of the pod.
+    #[prost(string, tag = "3")]
+    pub container: ::prost::alloc::string::String,
+}
+/// One pod.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Pod {
+    /// Namespace. Required.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Name. Required.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// UID, as in its metadata. Required.
+    #[prost(string, tag = "3")]
+    pub uid: ::prost::alloc::string::String,
+}
+/// What pods were chosen from.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Origin {
+    /// Kind: "Service", "Deployment", "StatefulSet", "DaemonSet"; "Pod" where labels chose them.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// Namespace.
+    #[prost(string, tag = "2")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Name; the label selector, where labels chose.
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// How many pods of it are ready, on all nodes.
+    #[prost(uint32, tag = "4")]
+    pub ready: u32,
+    /// How many of those the experiment has chosen, on all nodes.
+    #[prost(uint32, tag = "5")]
+    pub chosen: u32,
+}
 /// A service and where to look it up.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ServiceSelector {
@@ -560,9 +615,28 @@ pub struct Dns {
 /// The experiment as prepared.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PrepareResponse {
-    /// With dry_run, its id is empty.
+    /// With dry_run, its id is what was asked for, or empty.
     #[prost(message, optional, tag = "1")]
     pub experiment: ::core::option::Option<Experiment>,
+    /// What each guard of this agent says, in the order of its policy. Empty: it has no policy.
+    #[prost(message, repeated, tag = "2")]
+    pub guards: ::prost::alloc::vec::Vec<Guard>,
+    /// What the rules do not touch although a filter may match it; one sentence each.
+    #[prost(string, repeated, tag = "3")]
+    pub protected: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// What one guard of an agent's policy says.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Guard {
+    /// Its name in the policy: "namespaces", "maxDuration", "maxShare", "faults", "nodeLevel".
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Whether it lets the experiment through.
+    #[prost(bool, tag = "2")]
+    pub allows: bool,
+    /// Why; one sentence.
+    #[prost(string, tag = "3")]
+    pub detail: ::prost::alloc::string::String,
 }
 /// Which experiment to start.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -591,6 +665,10 @@ pub struct UpdateRequest {
     /// How long from now, or before arm: from arm. More than 0; from arm, at most 24 h in all. Unset: the deadline stays.
     #[prost(message, optional, tag = "3")]
     pub duration: ::core::option::Option<::prost_types::Duration>,
+    /// Of an experiment on pods: those that are its targets from now on. Unset: they stay. Pods that join are armed for the
+    /// time that is left; those that leave stay in the list, as gone.
+    #[prost(message, optional, tag = "4")]
+    pub pods: ::core::option::Option<PodsSelector>,
 }
 /// The experiment as changed.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -699,6 +777,12 @@ pub struct Experiment {
     /// What holds this experiment's delayed packets; unspecified when it delays nothing.
     #[prost(enumeration = "LineEngine", tag = "12")]
     pub line_engine: i32,
+    /// Name of the agent's node.
+    #[prost(string, tag = "13")]
+    pub node: ::prost::alloc::string::String,
+    /// Who prepared it; empty where nobody was asked.
+    #[prost(string, tag = "14")]
+    pub started_by: ::prost::alloc::string::String,
 }
 /// One network attachment that a selector resolved to.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -715,7 +799,7 @@ pub struct Target {
     /// Its number there.
     #[prost(uint32, tag = "4")]
     pub ifindex: u32,
-    /// True when the namespace or interface went away during the experiment.
+    /// True when the namespace or interface went away during the experiment, or the pod was let go.
     #[prost(bool, tag = "5")]
     pub gone: bool,
     /// One for each rule of the experiment, in their order.
@@ -724,6 +808,9 @@ pub struct Target {
     /// Where rules drop packets that arrive, on an interface of the node. Unspecified: not at XDP.
     #[prost(enumeration = "XdpMode", tag = "7")]
     pub xdp: i32,
+    /// Of a pod: which.
+    #[prost(message, optional, tag = "8")]
+    pub pod: ::core::option::Option<Pod>,
 }
 /// What one rule did on one target. Packets are wire packets: a segmentation-offload packet counts as its segments.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

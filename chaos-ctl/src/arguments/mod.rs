@@ -81,6 +81,8 @@ pub fn request(
             .and_then(to_wire),
         seed: options.seed.or(file.seed),
         dry_run: options.dry_run,
+        id: String::new(),
+        include_probes: false,
     }
 }
 

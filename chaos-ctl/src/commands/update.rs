@@ -179,6 +179,7 @@ impl UpdateArgs {
             id: self.id.clone(),
             rules,
             duration: self.duration.and_then(to_wire),
+            pods: None,
         };
         let updated = agent.update(request).await?;
         output.result(

@@ -154,6 +154,7 @@ fn target(target: &Target) -> v1::Target {
         gone: false,
         counters: Vec::new(),
         xdp: v1::XdpMode::Unspecified.into(),
+        pod: None,
     }
 }
 

@@ -104,6 +104,7 @@ impl AgentService for Service {
         };
         Ok(Response::new(v1::PrepareResponse {
             experiment: Some(experiment),
+            ..v1::PrepareResponse::default()
         }))
     }
 

@@ -96,6 +96,7 @@ fn selector(selector: Option<v1::Selector>) -> Result<Selector, RequestError> {
             Where::Cgroup(non_empty(path).ok_or(RequestError::Missing("cgroup"))?)
         }
         WireWhere::Node(v1::NodeSelector {}) => Where::Node,
+        WireWhere::Pods(_) => return Err(RequestError::Missing("way to find pods")),
     };
     Ok(Selector {
         at,

@@ -120,6 +120,7 @@ enum Point {
     Pid { pid: u32 },
     Cgroup { cgroup: String },
     Node,
+    Pods { pods: Vec<String> },
 }
 
 #[derive(Debug, Serialize)]
@@ -229,6 +230,9 @@ impl From<&wire::Selector> for Selector {
             Where::Pid(pid) => Point::Pid { pid },
             Where::Cgroup(cgroup) => Point::Cgroup { cgroup },
             Where::Node(_) => Point::Node,
+            Where::Pods(pods) => Point::Pods {
+                pods: pods.pods.into_iter().map(|pod| pod.name).collect(),
+            },
         });
         Self {
             point,

@@ -97,6 +97,7 @@ pub fn selector(selector: Option<&Selector>) -> String {
         Some(Where::Pid(pid)) => format!("pid {pid}"),
         Some(Where::Cgroup(cgroup)) => format!("cgroup {cgroup}"),
         Some(Where::Node(_)) => "node".to_owned(),
+        Some(Where::Pods(pods)) => counted(pods.pods.len(), "pod"),
     };
     if !selector.interface.is_empty() {
         text.push_str(", interface ");
