@@ -20,7 +20,7 @@ use tracing::{error, warn};
 use crate::{
     attach::{Heartbeat, Kernel, Steps},
     engine::{
-        Ending, Engine, EngineError, Experiment, Rule, Selector, Spec, SpecError, State, Target,
+        Change, Ending, Engine, EngineError, Experiment, Selector, Spec, SpecError, State, Target,
     },
     expiry::Queue,
     targets::{Finder, TargetError},
@@ -196,18 +196,23 @@ impl Core {
         self.engine
     }
 
+    /// See [`Engine::check_free`].
+    pub fn check_free(&self, id: &str) -> Result<(), AgentError> {
+        Ok(self.engine.check_free(id)?)
+    }
+
     /// See [`Engine::prepare`].
     pub fn prepare(
         &mut self,
         id: &str,
         spec: Spec,
         targets: Vec<Target>,
+        started_by: Option<String>,
     ) -> Result<Experiment, AgentError> {
-        let experiment = self
-            .engine
-            .prepare(id.to_owned(), spec, targets, Instant::now())?
-            .clone();
-        self.after(id, None);
+        let (id, now) = (id.to_owned(), Instant::now());
+        let prepared = self.engine.prepare(id, spec, targets, started_by, now);
+        let experiment = prepared?.clone();
+        self.after(&experiment.id, None);
         Ok(experiment)
     }
 
@@ -220,14 +225,9 @@ impl Core {
     }
 
     /// See [`Engine::update`].
-    pub fn update(
-        &mut self,
-        id: &str,
-        rules: Vec<Rule>,
-        time: Option<Duration>,
-    ) -> Result<Experiment, AgentError> {
+    pub fn update(&mut self, id: &str, change: &Change) -> Result<Experiment, AgentError> {
         let was = self.engine.state(id);
-        let updated = self.engine.update(id, rules, time, Instant::now()).cloned();
+        let updated = self.engine.update(id, change, Instant::now()).cloned();
         self.after(id, was.as_ref());
         Ok(updated?)
     }

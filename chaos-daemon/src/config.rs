@@ -10,6 +10,7 @@ use crate::{
     attach::features::Wishes,
     engine::{AttachMode, LineEngine, Protected, Spec, SpecError, XdpMode},
     holder,
+    targets::Finder,
 };
 
 /// The agent of one node: applies network faults to targets on this node, and ends every one of them on time.
@@ -54,6 +55,27 @@ pub struct Config {
         value_name = "FILE"
     )]
     pub inventory: Option<PathBuf>,
+
+    /// Name of this node, as control knows it; in a cluster, that of the Node object
+    #[arg(
+        long,
+        env = "NODE_NAME",
+        hide_env_values = true,
+        value_name = "NAME",
+        default_value_t = host_name(),
+        hide_default_value = true
+    )]
+    pub node_name: String,
+
+    /// Directory below which the cgroups of pods are looked for, such as the node's /sys/fs/cgroup where it is mounted;
+    /// without it, each hierarchy that is mounted
+    #[arg(
+        long,
+        env = "CHAOS_CGROUP_ROOT",
+        hide_env_values = true,
+        value_name = "DIR"
+    )]
+    pub cgroup_root: Option<PathBuf>,
 
     /// What no fault may touch: CIDR, ADDRESS:PORT (of a peer) or :PORT (this node's own); several with commas, or the
     /// option again
@@ -194,6 +216,15 @@ impl Config {
         list
     }
 
+    /// How targets are found.
+    pub fn finder(&self) -> Finder {
+        Finder {
+            inventory: self.inventory.clone(),
+            cgroup_root: self.cgroup_root.clone(),
+            node: self.node_name.clone(),
+        }
+    }
+
     /// What the operator insists on.
     pub const fn wishes(&self) -> Wishes {
         Wishes {
@@ -228,6 +259,14 @@ fn without_empty_variable(argument: Arg) -> Arg {
     } else {
         argument
     }
+}
+
+/// What this host calls itself.
+fn host_name() -> String {
+    nix::unistd::gethostname().map_or_else(
+        |_| "node".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// Reads a grace period, within the bounds of an experiment's.

@@ -28,7 +28,6 @@ use crate::{
     api::{ServeError, Server, Service},
     attach::{Kernel, Object, features::Features, protection, retire, sweep},
     config::{Action, Config},
-    targets::Finder,
 };
 
 /// How long a stopping agent waits for held packets to leave: less than the 30 s that Kubernetes gives it.
@@ -107,7 +106,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         .protect(&protected)
         .context("cannot protect what --protect names")?;
     features.list.push(protection::feature(&protected));
-    let (agent, running) = Agent::start(kernel, heartbeat, Finder::new(config.inventory.clone()))?;
+    let (agent, running) = Agent::start(kernel, heartbeat, config.finder())?;
     // The socket appears when there is somebody to answer.
     let server = Server::bind(&config.socket, config.listen).await?;
     info!(
@@ -127,9 +126,9 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
             agent.stop().await;
         }
     };
-    server
-        .serve(Service::new(agent.clone(), features, config.grace), stop)
-        .await?;
+    let node = config.node_name.clone();
+    let service = Service::new(agent.clone(), features, config.grace, node);
+    server.serve(service, stop).await?;
     agent.finish();
     let engine = tokio::task::spawn_blocking(move || running.join())
         .await?

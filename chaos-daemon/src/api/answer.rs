@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use chaos_proto::v1;
 
-use super::{fault, filter, wire::write_time};
+use super::{fault, filter, pods, wire::write_time};
 use crate::{
     attach::features::Features,
     engine::{
@@ -13,8 +13,17 @@ use crate::{
     },
 };
 
+/// What all experiments of one agent have in common.
+#[derive(Clone)]
+pub(super) struct Here {
+    /// Name of its node.
+    pub(super) node: String,
+    /// What holds its packets.
+    pub(super) engine: Option<LineEngine>,
+}
+
 /// An experiment as the engine has it.
-pub(super) fn experiment(experiment: &Experiment, engine: Option<LineEngine>) -> v1::Experiment {
+pub(super) fn experiment(experiment: &Experiment, here: &Here) -> v1::Experiment {
     let remaining = experiment.remaining(Instant::now());
     let (state, reason, detail) = match &experiment.state {
         State::Prepared => (v1::State::Prepared, v1::EndReason::Unspecified, ""),
@@ -32,20 +41,27 @@ pub(super) fn experiment(experiment: &Experiment, engine: Option<LineEngine>) ->
         end_detail: detail.to_owned(),
         remaining: Some(write_time(remaining)),
         targets: experiment.hits.iter().map(hit).collect(),
-        ..planned(&experiment.spec, engine)
+        started_by: experiment.started_by.clone().unwrap_or_default(),
+        ..planned(&experiment.spec, here)
     }
 }
 
 /// An experiment that will not be.
-pub(super) fn plan(spec: &Spec, targets: &[Target], engine: Option<LineEngine>) -> v1::Experiment {
+pub(super) fn plan(
+    id: Option<String>,
+    spec: &Spec,
+    targets: &[Target],
+    here: &Here,
+) -> v1::Experiment {
     v1::Experiment {
+        id: id.unwrap_or_default(),
         targets: targets.iter().map(target).collect(),
-        ..planned(spec, engine)
+        ..planned(spec, here)
     }
 }
 
 /// What the agent is.
-pub(super) fn description(features: &Features) -> v1::DescribeResponse {
+pub(super) fn description(features: &Features, here: &Here) -> v1::DescribeResponse {
     let uname = nix::sys::utsname::uname();
     let text = |part: fn(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr| {
         uname.as_ref().map_or_else(
@@ -56,7 +72,7 @@ pub(super) fn description(features: &Features) -> v1::DescribeResponse {
     v1::DescribeResponse {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         kernel_release: text(nix::sys::utsname::UtsName::release),
-        node_name: text(nix::sys::utsname::UtsName::nodename),
+        node_name: here.node.clone(),
         attach_mode: match features.attach_mode {
             AttachMode::Tcx => v1::AttachMode::Tcx,
             AttachMode::Clsact => v1::AttachMode::Clsact,
@@ -76,9 +92,9 @@ pub(super) fn description(features: &Features) -> v1::DescribeResponse {
     }
 }
 
-fn planned(spec: &Spec, engine: Option<LineEngine>) -> v1::Experiment {
+fn planned(spec: &Spec, here: &Here) -> v1::Experiment {
     let engine = if spec.delays() {
-        line_engine(engine)
+        line_engine(here.engine)
     } else {
         v1::LineEngine::Unspecified
     };
@@ -90,6 +106,7 @@ fn planned(spec: &Spec, engine: Option<LineEngine>) -> v1::Experiment {
         detached: spec.detached,
         seed: spec.seed,
         line_engine: engine.into(),
+        node: here.node.clone(),
         ..v1::Experiment::default()
     }
 }
@@ -113,6 +130,7 @@ fn selector(selector: &Selector) -> v1::Selector {
         Where::Pid(pid) => Wire::Pid(*pid),
         Where::Cgroup(path) => Wire::Cgroup(path.clone()),
         Where::Node => Wire::Node(v1::NodeSelector {}),
+        Where::Pods(chosen) => Wire::Pods(pods::write(chosen)),
     };
     v1::Selector {
         r#where: Some(at),
@@ -154,7 +172,7 @@ fn target(target: &Target) -> v1::Target {
         gone: false,
         counters: Vec::new(),
         xdp: v1::XdpMode::Unspecified.into(),
-        pod: None,
+        pod: target.pod.as_ref().map(pods::write_one),
     }
 }
 

@@ -4,6 +4,7 @@ mod answer;
 mod dns;
 mod fault;
 mod filter;
+mod pods;
 mod ramp;
 mod request;
 mod rewrite;
@@ -24,8 +25,9 @@ pub use serve::{ServeError, Server, remove_stale_socket};
 use crate::{
     agent::{Agent, AgentError, Core},
     attach::features::Features,
-    engine::{Ending, Experiment, State},
+    engine::{Ending, Experiment, Pods, Repoint, State},
 };
+use answer::Here;
 
 const DEFAULT_INTERVAL: Duration = Duration::from_millis(500);
 const INTERVALS: std::ops::RangeInclusive<Duration> =
@@ -36,20 +38,44 @@ pub struct Service {
     agent: Agent,
     features: Features,
     default_grace: Duration,
+    here: Here,
 }
 
 impl Service {
-    /// For this agent, which found these features.
-    pub const fn new(agent: Agent, features: Features, default_grace: Duration) -> Self {
+    /// For this agent, which found these features, on the node of this name.
+    pub const fn new(
+        agent: Agent,
+        features: Features,
+        default_grace: Duration,
+        node: String,
+    ) -> Self {
+        let engine = features.line_engine;
         Self {
             agent,
             features,
             default_grace,
+            here: Here { node, engine },
         }
     }
 
     fn experiment(&self, experiment: &Experiment) -> v1::Experiment {
-        answer::experiment(experiment, self.features.line_engine)
+        answer::experiment(experiment, &self.here)
+    }
+}
+
+impl Service {
+    /// Looks up those of an experiment's pods that are no targets of it yet.
+    async fn find_joining(&self, id: &str, pods: Pods) -> Result<Repoint, Status> {
+        let refused = |error: AgentError| status::of(&error);
+        pods.check().map_err(|error| refused(error.into()))?;
+        let id = id.to_owned();
+        let experiment = ask(&self.agent, move |core| core.status(&id)).await?;
+        let selector = experiment.to_find(&pods);
+        let found = match selector.map_err(|error| refused(error.into()))? {
+            Some(selector) => self.agent.find(&selector).await.map_err(refused)?,
+            None => Vec::new(),
+        };
+        Ok(Repoint { pods, found })
     }
 }
 
@@ -71,7 +97,10 @@ impl AgentService for Service {
         &self,
         _: Request<v1::DescribeRequest>,
     ) -> Result<Response<v1::DescribeResponse>, Status> {
-        Ok(Response::new(answer::description(&self.features)))
+        Ok(Response::new(answer::description(
+            &self.features,
+            &self.here,
+        )))
     }
 
     async fn prepare(
@@ -80,6 +109,8 @@ impl AgentService for Service {
     ) -> Result<Response<v1::PrepareResponse>, Status> {
         let request = request.into_inner();
         let dry_run = request.dry_run;
+        let id = request::id(&request.id).map_err(|error| status::of(&error.into()))?;
+        let started_by = None;
         let spec = request::spec(request, self.default_grace)
             .map_err(|error| status::of_request(&error))?;
         spec.check().map_err(|error| status::of(&error.into()))?;
@@ -88,11 +119,15 @@ impl AgentService for Service {
         let targets = self.agent.find(&spec.selector).await;
         let targets = targets.map_err(|error| status::of(&error))?;
         let experiment = if dry_run {
-            answer::plan(&spec, &targets, self.features.line_engine)
+            if let Some(id) = id.clone() {
+                ask(&self.agent, move |core| core.check_free(&id)).await?;
+            }
+            answer::plan(id, &spec, &targets, &self.here)
         } else {
             let prepare = move |core: &mut Core| {
-                let id = request::new_id(&spec, |id| core.status(id).is_err());
-                core.prepare(&id, spec, targets)
+                let drawn = || request::new_id(&spec, |id| core.check_free(id).is_ok());
+                let id = id.unwrap_or_else(drawn);
+                core.prepare(&id, spec, targets, started_by)
             };
             let prepared = ask(&self.agent, prepare).await?;
             info!(
@@ -100,7 +135,7 @@ impl AgentService for Service {
                 targets = prepared.hits.len(),
                 "experiment prepared"
             );
-            answer::experiment(&prepared, self.features.line_engine)
+            self.experiment(&prepared)
         };
         Ok(Response::new(v1::PrepareResponse {
             experiment: Some(experiment),
@@ -124,9 +159,12 @@ impl AgentService for Service {
         &self,
         request: Request<v1::UpdateRequest>,
     ) -> Result<Response<v1::UpdateResponse>, Status> {
-        let (id, rules, time) =
+        let (id, mut change, pods) =
             request::update(request.into_inner()).map_err(|error| status::of_request(&error))?;
-        let updated = ask(&self.agent, move |core| core.update(&id, rules, time)).await?;
+        if let Some(pods) = pods {
+            change.pods = Some(self.find_joining(&id, pods).await?);
+        }
+        let updated = ask(&self.agent, move |core| core.update(&id, &change)).await?;
         Ok(Response::new(v1::UpdateResponse {
             experiment: Some(self.experiment(&updated)),
         }))
@@ -189,7 +227,7 @@ impl AgentService for Service {
         ask(&self.agent, move |core| core.status(&wanted)).await?;
         let guard = hold.then(|| Hold::of(&self.agent, &id));
         let (messages, stream) = mpsc::channel(4);
-        let (agent, engine) = (self.agent.clone(), self.features.line_engine);
+        let (agent, here) = (self.agent.clone(), self.here.clone());
         tokio::spawn(async move {
             let _guard = guard;
             let mut changes = agent.changes();
@@ -205,7 +243,7 @@ impl AgentService for Service {
                     })
                 );
                 let message = message.map(|now| v1::WatchResponse {
-                    experiment: Some(answer::experiment(&now, engine)),
+                    experiment: Some(answer::experiment(&now, &here)),
                 });
                 if messages.send(message).await.is_err() || over {
                     return;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use chaos_proto::v1::{self, selector::Where as WireWhere};
 
 use super::{
-    fault, filter,
-    wire::{RequestError, read_time},
+    fault, filter, pods,
+    wire::{RequestError, non_empty, read_time},
 };
-use crate::engine::{Fault, Protocol, Pulse, Rule, Selector, Spec, Where};
+use crate::engine::{Change, Fault, Pods, Protocol, Pulse, Rule, Selector, Spec, SpecError, Where};
 
 /// The experiment that a request asks for.
 pub(super) fn spec(
@@ -27,21 +27,45 @@ pub(super) fn spec(
             read_time("the grace period", grace)
         })?,
         seed: request.seed.unwrap_or_else(random),
+        include_probes: request.include_probes,
     })
 }
 
-/// What an update changes: the experiment, its rules, its time from now.
+/// Longest id of an experiment.
+const LONGEST_ID: usize = 63;
+
+/// The id that control chose, if it did.
+pub(super) fn id(id: &str) -> Result<Option<String>, SpecError> {
+    if id.is_empty() {
+        return Ok(None);
+    }
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let fits = id.len() <= LONGEST_ID
+        && id.bytes().next().is_some_and(is_letter)
+        && id
+            .bytes()
+            .all(|byte| is_letter(byte) || matches!(byte, b'-' | b'.'));
+    if fits {
+        Ok(Some(id.to_owned()))
+    } else {
+        Err(SpecError::Id(id.to_owned()))
+    }
+}
+
+/// What an update changes: the experiment, its rules and time, and its pods, whose targets are not found yet.
 pub(super) fn update(
     request: v1::UpdateRequest,
-) -> Result<(String, Vec<Rule>, Option<Duration>), RequestError> {
+) -> Result<(String, Change, Option<Pods>), RequestError> {
     let duration = request.duration;
-    Ok((
-        request.id,
-        rules(request.rules)?,
-        duration
+    let change = Change {
+        rules: rules(request.rules)?,
+        time: duration
             .map(|duration| read_time("the duration", duration))
             .transpose()?,
-    ))
+        pods: None,
+    };
+    let pods = request.pods.map(pods::read).transpose()?;
+    Ok((request.id, change, pods))
 }
 
 /// A name that people can say and type, such as `delay-3f9a1c`, and that is free.
@@ -96,7 +120,7 @@ fn selector(selector: Option<v1::Selector>) -> Result<Selector, RequestError> {
             Where::Cgroup(non_empty(path).ok_or(RequestError::Missing("cgroup"))?)
         }
         WireWhere::Node(v1::NodeSelector {}) => Where::Node,
-        WireWhere::Pods(_) => return Err(RequestError::Missing("way to find pods")),
+        WireWhere::Pods(chosen) => Where::Pods(pods::read(chosen)?),
     };
     Ok(Selector {
         at,
@@ -128,10 +152,6 @@ fn rule(rule: v1::Rule) -> Result<Rule, RequestError> {
         fault,
         pulse: rule.pulse.map(pulse).transpose()?,
     })
-}
-
-fn non_empty(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]
@@ -180,6 +200,17 @@ mod tests {
         let mut drawn = [0xab, 0xab, 0xcd].into_iter();
         let id = free_id(&spec, || drawn.next().unwrap(), |id| id != "loss-0000ab");
         assert_eq!(id, "loss-0000cd");
+    }
+
+    #[test]
+    fn an_id_is_what_people_can_type() {
+        assert_eq!(id(""), Ok(None));
+        for good in ["delay-3f9a1c", "delay-3f9a1c.2", "7", &"a".repeat(63)] {
+            assert_eq!(id(good), Ok(Some(good.to_owned())));
+        }
+        for bad in ["-a", ".a", "A", "a b", "a/b", "ä", &"a".repeat(64)] {
+            assert_eq!(id(bad), Err(SpecError::Id(bad.to_owned())));
+        }
     }
 
     #[test]

@@ -34,6 +34,8 @@ fn code(error: &AgentError) -> Code {
             | TargetError::NoUplink { .. }
             | TargetError::NoInventory { .. } => Code::InvalidArgument,
             TargetError::NoService { .. }
+            | TargetError::NoPod { .. }
+            | TargetError::NoContainer { .. }
             | TargetError::NoNetns { .. }
             | TargetError::NoProcess { .. }
             | TargetError::NoCgroup { .. }
@@ -42,6 +44,11 @@ fn code(error: &AgentError) -> Code {
                 Code::PermissionDenied
             }
             TargetError::NoEndpoints { .. }
+            | TargetError::EmptyPod { .. }
+            | TargetError::UnseenPod { .. }
+            | TargetError::AgentElsewhere { .. }
+            | TargetError::UnknownContainer { .. }
+            | TargetError::NotToldApart { .. }
             | TargetError::EmptyCgroup { .. }
             | TargetError::MixedCgroup { .. }
             | TargetError::Namespace { .. }
@@ -49,14 +56,16 @@ fn code(error: &AgentError) -> Code {
         },
         AgentError::Engine(error) => match error {
             EngineError::NoSuchExperiment { .. } => Code::NotFound,
+            EngineError::Exists { .. } => Code::AlreadyExists,
             EngineError::Spec(_) | EngineError::OtherFaults { .. } => Code::InvalidArgument,
             EngineError::AlreadyArmed { .. }
+            | EngineError::NotPods { .. }
             | EngineError::Over { .. }
             | EngineError::UpdateBroke { .. }
             | EngineError::Arm { .. } => Code::FailedPrecondition,
-            EngineError::Datapath { source, .. } | EngineError::Update { source, .. } => {
-                datapath_code(source)
-            }
+            EngineError::Datapath { source, .. }
+            | EngineError::Update { source, .. }
+            | EngineError::Join { source, .. } => datapath_code(source),
         },
     }
 }
@@ -65,9 +74,10 @@ const fn datapath_code(error: &DatapathError) -> Code {
     match error {
         DatapathError::Full { .. } => Code::ResourceExhausted,
         DatapathError::TargetGone => Code::NotFound,
-        DatapathError::OnlyDrops | DatapathError::Kernel(_) | DatapathError::NoLine { .. } => {
-            Code::FailedPrecondition
-        }
+        DatapathError::OnlyDrops
+        | DatapathError::OnlyLeaving
+        | DatapathError::Kernel(_)
+        | DatapathError::NoLine { .. } => Code::FailedPrecondition,
     }
 }
 

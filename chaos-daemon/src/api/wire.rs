@@ -37,6 +37,11 @@ pub(super) enum RequestError {
     Pid,
 }
 
+/// Nothing, where a text is left out.
+pub(super) fn non_empty(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
 /// From the wire.
 pub(super) fn read_time(
     what: &'static str,

@@ -26,6 +26,7 @@ use super::{
     loader::Object,
     protection::Protection,
     rules::{self, Placed, Slots},
+    socket,
     sweep::Leftover,
     xdp,
 };
@@ -320,7 +321,7 @@ impl Datapath for Kernel {
             netlink::with(async |netlink| netlink.link(target.ifindex).await)
                 .is_ok_and(|link| link.is_some())
         });
-        if !there {
+        if !there || target.cgroup.as_ref().is_some_and(socket::is_gone) {
             return Health::TargetGone;
         }
         let attached = self

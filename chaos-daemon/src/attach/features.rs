@@ -400,6 +400,7 @@ mod tests {
             detached: false,
             grace: Duration::ZERO,
             seed: 0,
+            include_probes: false,
         };
         let delay = spec(Fault::Delay(Delay {
             latency: Duration::from_millis(1),

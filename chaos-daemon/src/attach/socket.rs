@@ -1,6 +1,11 @@
 //! Drops of packets that arrive at the sockets of a cgroup, where workloads share the node's network.
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
 
 use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, cgroup_skb::CgroupSkbLink};
 use chaos_abi::{
@@ -28,6 +33,14 @@ pub(super) fn is_needed(cgroup: Option<&Cgroup>, spec: &Spec) -> Result<bool, Da
         Ok(true)
     } else {
         Err(DatapathError::OnlyDrops)
+    }
+}
+
+/// Whether the cgroup has been removed. Another of its name has another number.
+pub(super) fn is_gone(cgroup: &Cgroup) -> bool {
+    match fs::metadata(&cgroup.path) {
+        Ok(there) => there.ino() != cgroup.id,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 

@@ -82,6 +82,11 @@ pub enum DatapathError {
         "what arrives at a workload on the node's own network can only be dropped there: for other faults use --direction egress, or --node"
     )]
     OnlyDrops,
+    /// Arriving at one container of several.
+    #[error(
+        "what arrives at one container of a pod cannot be told from what arrives at the others: use --direction egress, or hit the whole pod"
+    )]
+    OnlyLeaving,
     /// The target has gone since it was found.
     #[error("its network namespace or interface is gone")]
     TargetGone,

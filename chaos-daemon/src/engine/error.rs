@@ -21,6 +21,29 @@ pub enum SpecError {
     /// Out of range.
     #[error("a duration is above 0 and at most 24 h, not {}", format_duration(*.0))]
     Duration(Duration),
+    /// None, or too many.
+    #[error(
+        "an experiment has 1 to {most} pods on a node, not {count}: to let the last one go, stop the experiment"
+    )]
+    PodCount {
+        /// As given.
+        count: usize,
+        /// As may be.
+        most: usize,
+    },
+    /// Not what such a name is made of.
+    #[error("{given:?} is no {what}: letters, digits, - and . are what it is made of")]
+    PodName {
+        /// What it is the name of.
+        what: &'static str,
+        /// As given.
+        given: String,
+    },
+    /// Not what an id is made of.
+    #[error(
+        "{0:?} cannot be an experiment's id: lower-case letters, digits, - and . are what it is made of, at most 63, the first a letter or a digit"
+    )]
+    Id(String),
     /// Out of range.
     #[error("a pulse is on and off for 1 ms to 1 h each")]
     Pulse,
@@ -240,6 +263,14 @@ pub enum EngineError {
         /// As asked for.
         id: String,
     },
+    /// Of this id there is one.
+    #[error(
+        "there is an experiment {id} on this node already: choose another id, or none for one that is free"
+    )]
+    Exists {
+        /// As asked for.
+        id: String,
+    },
     /// It runs already.
     #[error("experiment {id} is armed already")]
     AlreadyArmed {
@@ -263,6 +294,22 @@ pub enum EngineError {
         there: String,
         /// Kinds of the faults that were asked for.
         asked: String,
+    },
+    /// It has no pods to change.
+    #[error("the targets of {id} are no pods, and stay what they are: start another experiment")]
+    NotPods {
+        /// As asked for.
+        id: String,
+    },
+    /// A pod could not join; nothing was changed.
+    #[error("cannot add {target} to {id}: {source}; nothing was changed")]
+    Join {
+        /// As asked for.
+        id: String,
+        /// Name of the target.
+        target: String,
+        /// The reason.
+        source: DatapathError,
     },
     /// What was asked for instead makes no sense.
     #[error(transparent)]

@@ -8,7 +8,8 @@ use super::{
     HEALTH_INTERVAL, PREPARED_LIFETIME,
     datapath::{Installation, XdpMode},
     fault::Counters,
-    spec::{Rule, Spec, Target},
+    spec::{Spec, Target, Where},
+    update::{Change, Repoint},
 };
 
 /// Where an experiment is in its life.
@@ -55,13 +56,13 @@ pub enum EndReason {
 pub struct Hit {
     /// The target.
     pub target: Target,
-    /// What is in place there.
-    pub installation: Installation,
+    /// What is in place there; nothing once it was taken away.
+    pub installation: Option<Installation>,
     /// As last read, one for each rule.
     pub counters: Vec<Counters>,
     /// Where rules drop what arrives, if that is XDP.
     pub xdp: Option<XdpMode>,
-    /// Whether it went away.
+    /// Whether it went away, or was let go.
     pub gone: bool,
 }
 
@@ -69,7 +70,7 @@ impl Hit {
     pub(super) const fn new(target: Target, installation: Installation) -> Self {
         Self {
             target,
-            installation,
+            installation: Some(installation),
             counters: Vec::new(),
             xdp: None,
             gone: false,
@@ -86,8 +87,10 @@ pub struct Experiment {
     pub spec: Spec,
     /// Where it is in its life.
     pub state: State,
-    /// What it resolved to.
+    /// What it resolved to, and what that was before pods came and went.
     pub hits: Vec<Hit>,
+    /// Who prepared it; nothing where nobody was asked.
+    pub started_by: Option<String>,
     deadline: Instant,
     holders: usize,
     unheld_since: Instant,
@@ -95,12 +98,19 @@ pub struct Experiment {
 }
 
 impl Experiment {
-    pub(super) fn prepared(id: String, spec: Spec, hits: Vec<Hit>, now: Instant) -> Self {
+    pub(super) fn prepared(
+        id: String,
+        spec: Spec,
+        hits: Vec<Hit>,
+        started_by: Option<String>,
+        now: Instant,
+    ) -> Self {
         Self {
             id,
             spec,
             state: State::Prepared,
             hits,
+            started_by,
             deadline: now + PREPARED_LIFETIME,
             holders: 0,
             unheld_since: now,
@@ -117,23 +127,22 @@ impl Experiment {
         }
     }
 
-    pub(super) fn installations(&self) -> impl Iterator<Item = Installation> {
-        self.hits.iter().map(|hit| hit.installation)
-    }
-
     pub(super) fn armed(&mut self, now: Instant) {
         self.state = State::Armed;
         self.deadline = now + self.spec.duration;
         self.unheld_since = now;
     }
 
-    /// What it is to do, with other rules, where any are given, and so long from `now`.
-    pub(super) fn changed(&self, rules: Vec<Rule>, time: Option<Duration>, now: Instant) -> Spec {
+    /// What it is to do, with other rules and pods, where any are given, and so long from `now`.
+    pub(super) fn changed(&self, change: &Change, now: Instant) -> Spec {
         let mut spec = self.spec.clone();
-        if !rules.is_empty() {
-            spec.rules = rules;
+        if !change.rules.is_empty() {
+            spec.rules.clone_from(&change.rules);
         }
-        if let Some(time) = time {
+        if let Some(Repoint { pods, .. }) = &change.pods {
+            spec.selector.at = Where::Pods(pods.clone());
+        }
+        if let Some(time) = change.time {
             let passed = self.spec.duration.saturating_sub(self.remaining(now));
             // It is said to people.
             let passed =

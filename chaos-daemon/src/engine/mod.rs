@@ -8,6 +8,7 @@ mod error;
 mod experiment;
 mod fault;
 mod filter;
+mod pods;
 mod protection;
 mod ramp;
 mod reset;
@@ -15,6 +16,7 @@ mod rewrite;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use std::{
     collections::VecDeque,
@@ -32,11 +34,13 @@ pub use experiment::{EndReason, Ending, Experiment, Hit, State};
 pub(crate) use fault::SMALLEST_BURST;
 pub use fault::{Choice, Counters, Delay, Distribution, Fault, Ppm, Rate};
 pub use filter::{Connections, Direction, Filter, PortRange, Protocol, Side};
+pub use pods::{Origin, Pod, Pods};
 pub use protection::{Protected, ProtectedError};
 pub use ramp::{Ramp, Share};
 pub use reset::Reset;
 pub use rewrite::{Patch, Replace, Rewrite};
 pub use spec::{Cgroup, Pulse, Rule, Selector, Spec, Target, Where};
+pub use update::{Change, Repoint};
 
 /// How long a prepared experiment waits for its arm.
 pub const PREPARED_LIFETIME: Duration = Duration::from_secs(30);
@@ -69,25 +73,43 @@ impl<D: Datapath> Engine<D> {
         id: String,
         spec: Spec,
         targets: Vec<Target>,
+        started_by: Option<String>,
         now: Instant,
     ) -> Result<&Experiment, EngineError> {
+        self.check_free(&id)?;
+        let hits = self.install(&spec, targets);
+        let hits = hits.map_err(|(target, source)| EngineError::Datapath { target, source })?;
+        let index = self.live.len();
+        let experiment = Experiment::prepared(id, spec, hits, started_by, now);
+        self.live.push(experiment);
+        Ok(&self.live[index])
+    }
+
+    /// Whether an id is nobody's, neither of an experiment that runs nor of one that is remembered.
+    pub fn check_free(&self, id: &str) -> Result<(), EngineError> {
+        if self.position(id).is_ok() || self.find(id).is_ok() {
+            return Err(EngineError::Exists { id: id.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Puts rules in place on all targets, or on none; which target refused, and why.
+    fn install(
+        &mut self,
+        spec: &Spec,
+        targets: Vec<Target>,
+    ) -> Result<Vec<Hit>, (String, DatapathError)> {
         let mut hits = Vec::with_capacity(targets.len());
         for target in targets {
-            match self.datapath.install(&target, &spec) {
+            match self.datapath.install(&target, spec) {
                 Ok(installation) => hits.push(Hit::new(target, installation)),
                 Err(source) => {
-                    self.datapath
-                        .remove(hits.into_iter().map(|hit| hit.installation).collect());
-                    return Err(EngineError::Datapath {
-                        target: target.name,
-                        source,
-                    });
+                    self.datapath.remove(installations(&hits));
+                    return Err((target.name, source));
                 }
             }
         }
-        let index = self.live.len();
-        self.live.push(Experiment::prepared(id, spec, hits, now));
-        Ok(&self.live[index])
+        Ok(hits)
     }
 
     /// Starts the clock.
@@ -97,7 +119,7 @@ impl<D: Datapath> Engine<D> {
         if experiment.state == State::Armed {
             return Err(EngineError::AlreadyArmed { id: id.to_owned() });
         }
-        let installations: Vec<Installation> = experiment.installations().collect();
+        let installations = installations(&experiment.hits);
         if let Err(source) = self.datapath.arm(&installations, experiment.spec.duration) {
             let detail = self.fail(index, &source);
             return Err(EngineError::Arm {
@@ -106,54 +128,6 @@ impl<D: Datapath> Engine<D> {
             });
         }
         experiment.armed(now);
-        Ok(&self.live[index])
-    }
-
-    /// Changes an experiment that has not ended: its rules, where any are given, and how long it goes on from `now`.
-    pub fn update(
-        &mut self,
-        id: &str,
-        rules: Vec<Rule>,
-        time: Option<Duration>,
-        now: Instant,
-    ) -> Result<&Experiment, EngineError> {
-        let Ok(index) = self.position(id) else {
-            self.find(id)?;
-            return Err(EngineError::Over { id: id.to_owned() });
-        };
-        let experiment = &self.live[index];
-        let spec = experiment.changed(rules, time, now);
-        if time == Some(Duration::ZERO) {
-            return Err(SpecError::Duration(Duration::ZERO).into());
-        }
-        spec.check()?;
-        let (there, asked) = (experiment.spec.faults(), spec.faults());
-        if there != asked {
-            return Err(EngineError::OtherFaults {
-                id: id.to_owned(),
-                there,
-                asked,
-            });
-        }
-        let installations: Vec<Installation> = experiment.installations().collect();
-        let is_armed = experiment.state == State::Armed;
-        let left = is_armed.then(|| time.unwrap_or_else(|| experiment.remaining(now)));
-        let done = if spec.rules == experiment.spec.rules {
-            left.map_or(Ok(()), |left| self.datapath.extend(&installations, left))
-        } else {
-            self.stage(index, &spec)?;
-            self.datapath.switch(&installations, left)
-        };
-        if let Err(source) = done {
-            let detail = self.fail(index, &source);
-            return Err(EngineError::UpdateBroke {
-                id: id.to_owned(),
-                detail,
-            });
-        }
-        self.live[index].update(spec, left.map(|left| now + left));
-        info!(id, "experiment updated");
-        self.count(index);
         Ok(&self.live[index])
     }
 
@@ -236,33 +210,22 @@ impl<D: Datapath> Engine<D> {
         self.datapath
     }
 
-    /// Puts changed rules in place on all targets that are there, or on none.
-    fn stage(&mut self, index: usize, spec: &Spec) -> Result<(), EngineError> {
-        let mut staged = Vec::new();
-        for hit in self.live[index].hits.iter().filter(|hit| !hit.gone) {
-            if let Err(source) = self.datapath.stage(hit.installation, &hit.target, spec) {
-                self.datapath.unstage(&staged);
-                return Err(EngineError::Update {
-                    target: hit.target.name.clone(),
-                    source,
-                });
-            }
-            staged.push(hit.installation);
-        }
-        Ok(())
-    }
-
     fn look_at_health(&mut self, index: usize, now: Instant) {
         let experiment = &mut self.live[index];
-        let mut broken = None;
-        for hit in experiment.hits.iter_mut().filter(|hit| !hit.gone) {
-            match self.datapath.health(hit.installation, &hit.target) {
+        let (mut broken, mut gone) = (None, Vec::new());
+        for (place, hit) in experiment.hits.iter().enumerate() {
+            let Some(installation) = hit.installation else {
+                continue;
+            };
+            match self.datapath.health(installation, &hit.target) {
                 Health::Fine => {}
-                Health::TargetGone => hit.gone = true,
+                Health::TargetGone => gone.push(place),
                 Health::LineBroken => broken = Some(hit.target.name.clone()),
             }
         }
         experiment.health_seen(now);
+        self.let_go(index, &gone);
+        let experiment = &self.live[index];
         let ending = if experiment.hits.iter().all(|hit| hit.gone) {
             Ending::target_gone(experiment)
         } else if let Some(name) = broken {
@@ -276,8 +239,28 @@ impl<D: Datapath> Engine<D> {
         self.end(index, ending);
     }
 
+    /// Takes rules off targets that stay in the list as gone, with what they did.
+    fn let_go(&mut self, index: usize, places: &[usize]) {
+        if places.is_empty() {
+            return;
+        }
+        let hits = &self.live[index].hits;
+        let installations: Vec<Installation> = places
+            .iter()
+            .filter_map(|&place| hits[place].installation)
+            .collect();
+        self.datapath.disarm(&installations);
+        self.count(index);
+        self.datapath.remove(installations);
+        for &place in places {
+            let hit = &mut self.live[index].hits[place];
+            hit.installation = None;
+            hit.gone = true;
+        }
+    }
+
     fn end(&mut self, index: usize, ending: Ending) -> &Experiment {
-        let installations: Vec<Installation> = self.live[index].installations().collect();
+        let installations = installations(&self.live[index].hits);
         self.datapath.disarm(&installations);
         self.count(index);
         self.datapath.remove(installations);
@@ -310,8 +293,10 @@ impl<D: Datapath> Engine<D> {
 
     fn count(&mut self, index: usize) {
         for hit in &mut self.live[index].hits {
-            hit.counters = self.datapath.counters(hit.installation);
-            hit.xdp = self.datapath.xdp(hit.installation);
+            if let Some(installation) = hit.installation {
+                hit.counters = self.datapath.counters(installation);
+                hit.xdp = self.datapath.xdp(installation);
+            }
         }
     }
 
@@ -329,4 +314,9 @@ impl<D: Datapath> Engine<D> {
             .find(|experiment| experiment.id == id)
             .ok_or_else(|| EngineError::NoSuchExperiment { id: id.to_owned() })
     }
+}
+
+/// What is in place of these.
+fn installations(hits: &[Hit]) -> Vec<Installation> {
+    hits.iter().filter_map(|hit| hit.installation).collect()
 }

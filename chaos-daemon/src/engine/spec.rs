@@ -7,6 +7,7 @@ use super::{
     error::SpecError,
     fault::Fault,
     filter::{Direction, Filter},
+    pods::{Pod, Pods},
 };
 use crate::netns::Netns;
 
@@ -32,6 +33,8 @@ pub struct Spec {
     pub grace: Duration,
     /// Seed of the per-packet decisions.
     pub seed: u64,
+    /// Whether rules of pods also touch what the kubelet asks of their probes.
+    pub include_probes: bool,
 }
 
 /// Where, in the user's words.
@@ -65,6 +68,8 @@ pub enum Where {
     Cgroup(String),
     /// The node itself.
     Node,
+    /// Pods of this node.
+    Pods(Pods),
 }
 
 /// One network attachment that a selector resolved to.
@@ -78,8 +83,10 @@ pub struct Target {
     pub interface: String,
     /// Its number there.
     pub ifindex: u32,
-    /// Only packets of sockets of this cgroup, where the workload shares the node's network.
+    /// Only packets of sockets of this cgroup: where the workload shares the node's network, or is one container of a pod.
     pub cgroup: Option<Cgroup>,
+    /// The pod that it is.
+    pub pod: Option<Pod>,
 }
 
 /// A cgroup of version 2, as the kernel knows it.
@@ -89,6 +96,8 @@ pub struct Cgroup {
     pub id: u64,
     /// How deep it is below the root.
     pub level: u32,
+    /// Its directory.
+    pub path: PathBuf,
     /// Directory of the root.
     pub root: PathBuf,
 }
@@ -111,6 +120,16 @@ pub struct Pulse {
     pub on: Duration,
     /// How long it then does not.
     pub off: Duration,
+}
+
+impl Target {
+    /// Whether it is the same place: packets that one matches, the other does.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.netns.cookie() == other.netns.cookie()
+            && self.ifindex == other.ifindex
+            && self.cgroup.as_ref().map(|cgroup| cgroup.id)
+                == other.cgroup.as_ref().map(|cgroup| cgroup.id)
+    }
 }
 
 impl Spec {
@@ -141,6 +160,9 @@ impl Spec {
         }
         if self.grace > Self::LONGEST_GRACE {
             return Err(SpecError::Grace(self.grace));
+        }
+        if let Where::Pods(pods) = &self.selector.at {
+            pods.check()?;
         }
         self.rules.iter().try_for_each(Rule::check)
     }

@@ -1,5 +1,7 @@
 //! The life of experiments, against a kernel that only remembers what it was told.
 
+mod pods;
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -116,6 +118,7 @@ fn spec(detached: bool) -> Spec {
         detached,
         grace: Duration::from_secs(5),
         seed: 1,
+        include_probes: false,
     }
 }
 
@@ -126,6 +129,7 @@ fn targets(names: &[&str]) -> Vec<Target> {
         interface: "eth0".into(),
         ifindex: 2,
         cgroup: None,
+        pod: None,
     };
     names.iter().map(target).collect()
 }
@@ -137,7 +141,7 @@ fn seconds(count: u64) -> Duration {
 fn armed(detached: bool, names: &[&str], start: Instant) -> Engine<Script> {
     let mut engine = Engine::new(Script::default());
     engine
-        .prepare("a".into(), spec(detached), targets(names), start)
+        .prepare("a".into(), spec(detached), targets(names), None, start)
         .unwrap();
     engine.arm("a", start).unwrap();
     engine
@@ -180,6 +184,7 @@ fn one_refusal_undoes_all() {
             "a".into(),
             spec(true),
             targets(&["one", "two", "three"]),
+            None,
             Instant::now(),
         )
         .unwrap_err();
@@ -202,7 +207,7 @@ fn failed_arm_takes_everything_away() {
         ..Script::default()
     });
     engine
-        .prepare("a".into(), spec(true), targets(&["one"]), start)
+        .prepare("a".into(), spec(true), targets(&["one"]), None, start)
         .unwrap();
     assert!(engine.arm("a", start).is_err());
     assert_eq!(reason(&mut engine), Some(EndReason::Failed));
@@ -217,7 +222,7 @@ fn prepared_experiment_does_not_wait_for_ever() {
     let start = Instant::now();
     let mut engine = Engine::new(Script::default());
     engine
-        .prepare("a".into(), spec(false), targets(&["one"]), start)
+        .prepare("a".into(), spec(false), targets(&["one"]), None, start)
         .unwrap();
     engine.wake("a", start + seconds(29));
     assert_eq!(reason(&mut engine), None);
@@ -245,6 +250,18 @@ fn losing_every(count: u32) -> Vec<Rule> {
     }]
 }
 
+fn change(rules: Vec<Rule>, time: Option<Duration>) -> Change {
+    Change {
+        rules,
+        time,
+        pods: None,
+    }
+}
+
+fn rules(rules: Vec<Rule>) -> Change {
+    change(rules, None)
+}
+
 fn armed_loss(names: &[&str], start: Instant) -> Engine<Script> {
     let mut engine = Engine::new(Script::default());
     let spec = Spec {
@@ -252,7 +269,7 @@ fn armed_loss(names: &[&str], start: Instant) -> Engine<Script> {
         ..spec(true)
     };
     engine
-        .prepare("a".into(), spec, targets(names), start)
+        .prepare("a".into(), spec, targets(names), None, start)
         .unwrap();
     engine.arm("a", start).unwrap();
     engine
@@ -263,7 +280,7 @@ fn changed_rules_act_until_the_same_deadline() {
     let start = Instant::now();
     let mut engine = armed_loss(&["one", "two"], start);
     let updated = engine
-        .update("a", losing_every(3), None, start + seconds(10))
+        .update("a", &rules(losing_every(3)), start + seconds(10))
         .unwrap();
     assert_eq!(updated.spec.rules, losing_every(3));
     assert_eq!(updated.spec.duration, seconds(30));
@@ -284,7 +301,7 @@ fn more_time_counts_from_now_and_touches_no_rule() {
     let mut engine = armed_loss(&["one"], start);
     let at = start + seconds(10);
     let updated = engine
-        .update("a", losing_every(2), Some(seconds(60)), at)
+        .update("a", &change(losing_every(2), Some(seconds(60))), at)
         .unwrap();
     assert_eq!(updated.spec.duration, seconds(70));
     assert_eq!(updated.remaining(at), seconds(60));
@@ -304,10 +321,10 @@ fn an_experiment_that_is_not_armed_does_not_act_after_an_update() {
         ..spec(true)
     };
     engine
-        .prepare("a".into(), spec, targets(&["one"]), start)
+        .prepare("a".into(), spec, targets(&["one"]), None, start)
         .unwrap();
     engine
-        .update("a", losing_every(3), Some(seconds(5)), start)
+        .update("a", &change(losing_every(3), Some(seconds(5))), start)
         .unwrap();
     engine.arm("a", start).unwrap();
     assert_eq!(
@@ -322,7 +339,7 @@ fn an_update_that_one_target_refuses_changes_none() {
     let mut engine = armed_loss(&["one", "two"], start);
     engine.datapath.refuse = Some("two");
     let error = engine
-        .update("a", losing_every(3), None, start)
+        .update("a", &rules(losing_every(3)), start)
         .unwrap_err();
     assert!(error.to_string().contains("cannot update two"), "{error}");
     assert_eq!(engine.status("a").unwrap().spec.rules, losing_every(2));
@@ -337,7 +354,7 @@ fn an_update_that_breaks_ends_the_experiment() {
     let mut engine = armed_loss(&["one"], start);
     engine.datapath.refuse_arm = true;
     assert!(matches!(
-        engine.update("a", losing_every(3), None, start),
+        engine.update("a", &rules(losing_every(3)), start),
         Err(EngineError::UpdateBroke { .. })
     ));
     assert_eq!(reason(&mut engine), Some(EndReason::Failed));
@@ -348,7 +365,8 @@ fn an_update_that_makes_no_sense_is_refused() {
     let start = Instant::now();
     let mut engine = armed_loss(&["one"], start);
     let later = start + seconds(1);
-    let mut refusal = |id: &str, rules, time| engine.update(id, rules, time, later).unwrap_err();
+    let mut refusal =
+        |id: &str, rules, time| engine.update(id, &change(rules, time), later).unwrap_err();
     assert!(matches!(
         refusal("b", losing_every(3), None),
         EngineError::NoSuchExperiment { .. }
@@ -371,7 +389,7 @@ fn an_update_that_makes_no_sense_is_refused() {
     ));
     engine.stop("a", Ending::stopped()).unwrap();
     assert!(matches!(
-        engine.update("a", losing_every(3), None, start),
+        engine.update("a", &rules(losing_every(3)), start),
         Err(EngineError::Over { .. })
     ));
 }
@@ -447,7 +465,7 @@ fn history_is_bounded() {
     let mut engine = Engine::new(Script::default());
     for number in 0..HISTORY + 5 {
         engine
-            .prepare(number.to_string(), spec(true), targets(&["one"]), now)
+            .prepare(number.to_string(), spec(true), targets(&["one"]), None, now)
             .unwrap();
         engine.stop(&number.to_string(), Ending::stopped()).unwrap();
     }

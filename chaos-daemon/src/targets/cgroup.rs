@@ -86,8 +86,8 @@ pub(super) fn of_process(pid: u32) -> Result<PathBuf, TargetError> {
     }
 }
 
-/// What the kernel knows it by. Assumes that the hierarchy is mounted from its root on, as hosts do.
-fn identity(path: &Path) -> io::Result<Cgroup> {
+/// What the kernel knows it by. The hierarchy must be mounted from its root on, as hosts do: levels count from there.
+pub(super) fn identity(path: &Path) -> io::Result<Cgroup> {
     let path = path.canonicalize()?;
     let is_version_2 = |path: &Path| {
         statfs(path).is_ok_and(|found| found.filesystem_type() == CGROUP2_SUPER_MAGIC)
@@ -101,10 +101,18 @@ fn identity(path: &Path) -> io::Result<Cgroup> {
         level += 1;
         root = parent;
     }
+    // The root of all has no such file.
+    if root.join("cgroup.events").exists() {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "cgroups are not mounted from their root on where the agent runs, so that the kernel's number of levels is not known",
+        ));
+    }
     Ok(Cgroup {
         id: fs::metadata(&path)?.ino(),
         level,
         root: root.to_owned(),
+        path,
     })
 }
 

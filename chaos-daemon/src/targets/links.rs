@@ -45,6 +45,7 @@ pub(super) fn on(name: String, netns: Netns, link: &Link) -> Result<Target, Targ
         interface: link.name.clone(),
         ifindex: link.index,
         cgroup: None,
+        pod: None,
         netns,
     })
 }

@@ -4,8 +4,10 @@
 
 mod cgroup;
 mod inventory;
+mod kubepods;
 mod links;
 mod node;
+mod pod;
 
 use std::{
     io,
@@ -103,6 +105,68 @@ pub enum TargetError {
         /// Name of the workload.
         name: String,
     },
+    /// Nobody has this UID.
+    #[error(
+        "there is no pod {pod} with UID {uid} on this node: it has gone, or another one has taken its name; look it up again"
+    )]
+    NoPod {
+        /// Namespace and name.
+        pod: String,
+        /// As asked for.
+        uid: String,
+    },
+    /// Nothing runs in it.
+    #[error(
+        "pod {pod} has no processes on this node: it is starting or ending; wait until it runs"
+    )]
+    EmptyPod {
+        /// Namespace and name.
+        pod: String,
+    },
+    /// The agent has other process numbers.
+    #[error(
+        "the processes of pod {pod} cannot be seen from here: run the agent with the node's processes (hostPID: true)"
+    )]
+    UnseenPod {
+        /// Namespace and name.
+        pod: String,
+    },
+    /// The agent is on another network.
+    #[error(
+        "pod {pod} is on the node's own network, and this agent is not: run the agent there too (hostNetwork: true)"
+    )]
+    AgentElsewhere {
+        /// Namespace and name.
+        pod: String,
+    },
+    /// Its id is not known.
+    #[error(
+        "which of the processes of pod {pod} are container {container}'s, only an agent knows that asks the Kubernetes API: start it with --kubernetes"
+    )]
+    UnknownContainer {
+        /// Namespace and name.
+        pod: String,
+        /// As asked for.
+        container: String,
+    },
+    /// It does not run.
+    #[error("container {container} of pod {pod} does not run on this node: wait until it does")]
+    NoContainer {
+        /// Namespace and name.
+        pod: String,
+        /// As asked for.
+        container: String,
+    },
+    /// Its sockets look like all others.
+    #[error(
+        "the sockets of pod {pod} cannot be told from those of others on their network: {source}"
+    )]
+    NotToldApart {
+        /// Namespace and name.
+        pod: String,
+        /// What happened.
+        source: io::Error,
+    },
     /// The namespace cannot be entered, or has no usable interfaces.
     #[error("cannot look into the network namespace of {name}: {source}")]
     Namespace {
@@ -160,7 +224,12 @@ pub enum TargetError {
 /// Finds targets of this node.
 #[derive(Debug, Default)]
 pub struct Finder {
-    inventory: Option<PathBuf>,
+    /// The agent's own inventory file, if it has one. It is read at each look-up, so that changes count.
+    pub inventory: Option<PathBuf>,
+    /// Where cgroups of pods are looked for; nothing: wherever a hierarchy is mounted.
+    pub cgroup_root: Option<PathBuf>,
+    /// Name of this node.
+    pub node: String,
 }
 
 /// A workload, before its interface is known.
@@ -172,32 +241,30 @@ struct Workload {
 }
 
 impl Finder {
-    /// With the agent's own inventory file, if it has one. It is read at each look-up, so that changes count.
-    pub const fn new(inventory: Option<PathBuf>) -> Self {
-        Self { inventory }
-    }
-
     /// All targets of a selector, each once.
     pub fn find(&self, selector: &Selector) -> Result<Vec<Target>, TargetError> {
         let interface = selector.interface.as_deref();
         let mut targets: Vec<Target> = Vec::new();
-        if selector.at == Where::Node {
-            return node::targets(interface);
+        let root = self.cgroup_root.as_deref();
+        let found = match &selector.at {
+            Where::Node => node::of(&self.node, None, interface)?,
+            Where::Pods(pods) => pod::targets(pods, root, interface)?,
+            at => self.targets(at, interface)?,
+        };
+        for target in found {
+            if !targets.iter().any(|known| known.is_same(&target)) {
+                targets.push(target);
+            }
         }
-        for workload in self.workloads(&selector.at)? {
-            let found = match &workload.cgroup {
-                Some(cgroup) => node::of(&workload.name, Some(cgroup), interface)?,
-                None => vec![links::target(workload, interface)?],
-            };
-            for target in found {
-                let known = |other: &Target| {
-                    other.netns.cookie() == target.netns.cookie()
-                        && other.ifindex == target.ifindex
-                        && other.cgroup == target.cgroup
-                };
-                if !targets.iter().any(known) {
-                    targets.push(target);
-                }
+        Ok(targets)
+    }
+
+    fn targets(&self, at: &Where, interface: Option<&str>) -> Result<Vec<Target>, TargetError> {
+        let mut targets = Vec::new();
+        for workload in self.workloads(at)? {
+            match &workload.cgroup {
+                Some(cgroup) => targets.extend(node::of(&workload.name, Some(cgroup), interface)?),
+                None => targets.push(links::target(workload, interface)?),
             }
         }
         Ok(targets)
@@ -205,8 +272,8 @@ impl Finder {
 
     fn workloads(&self, at: &Where) -> Result<Vec<Workload>, TargetError> {
         match at {
-            // It has interfaces, and is no workload.
-            Where::Node => Ok(Vec::new()),
+            // They have interfaces of their own, or are found otherwise.
+            Where::Node | Where::Pods(_) => Ok(Vec::new()),
             Where::Netns(name) => Ok(vec![named(name, name)?]),
             Where::Pid(pid) => Ok(vec![process(&format!("pid {pid}"), *pid)?]),
             Where::Cgroup(path) => cgroup::workloads(path, Path::new(path)),

@@ -7,12 +7,8 @@ use crate::{
     netns::Netns,
 };
 
-/// The interface asked for; else each one that is up and has a default route. Never the loopback.
-pub(super) fn targets(interface: Option<&str>) -> Result<Vec<Target>, TargetError> {
-    of(&node_name(), None, interface)
-}
-
-/// The same interfaces, for a workload that shares them with the node.
+/// The interface asked for; else each one that is up and has a default route. Never the loopback. Of the node, or of a
+/// workload that shares them with it.
 pub(super) fn of(
     name: &str,
     cgroup: Option<&Cgroup>,
@@ -65,13 +61,6 @@ fn choose<'a>(
         });
     }
     Ok(uplinks)
-}
-
-fn node_name() -> String {
-    nix::unistd::gethostname().map_or_else(
-        |_| "node".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
 }
 
 #[cfg(test)]

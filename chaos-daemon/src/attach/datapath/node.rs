@@ -65,6 +65,9 @@ impl Kernel {
     ) -> Result<(), DatapathError> {
         let cgroup = target.cgroup.as_ref();
         let is_needed = socket::is_needed(cgroup, spec)?;
+        if is_needed && target.netns.cookie() != self.node {
+            return Err(DatapathError::OnlyLeaving);
+        }
         if let (true, None, Some(cgroup)) = (is_needed, &self.sockets, cgroup) {
             self.sockets = Some(socket::attach(&mut self.object, &cgroup.root)?);
         }

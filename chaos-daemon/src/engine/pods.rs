@@ -1,0 +1,174 @@
+//! Pods of this node, as control resolved them and as the kubelet named their cgroups.
+
+use super::error::SpecError;
+
+/// Most pods of one experiment on one node.
+const MOST_PODS: usize = 1024;
+/// Longest UID, name of a container, or id of one: all are part of a directory's name.
+const LONGEST: usize = 128;
+
+/// Pods, and what was said about them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pods {
+    /// Which.
+    pub pods: Vec<Pod>,
+    /// What they were chosen from; nothing where they were named one by one.
+    pub origin: Option<Origin>,
+    /// Only the packets of this container's sockets.
+    pub container: Option<String>,
+}
+
+/// One pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID, as in its metadata.
+    pub uid: String,
+    /// The UID by which the kubelet knows a static pod, whose metadata is a mirror's: its annotation
+    /// `kubernetes.io/config.hash`.
+    pub config_hash: Option<String>,
+    /// Ids of the container that was asked for, with or without the runtime's name in front (`containerd://`); empty
+    /// where nobody knows them, or the whole pod is meant.
+    pub container_ids: Vec<String>,
+}
+
+/// What pods were chosen from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Kind, such as `Service`.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name, or a label selector.
+    pub name: String,
+    /// How many of its pods are ready, on all nodes.
+    pub ready: u32,
+    /// How many of those the experiment has chosen, on all nodes.
+    pub chosen: u32,
+}
+
+impl Pods {
+    /// Checks what the types do not.
+    pub fn check(&self) -> Result<(), SpecError> {
+        if self.pods.is_empty() || self.pods.len() > MOST_PODS {
+            return Err(SpecError::PodCount {
+                count: self.pods.len(),
+                most: MOST_PODS,
+            });
+        }
+        let container = self.container.iter().map(|name| ("container", name));
+        container
+            .map(|(what, text)| is_plain(what, text))
+            .chain(self.pods.iter().map(Pod::check))
+            .collect()
+    }
+}
+
+impl Pod {
+    /// As people write it.
+    pub fn words(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// The UIDs by which its cgroup may be named.
+    pub fn uids(&self) -> impl Iterator<Item = &str> {
+        self.config_hash
+            .as_deref()
+            .into_iter()
+            .chain([self.uid.as_str()])
+    }
+
+    /// The ids alone, without the runtime's name.
+    pub fn bare_container_ids(&self) -> impl Iterator<Item = &str> {
+        self.container_ids
+            .iter()
+            .map(|id| id.split_once("://").map_or(id.as_str(), |(_, bare)| bare))
+    }
+
+    fn check(&self) -> Result<(), SpecError> {
+        is_plain("namespace of a pod", &self.namespace)?;
+        is_plain("name of a pod", &self.name)?;
+        self.uids().try_for_each(|uid| is_plain("UID", uid))?;
+        self.bare_container_ids()
+            .try_for_each(|id| is_plain("id of a container", id))
+    }
+}
+
+/// What Kubernetes names are made of; also of UIDs, which become part of a path.
+fn is_plain(what: &'static str, text: &str) -> Result<(), SpecError> {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric();
+    let longest = if what.starts_with("name") {
+        253
+    } else {
+        LONGEST
+    };
+    let fits = text.len() <= longest
+        && text.bytes().next().is_some_and(is_letter)
+        && text
+            .bytes()
+            .all(|byte| is_letter(byte) || matches!(byte, b'-' | b'.' | b'_'));
+    if fits {
+        Ok(())
+    } else {
+        Err(SpecError::PodName {
+            what,
+            given: text.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pods(uid: &str) -> Pods {
+        Pods {
+            pods: vec![Pod {
+                namespace: "default".into(),
+                name: "provider-1".into(),
+                uid: uid.into(),
+                config_hash: None,
+                container_ids: vec!["containerd://abc".into()],
+            }],
+            origin: None,
+            container: None,
+        }
+    }
+
+    #[test]
+    fn what_becomes_part_of_a_path_is_plain() {
+        assert_eq!(pods("0d3f9c1e-6a1b-4c1e-9d2f-0a1b2c3d4e5f").check(), Ok(()));
+        for uid in ["", "..", "a/b", "-", "a b", &"a".repeat(129)] {
+            let error = pods(uid).check().unwrap_err();
+            assert!(error.to_string().contains("UID"), "{uid}: {error}");
+        }
+    }
+
+    #[test]
+    fn one_to_many() {
+        let mut none = pods("a");
+        none.pods.clear();
+        assert!(matches!(
+            none.check(),
+            Err(SpecError::PodCount { count: 0, .. })
+        ));
+        let mut many = pods("a");
+        many.pods = vec![many.pods[0].clone(); MOST_PODS + 1];
+        assert!(many.check().is_err());
+        let mut nameless = pods("a");
+        nameless.container = Some(String::new());
+        assert!(nameless.check().is_err());
+    }
+
+    #[test]
+    fn the_runtimes_name_is_no_part_of_an_id() {
+        let pods = pods("a");
+        assert_eq!(
+            pods.pods[0].bare_container_ids().collect::<Vec<_>>(),
+            ["abc"]
+        );
+    }
+}
