@@ -7,6 +7,7 @@
 pub mod arguments;
 pub mod cli;
 pub mod client;
+pub mod cluster;
 pub mod commands;
 pub mod error;
 pub mod experiment;
