@@ -21,6 +21,7 @@ mod filters;
 mod host_network;
 mod loss;
 mod node;
+mod pods;
 mod ramps;
 mod rewrites;
 mod scenario;

@@ -230,7 +230,7 @@ pub fn write_inventory(lab: &Lab, service: &str, hosts: &[Host]) -> Result<PathB
 
 /// The right to run agents on this machine, for the whole test program. BPF programs are the machine's, not the lab's:
 /// two tests at once could not tell whose are left, and would disturb each other's timing.
-fn alone() -> Result<Arc<File>> {
+pub fn alone() -> Result<Arc<File>> {
     const LOCK: &str = "/run/chaos-lab.lock";
     static HELD: Mutex<Weak<File>> = Mutex::new(Weak::new());
     let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,9 +1,11 @@
 //! The lab: real test hosts on one machine, traffic between them, and what a test needs to judge it.
 
+pub mod agent;
 pub mod daemon;
 pub mod lab;
 pub mod load;
 pub mod packet;
+pub mod pod;
 pub mod programs;
 pub mod progrun;
 pub mod random;

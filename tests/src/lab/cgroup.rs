@@ -76,6 +76,12 @@ impl Cgroup {
         Ok(Self { path })
     }
 
+    /// Kills every process in it and below, and removes it, as when its container has ended.
+    pub fn delete(&self) -> Result<()> {
+        self.kill()?;
+        self.remove()
+    }
+
     /// Its directory.
     pub fn path(&self) -> &Path {
         &self.path

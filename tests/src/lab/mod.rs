@@ -128,6 +128,11 @@ impl Lab {
         self.cgroup.path()
     }
 
+    /// A cgroup below the lab's, such as a pod's; names may have several levels.
+    pub fn child_cgroup(&self, name: &str) -> Result<Cgroup> {
+        self.cgroup.child(name)
+    }
+
     /// A directory for files, sockets and logs; gone with the lab.
     pub fn directory(&self) -> &Path {
         self.directory.path()

@@ -1,0 +1,86 @@
+//! Pods without a cluster: a host's network, and a process for the sandbox and one for each container, in cgroups that
+//! are named as kubelets and container runtimes name theirs.
+
+use anyhow::Result;
+
+use crate::lab::{Cgroup, Host, Lab, Process};
+
+/// How directories are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// Slices and scopes.
+    Systemd,
+    /// Plain directories.
+    Cgroupfs,
+    /// The same, of a kubelet with a cgroup root of its own, as kind has it.
+    Nested,
+}
+
+/// A pod of a lab; its processes end with it.
+#[derive(Debug)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// Its cgroup.
+    pub cgroup: Cgroup,
+    driver: Driver,
+    host: Host,
+    processes: Vec<Process>,
+}
+
+impl Pod {
+    /// Starts a sandbox on the network of `host`, in class burstable, below the lab's cgroup.
+    pub fn start(lab: &Lab, host: &Host, uid: &str, driver: Driver) -> Result<Self> {
+        let slice = uid.replace('-', "_");
+        let path = match driver {
+            Driver::Systemd => format!(
+                "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{slice}.slice"
+            ),
+            Driver::Cgroupfs => format!("kubepods/burstable/pod{uid}"),
+            Driver::Nested => {
+                let pods = "kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice";
+                format!("{pods}/kubelet-kubepods-burstable-pod{slice}.slice")
+            }
+        };
+        let mut pod = Self {
+            name: host.name().to_owned(),
+            uid: uid.to_owned(),
+            cgroup: lab.child_cgroup(&path)?,
+            driver,
+            host: host.clone(),
+            processes: Vec::new(),
+        };
+        pod.run(&"5".repeat(64))?;
+        Ok(pod)
+    }
+
+    /// Starts a container of this id; gives its cgroup.
+    pub fn run(&mut self, id: &str) -> Result<Cgroup> {
+        let name = match self.driver {
+            Driver::Systemd | Driver::Nested => format!("cri-containerd-{id}.scope"),
+            Driver::Cgroupfs => id.to_owned(),
+        };
+        let cgroup = self.cgroup.child(&name)?;
+        let mut command = self.host.command_in(&cgroup, "sleep")?;
+        command.arg("600");
+        self.processes.push(Process::spawn(command)?);
+        Ok(cgroup)
+    }
+
+    /// Starts what CRI-O keeps beside a container: a process on the network of the machine.
+    pub fn monitor(&mut self, id: &str) -> Result<()> {
+        let cgroup = self.cgroup.child(&format!("crio-conmon-{id}.scope"))?;
+        let mut command = cgroup.command("sleep")?;
+        command.arg("600");
+        self.processes.push(Process::spawn(command)?);
+        Ok(())
+    }
+
+    /// Ends it and takes its cgroup away, as a kubelet does.
+    pub fn delete(mut self) -> Result<()> {
+        self.processes.clear();
+        self.cgroup.delete()
+    }
+}
