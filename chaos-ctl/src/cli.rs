@@ -7,13 +7,11 @@
     reason = "doc comments of options are help texts, printed as they stand"
 )]
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tonic::transport::Uri;
 
-use crate::client::{Address, DEFAULT_SOCKET};
 use crate::commands::{
     apply::ApplyArgs, corrupt::CorruptArgs, delay::DelayArgs, dns::DnsArgs, doctor::DoctorArgs,
     duplicate::DuplicateArgs, list::ListArgs, loss::LossArgs, partition::PartitionArgs,
@@ -91,6 +89,40 @@ pub struct Global {
     /// An option wins over a variable of the environment, and CHAOS_SERVER over CHAOS_SOCKET.
     #[arg(long, global = true, value_name = "URL", value_parser = server)]
     pub server: Option<Uri>,
+
+    /// Context of the kubeconfig, which is the cluster to go to [default: its current one]
+    ///
+    /// With it or --kubeconfig, or a selector that only a cluster has, chaosctl goes to the agents of a cluster through its
+    /// API server. Otherwise it goes to the agent of this host if its socket is there, and to a cluster if it is not and
+    /// there is a kubeconfig, or this is a pod.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// File that says where the cluster is and who you are there [default: those of KUBECONFIG, ~/.kube/config, or in a pod
+    /// its service account]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Namespace of the service, pods or workload [default: the context's; without a cluster `default`]
+    #[arg(short, long, global = true, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// Namespace of the agents in the cluster
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAMESPACE",
+        default_value = "chaos-system"
+    )]
+    pub agent_namespace: String,
+
+    /// Bearer token for the agents [env: CHAOS_TOKEN] [default: asked for at the API server]
+    #[arg(long, global = true, value_name = "TOKEN")]
+    pub token: Option<String>,
+
+    /// Service account to ask a token of, where the kubeconfig's user is none [default: chaos-system/chaosctl]
+    #[arg(long, global = true, value_name = "NAMESPACE/NAME")]
+    pub service_account: Option<String>,
 
     /// Form of the result on standard output; the schema of json is in docs/json.md
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
@@ -170,27 +202,6 @@ pub fn server(text: &str) -> Result<Uri, InvalidServer> {
     Ok(uri)
 }
 
-impl Global {
-    /// Where the agent is: options first, then the environment, then the default. An empty variable counts as unset.
-    pub fn address(
-        &self,
-        environment: impl Fn(&str) -> Option<OsString>,
-    ) -> Result<Address, InvalidServer> {
-        let set = |name| environment(name).filter(|value| !value.is_empty());
-        if let Some(path) = &self.socket {
-            return Ok(Address::Socket(path.clone()));
-        }
-        if let Some(uri) = &self.server {
-            return Ok(Address::Server(uri.clone()));
-        }
-        if let Some(value) = set("CHAOS_SERVER") {
-            return server(&value.to_string_lossy()).map(Address::Server);
-        }
-        let socket = set("CHAOS_SOCKET").unwrap_or_else(|| DEFAULT_SOCKET.into());
-        Ok(Address::Socket(socket.into()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -200,24 +211,6 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn options_win_over_the_environment() {
-        let environment = |name: &str| match name {
-            "CHAOS_SERVER" => Some(OsString::from("http://10.0.0.7:1")),
-            "CHAOS_SOCKET" => Some(OsString::from("/tmp/s")),
-            _ => None,
-        };
-        let address = |arguments: &[&str]| {
-            let cli = Cli::try_parse_from(arguments).unwrap();
-            cli.global.address(environment).unwrap().to_string()
-        };
-        assert_eq!(address(&["chaosctl", "list"]), "http://10.0.0.7:1");
-        assert_eq!(address(&["chaosctl", "list", "--socket", "/x"]), "/x");
-        let cli = Cli::try_parse_from(["chaosctl", "list"]).unwrap();
-        let none = cli.global.address(|_| Some(OsString::new())).unwrap();
-        assert_eq!(none, Address::Socket(DEFAULT_SOCKET.into()));
     }
 
     #[test]

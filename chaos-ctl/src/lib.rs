@@ -1,7 +1,7 @@
 //! Control: reads what the user points at, asks the agent for it, and says what came of it.
 //!
 //! The binary `chaosctl` is one call of [`run`]. Modules, from the user inwards: `cli` and `arguments` (syntax),
-//! `commands` (verbs), `experiment` (the order of calls), `client` (the wire), `output` (everything that is printed),
+//! `commands` (verbs), `experiment` (the order of calls), `way` (whom to ask), `cluster` (who is meant in one), `client` (the wire), `output` (everything that is printed),
 //! `quantity` (numbers with units). Nothing here decides what a request means: that is for the agent.
 
 pub mod arguments;
@@ -14,6 +14,7 @@ pub mod experiment;
 pub mod output;
 pub mod quantity;
 mod usage;
+pub mod way;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -39,13 +40,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(cli: &Cli, output: Output) -> Result<(), CommandError> {
-    let address = cli
-        .global
-        .address(|name| std::env::var_os(name))
-        .map_err(|error| CommandError::new(ErrorKind::Usage, error))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| CommandError::new(ErrorKind::Failed, error))?;
-    runtime.block_on(cli.command.run(&address, output))
+    runtime.block_on(cli.command.run(&cli.global, output))
 }

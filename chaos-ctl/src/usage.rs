@@ -14,6 +14,7 @@ use crate::quantity;
 
 /// Reads the command line. On failure everything has been said, and the exit code is returned.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, ExitCode> {
+    let arguments = &with_node_names(arguments);
     Cli::try_parse_from(arguments).map_err(|error| {
         if let Some(error) = in_our_words(&error, arguments) {
             output::usage_error(&error);
@@ -25,11 +26,59 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, ExitCode> {
     })
 }
 
+/// Verbs whose own value may stand behind `--node`.
+const WITH_VALUE: [&str; 7] = [
+    "delay",
+    "loss",
+    "duplicate",
+    "reorder",
+    "corrupt",
+    "rate",
+    "dns",
+];
+
+/// `--node worker-1` means `--node=worker-1`, although `--node` alone means this host: the next word is a name where the
+/// verb has no value of its own, or where it begins with a letter and is no such value.
+fn with_node_names(arguments: &[OsString]) -> Vec<OsString> {
+    let mut words = arguments.iter().peekable();
+    let mut verb = None;
+    let mut joined = Vec::with_capacity(arguments.len());
+    while let Some(word) = words.next() {
+        let text = word.to_str().unwrap_or_default();
+        if text == "--" {
+            joined.push(word.clone());
+            joined.extend(words.cloned());
+            break;
+        }
+        if verb.is_none() {
+            verb = WITH_VALUE.into_iter().find(|verb| *verb == text);
+        }
+        let next = words.peek().and_then(|next| next.to_str());
+        match next.filter(|next| text == "--node" && is_node_name(next, verb)) {
+            Some(name) => {
+                joined.push(format!("--node={name}").into());
+                words.next();
+            }
+            None => joined.push(word.clone()),
+        }
+    }
+    joined
+}
+
+fn is_node_name(word: &str, verb: Option<&str>) -> bool {
+    let first = word.bytes().next().unwrap_or(b'-');
+    match verb {
+        None => first.is_ascii_alphanumeric(),
+        Some("dns") => first.is_ascii_alphabetic() && quantity::dns_answer(word).is_err(),
+        Some(_) => first.is_ascii_alphabetic(),
+    }
+}
+
 /// What may be missing, and what to say about it; the first that fits is said.
 const MISSING: [(&str, &str, &str); 3] = [
     (
         "--svc",
-        "the command does not say where: give one of --svc, --netns, --pid, --cgroup and --node",
+        "the command does not say where: give one of --svc, --pod, --selector, --deployment, --statefulset, --daemonset, --node, --node-selector, --netns, --pid and --cgroup",
         "for example `--svc provider-chaos-service` or `--netns web`",
     ),
     (
@@ -155,5 +204,40 @@ fn names(error: &clap::Error, option: &str) -> bool {
         Some(ContextValue::Strings(missing)) => missing.iter().any(|one| one.contains(option)),
         Some(ContextValue::String(missing)) => missing.contains(option),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_behind_node_is_its_value() {
+        for (written, meant) in [
+            ("delay --node worker-1 100ms", "delay --node=worker-1 100ms"),
+            ("delay 100ms --node worker-1", "delay 100ms --node=worker-1"),
+            ("delay --node 100ms", "delay --node 100ms"),
+            ("delay --node -5ms", "delay --node -5ms"),
+            (
+                "delay --node --duration 5s 1ms",
+                "delay --node --duration 5s 1ms",
+            ),
+            ("delay 1ms --node", "delay 1ms --node"),
+            ("loss --node 10.5%", "loss --node 10.5%"),
+            ("partition --node 10.0.0.5", "partition --node=10.0.0.5"),
+            (
+                "partition --node a,b --peer x.y",
+                "partition --node=a,b --peer x.y",
+            ),
+            ("dns --node nxdomain", "dns --node nxdomain"),
+            ("dns nxdomain --node master", "dns nxdomain --node=master"),
+            ("dns --node worker nxdomain", "dns --node=worker nxdomain"),
+            ("delay 1ms -- --node x", "delay 1ms -- --node x"),
+            ("--node", "--node"),
+        ] {
+            let words: Vec<_> = written.split(' ').map(OsString::from).collect();
+            let joined = with_node_names(&words).join(" ".as_ref());
+            assert_eq!(joined.to_str(), Some(meant));
+        }
     }
 }

@@ -154,7 +154,7 @@ fn what_is_wrong_with_a_file_is_named() {
     for (experiment, sentence) in [
         (
             "",
-            "the experiment FILE does not say where: give exactly one of service, netns",
+            "the experiment FILE does not say where: give exactly one of service, pod, selector",
         ),
         ("rules: []\n", "the experiment FILE does not say where: "),
         (

@@ -7,6 +7,38 @@ use crate::script::Script;
 /// Command lines and how our sentence about each begins.
 const OURS: &[(&str, &str)] = &[
     (
+        "delay 5ms --netns web -n shop",
+        "--netns is in no namespace of Kubernetes: leave out --namespace",
+    ),
+    (
+        "delay 5ms --netns web --mode one",
+        "--mode is for a cluster, and this goes to one host: ",
+    ),
+    (
+        "delay 5ms --svc web --no-follow",
+        "--no-follow is for a cluster, and this goes to one host: ",
+    ),
+    (
+        "delay 5ms --svc web --mode two",
+        "mode `two` is not one: give all, one, fixed=N",
+    ),
+    (
+        "delay 5ms --netns web --context c",
+        "--netns points at something of one host, which no cluster knows: ",
+    ),
+    (
+        "delay 5ms --svc web --port http",
+        "port `http` is a name, and only ports of a service in a cluster have names: ",
+    ),
+    (
+        "delay 5ms --netns web --peer provider",
+        "peer `provider` is not one: give an address or CIDR",
+    ),
+    (
+        "delay 5ms --netns web --peer svc/db",
+        "peer `svc/db` is of a cluster, and this goes to one host: ",
+    ),
+    (
         "delay -5ms --netns web",
         "latency `-5ms` is negative: give a number above 0",
     ),
@@ -71,8 +103,8 @@ const OURS: &[(&str, &str)] = &[
         "port `90-80` ends before it starts: ",
     ),
     (
-        "delay 5ms --netns web --port http",
-        "port `http` is not one: ",
+        "delay 5ms --netns web --port Http",
+        "port `Http` is not one: ",
     ),
     ("delay 5ms --netns web --port 80,,90", "port `` is empty: "),
     (
@@ -105,7 +137,7 @@ const OURS: &[(&str, &str)] = &[
     ("loss half --netns web", "percentage `half` is not one: "),
     (
         "delay 5ms",
-        "the command does not say where: give one of --svc, --netns, --pid, --cgroup and --node",
+        "the command does not say where: give one of --svc, --pod, --selector, --deployment, --statefulset, --daemonset, --node, --node-selector, --netns, --pid and --cgroup",
     ),
     (
         "delay --netns web",
@@ -249,10 +281,6 @@ const CLAPS: &[(&str, &str)] = &[
     (
         "delay 5ms --netns web --svc web",
         "the argument '--netns <NAME_OR_PATH>' cannot be used with '--svc <NAME>'",
-    ),
-    (
-        "delay 5ms --netns web -n shop",
-        "the argument '--netns <NAME_OR_PATH>' cannot be used with '--namespace <NAMESPACE>'",
     ),
     (
         "delay 5ms 6ms --netns web",

@@ -5,14 +5,15 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::setup::{self, Level};
-use crate::{process, tidy, workspace};
+use crate::{deploy, process, tidy, workspace};
 
 type Step = fn() -> Result<()>;
 
 /// In the order of their cost. All of them run, so that one call tells everything there is to mend.
-const STEPS: [(&str, Step); 4] = [
+const STEPS: [(&str, Step); 5] = [
     ("tidy", tidy::check),
     ("fmt", fmt),
+    ("deploy", deploy::check),
     ("clippy for BPF", clippy_bpf),
     ("clippy", clippy_host),
 ];

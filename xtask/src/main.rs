@@ -17,6 +17,7 @@ mod bench;
 mod build;
 mod check;
 mod demo;
+mod deploy;
 mod process;
 mod setup;
 mod test;
@@ -39,10 +40,12 @@ enum Verb {
     Setup(setup::Args),
     /// Compile the programs
     Build(build::Args),
-    /// Look at formatting, lints on host and BPF target, and `tidy`: the inner loop
+    /// Look at formatting, lints on host and BPF target, `deploy/`, and `tidy`: the inner loop
     Check,
     /// Look whether the code keeps to the rules that the documents state
     Tidy,
+    /// Render and validate `deploy/`, and compare its two forms
+    Deploy,
     /// Run every test, on this kernel and in a virtual machine
     Test(test::Args),
     /// Run a command inside another Linux kernel, over this machine's files
@@ -68,6 +71,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Build(args) => build::main(&args)?,
         Verb::Check => check::main()?,
         Verb::Tidy => tidy::check()?,
+        Verb::Deploy => deploy::check()?,
         Verb::Test(args) => return test::main(&args),
         Verb::Vm(args) => return vm::main(&args),
         Verb::Bench(args) => return bench::main(&args),

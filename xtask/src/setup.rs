@@ -11,10 +11,12 @@ use clap::ValueEnum;
 use crate::workspace;
 
 mod apt;
+mod deploy;
 mod kernels;
 mod machine;
 mod rust;
 
+pub(crate) use deploy::Programs;
 pub(crate) use kernels::{Kernel, Kernels};
 pub(crate) use machine::vng;
 
@@ -55,6 +57,7 @@ pub(crate) fn ensure(level: Level) -> Result<()> {
     }
     if level >= Level::Test {
         rust::nextest()?;
+        deploy::install()?;
     }
     if level >= Level::Vm {
         machine::virtme()?;
@@ -68,6 +71,26 @@ pub(crate) fn ensure_kernels(list: &[Kernel]) -> Result<()> {
     ensure(Level::Vm)?;
     let _lock = lock()?;
     list.iter().copied().try_for_each(kernels::fetch)
+}
+
+/// Installs what links programs that need no library, for this target.
+pub(crate) fn ensure_static(target: &str) -> Result<()> {
+    let _lock = lock()?;
+    let missing: Vec<&apt::Package> = apt::STATIC
+        .iter()
+        .filter(|package| !package.is_there())
+        .collect();
+    apt::install(&missing)?;
+    rust::target(target)
+}
+
+/// Installs what checks `deploy/`.
+pub(crate) fn ensure_deploy() -> Result<Programs> {
+    let _lock = lock()?;
+    if !deploy::is_there() && !apt::VENV.is_there() {
+        apt::install(&[&apt::VENV])?;
+    }
+    deploy::install()
 }
 
 /// One setup at a time: apt and cargo would otherwise wait for each other or step on the same files.
@@ -92,9 +115,16 @@ fn missing_packages(level: Level, linker: bool) -> Vec<&'static apt::Package> {
     }
     if level >= Level::Vm {
         wanted.extend(apt::VM);
-        if !vng().is_file() {
-            wanted.push(&apt::VENV);
-        }
+    }
+    let from_pypi = [
+        (Level::Test, deploy::is_there()),
+        (Level::Vm, vng().is_file()),
+    ];
+    if from_pypi
+        .iter()
+        .any(|(from, there)| level >= *from && !there)
+    {
+        wanted.push(&apt::VENV);
     }
     wanted
         .into_iter()

@@ -6,6 +6,7 @@ use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::{self, Direction, Filter, Rule};
 
 use super::{DistributionError, FilterArgs, to_wire};
+use crate::cluster::Draft;
 use crate::error::{CommandError, ErrorKind};
 use crate::quantity::Pulse;
 
@@ -54,25 +55,27 @@ impl From<FaultError> for CommandError {
     }
 }
 
-/// The rule of a fault.
+/// The rule of a fault, with the names that are in it.
 pub fn rule(
     fault: &dyn FaultArgs,
     filter: &FilterArgs,
     pulse: Option<Pulse>,
     base: &Path,
-) -> Result<Rule, FaultError> {
+) -> Result<Draft, FaultError> {
+    let names = filter.names();
     let mut filter = filter.to_wire();
     let wire = fault.to_wire(base)?;
     fault.narrow(&mut filter);
     if filter.direction() == Direction::Unspecified {
         filter.direction = Direction::Egress.into();
     }
-    Ok(Rule {
+    let rule = Rule {
         filter: Some(filter),
         fault: Some(wire),
         pulse: pulse.map(|pulse| v1::Pulse {
             on: to_wire(pulse.on),
             off: to_wire(pulse.off),
         }),
-    })
+    };
+    Ok(Draft { rule, names })
 }

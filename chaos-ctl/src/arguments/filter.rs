@@ -10,7 +10,9 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::text;
-use crate::quantity::{Share, dscp, exception, length, peer, percent, read_ports};
+use crate::quantity::{
+    Peer, PeerName, Port, Share, dscp, exception, length, peer, percent, port_or_name, read_ports,
+};
 
 /// Which packets of the target; all that is given must match. In a file, the keys of `filter`.
 #[derive(Debug, Default, Args, Deserialize)]
@@ -34,15 +36,18 @@ pub struct FilterArgs {
     ///
     /// From 1 to 65535, such as 80, 80,443 or 8000-8100; at most 8 over all three options for ports; TCP and UDP only.
     /// It is the port that the target itself uses or talks to.
+    ///
+    /// With --svc in a cluster it is a port of the service, by number or name, and the pods' own port behind it is what
+    /// must match: 3001 of a service 3001 → 3000 means port 3000 of its pods.
     #[arg(
         long = "port",
         value_name = "P[,P|A-B]",
         value_delimiter = ',',
-        value_parser = read_ports,
+        value_parser = port_or_name,
         allow_hyphen_values = true
     )]
-    #[serde(deserialize_with = "text::ports")]
-    pub ports: Vec<PortRange>,
+    #[serde(deserialize_with = "text::named_ports")]
+    pub ports: Vec<Port>,
 
     /// Ports on the target's own side: of a server, the one that it listens on [default: any]
     #[arg(
@@ -66,32 +71,38 @@ pub struct FilterArgs {
     #[serde(deserialize_with = "text::ports")]
     pub peer_ports: Vec<PortRange>,
 
-    /// Addresses and CIDRs of the other side: where egress packets go to and ingress packets come from [default: any]
+    /// The other side: where egress packets go to and ingress packets come from [default: any]
     ///
-    /// Such as 10.0.0.7, 10.0.0.0/8 or fd00::/64; at most 16384, together with those of --except.
+    /// Addresses and CIDRs, such as 10.0.0.7, 10.0.0.0/8 or fd00::/64; at most 16384, together with those of --except.
+    ///
+    /// Names stand for all addresses that they have when the fault starts. A host name with a dot (db.example.com) is looked
+    /// up where chaosctl runs. In a cluster: svc/NAME or svc/NAME.NAMESPACE (the service's own addresses and those of its
+    /// endpoints), pod/NAME, ns/NAME (the pods of a namespace), node/NAME, and label/KEY=VALUE or label/KEY=VALUE@NAMESPACE
+    /// (pods). While chaosctl is attached, those in a cluster follow what changes there.
     #[arg(
         long = "peer",
-        value_name = "CIDR[,CIDR]",
+        value_name = "PEER[,PEER]",
         value_delimiter = ',',
         value_parser = peer,
         allow_hyphen_values = true
     )]
     #[serde(deserialize_with = "text::peers")]
-    pub peers: Vec<String>,
+    pub peers: Vec<Peer>,
 
-    /// Addresses and CIDRs of the other side that do not match, although --peer has them, or is not given
+    /// The other side of packets that do not match, although --peer has it, or is not given; written as for --peer
     ///
     /// Where both have an address, the longer prefix decides: `--peer 10.0.0.0/8 --except 10.1.0.0/16 --peer 10.1.2.3`
     /// takes 10.1.2.3, and nothing else of 10.1.0.0/16.
     #[arg(
         long = "except",
-        value_name = "CIDR[,CIDR]",
+        visible_alias = "except-peer",
+        value_name = "PEER[,PEER]",
         value_delimiter = ',',
         value_parser = exception,
         allow_hyphen_values = true
     )]
     #[serde(deserialize_with = "text::exceptions")]
-    pub except: Vec<String>,
+    pub except: Vec<Peer>,
 
     /// Share of the connections, all packets of each or none [default: 100%]
     ///
@@ -155,8 +166,32 @@ pub enum ProtocolArg {
     Icmp,
 }
 
+/// What a filter names, and the wire has numbers and addresses for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Ports of `--port`.
+    pub ports: Vec<String>,
+    /// Peers.
+    pub peers: Vec<PeerName>,
+    /// Peers that are not to match.
+    pub except: Vec<PeerName>,
+}
+
 impl FilterArgs {
-    /// As the wire has it; the direction unspecified unless it was given.
+    /// What it names.
+    pub fn names(&self) -> Names {
+        let ports = self.ports.iter().filter_map(|port| match port {
+            Port::Range(_) => None,
+            Port::Name(name) => Some(name.clone()),
+        });
+        Names {
+            ports: ports.collect(),
+            peers: names(&self.peers),
+            except: names(&self.except),
+        }
+    }
+
+    /// As the wire has it, without what it names; the direction unspecified unless it was given.
     pub fn to_wire(&self) -> Filter {
         let direction = match self.direction {
             None => Direction::Unspecified,
@@ -178,11 +213,11 @@ impl FilterArgs {
         Filter {
             direction: direction.into(),
             protocol: protocol.into(),
-            ports: self.ports.clone(),
+            ports: ranges(&self.ports),
             target_ports: self.target_ports.clone(),
             peer_ports: self.peer_ports.clone(),
-            peers: self.peers.clone(),
-            except_peers: self.except.clone(),
+            peers: addresses(&self.peers),
+            except_peers: addresses(&self.except),
             flows_ppm: self.percent_flows.map(Share::ppm),
             connections: connections.into(),
             syn_only: false,
@@ -190,4 +225,28 @@ impl FilterArgs {
             length: self.length,
         }
     }
+}
+
+fn ranges(ports: &[Port]) -> Vec<PortRange> {
+    let numbers = ports.iter().filter_map(|port| match port {
+        Port::Range(range) => Some(*range),
+        Port::Name(_) => None,
+    });
+    numbers.collect()
+}
+
+fn addresses(peers: &[Peer]) -> Vec<String> {
+    let addresses = peers.iter().filter_map(|peer| match peer {
+        Peer::Address(address) => Some(address.clone()),
+        Peer::Named(_) => None,
+    });
+    addresses.collect()
+}
+
+fn names(peers: &[Peer]) -> Vec<PeerName> {
+    let names = peers.iter().filter_map(|peer| match peer {
+        Peer::Address(_) => None,
+        Peer::Named(name) => Some(name.clone()),
+    });
+    names.collect()
 }

@@ -2,6 +2,7 @@
 //!
 //! Reads files and makes paths absolute, because only the client knows its own directory; asks nothing of the agent.
 
+mod choice;
 mod distribution;
 mod fault;
 mod filter;
@@ -13,18 +14,19 @@ mod timing;
 
 use std::path::Path;
 
-use chaos_proto::v1::{PrepareRequest, Rule, Selector};
+use chaos_proto::v1::PrepareRequest;
 use clap::Args;
 
+pub use choice::{ChoiceArgs, InvalidMode, mode};
 pub use distribution::{Distribution, DistributionError, distribution, quantiles};
 pub use fault::{FaultArgs, FaultError, rule};
-pub use filter::FilterArgs;
+pub use filter::{FilterArgs, Names};
 pub use ramp::{end_of, share_ramp};
 pub use selector::{PointArgs, SelectorArgs, SelectorError};
 pub use shape::ShapeArgs;
 pub use timing::{FileTiming, TimingArgs};
 
-use crate::error::CommandError;
+use crate::cluster::Draft;
 
 /// Where, which packets, and for how long: what every fault takes.
 #[derive(Debug, Args)]
@@ -44,29 +46,17 @@ pub struct ExperimentArgs {
 }
 
 impl ExperimentArgs {
-    /// The request that asks for this fault. Reads the inventory file, if one was given.
-    pub fn request(&self, fault: &dyn FaultArgs) -> Result<PrepareRequest, CommandError> {
-        let rule = rule(fault, &self.filter, self.shape.pulse, Path::new(""))?;
-        let selector = self.selector.to_wire()?;
-        Ok(request(
-            selector,
-            vec![rule],
-            &self.timing,
-            &FileTiming::default(),
-        ))
+    /// The rule of this fault.
+    pub fn draft(&self, fault: &dyn FaultArgs) -> Result<Draft, FaultError> {
+        rule(fault, &self.filter, self.shape.pulse, Path::new(""))
     }
 }
 
-/// A request. What the options say about time wins over what a file says.
-pub fn request(
-    selector: Selector,
-    rules: Vec<Rule>,
-    options: &TimingArgs,
-    file: &FileTiming,
-) -> PrepareRequest {
+/// A request without what and where. What the options say about time wins over what a file says.
+pub fn request(options: &TimingArgs, file: &FileTiming) -> PrepareRequest {
     PrepareRequest {
-        selector: Some(selector),
-        rules,
+        selector: None,
+        rules: Vec::new(),
         duration: to_wire(
             options
                 .duration

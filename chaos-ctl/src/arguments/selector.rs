@@ -1,5 +1,10 @@
 //! Selectors: where a fault applies.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "doc comments of options are help texts, printed as they stand"
+)]
+
 use std::io;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -8,46 +13,81 @@ use chaos_proto::v1::selector::Where;
 use chaos_proto::v1::{NodeSelector, Selector, ServiceSelector};
 use clap::Args;
 
+use super::choice::ChoiceArgs;
+use crate::cluster::Point;
 use crate::error::{CommandError, ErrorKind};
+use crate::way::Need;
 
 /// Where.
 #[derive(Debug, Default, Args)]
-#[command(
-    next_help_heading = "Selector: where (exactly one of --svc, --netns, --pid, --cgroup, --node)"
-)]
+#[command(next_help_heading = "Selector: where (exactly one, of a cluster or of one host)")]
 pub struct SelectorArgs {
     /// What to point at.
     #[command(flatten)]
     pub point: PointArgs,
 
-    /// Namespace of the service [default: default]
-    #[arg(short, long, value_name = "NAMESPACE", conflicts_with_all = ["netns", "pid", "cgroup", "node"])]
-    pub namespace: Option<String>,
-
-    /// File that lists services and their endpoints (YAML) [default: the inventory of the agent]
+    /// File that lists services and their endpoints (YAML), for --svc on one host [default: the inventory of the agent]
     ///
     /// services:
     ///   - name: provider
     ///     endpoints:
     ///       - { name: provider-1, netns: provider-1 }   # or pid: 4711, or cgroup: DIR
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["netns", "pid", "cgroup", "node"], verbatim_doc_comment)]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["netns", "pid", "cgroup", "node", "pod", "selector", "deployment", "statefulset", "daemonset", "node_selector"], verbatim_doc_comment)]
     pub inventory: Option<PathBuf>,
 
     /// Interface of the target [default: the one of its default route, or its only one; of the node, each one that has a
     /// default route]
     #[arg(long, value_name = "IF")]
     pub interface: Option<String>,
+
+    /// Which of it.
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
 }
 
 /// What to point at: exactly one.
 #[derive(Debug, Default, Args)]
 #[group(id = "where", required = true, multiple = false)]
 pub struct PointArgs {
-    /// A service: all its endpoints are targets
+    /// A service: in a cluster its ready endpoints, on one host those of an inventory
+    ///
+    /// All packets of these pods are matched, whether they go by the service or not: with --port only those of the
+    /// service's port, and with other filters those that they say. What goes from a client to the service is matched at
+    /// the pods, not at the client; the answers of the pods are egress, what arrives there is ingress, and --direction says
+    /// which it is.
     #[arg(long, value_name = "NAME")]
     pub svc: Option<String>,
 
-    /// A network namespace: its name under /run/netns, or a path
+    /// Pods by their names; may be repeated
+    #[arg(
+        long,
+        value_name = "NAME[,NAME]",
+        value_delimiter = ',',
+        group = "where"
+    )]
+    pub pod: Vec<String>,
+
+    /// Ready pods by their labels, such as app=web or 'app in (web,api),tier!=test'
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    pub selector: Option<String>,
+
+    /// The ready pods of a Deployment
+    #[arg(long, value_name = "NAME")]
+    pub deployment: Option<String>,
+
+    /// The ready pods of a StatefulSet
+    #[arg(long, value_name = "NAME")]
+    pub statefulset: Option<String>,
+
+    /// The ready pods of a DaemonSet
+    #[arg(long, value_name = "NAME")]
+    pub daemonset: Option<String>,
+
+    /// Nodes by their labels: whatever goes through their uplinks
+    #[arg(long, value_name = "LABELS")]
+    pub node_selector: Option<String>,
+
+    /// A network namespace of this host: its name under /run/netns, or a path
     #[arg(long, value_name = "NAME_OR_PATH")]
     pub netns: Option<PathBuf>,
 
@@ -59,16 +99,43 @@ pub struct PointArgs {
     #[arg(long, value_name = "PATH")]
     pub cgroup: Option<PathBuf>,
 
-    /// The host that the agent runs on: whatever goes through its uplinks
+    /// The host that the agent runs on: whatever goes through its uplinks; with names, these nodes of a cluster
     ///
     /// Your own connection to it, too: `chaos-daemon --protect :22` spares what must not break.
-    #[arg(long)]
-    pub node: bool,
+    #[arg(
+        long,
+        value_name = "NAME[,NAME]",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        value_delimiter = ','
+    )]
+    pub node: Vec<String>,
 }
 
 /// A selector that cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SelectorError {
+    /// Something that only a cluster has, and one host.
+    #[error(
+        "{option} is for a cluster, and this goes to one host: leave it out, or give --context"
+    )]
+    ClusterOnly {
+        /// The option.
+        option: &'static str,
+    },
+    /// A namespace beside something that is in none.
+    #[error("{selector} is in no namespace of Kubernetes: leave out --namespace")]
+    NoNamespace {
+        /// The selector's option.
+        selector: &'static str,
+    },
+    /// Something that nodes do not have.
+    #[error("{option} is of pods, and nodes have none: leave it out")]
+    NotOfNodes {
+        /// The option.
+        option: &'static str,
+    },
     /// The inventory file cannot be read.
     #[error("cannot read the inventory {}: {source}", path.display())]
     Inventory {
@@ -119,8 +186,73 @@ fn pid(text: &str) -> Result<NonZeroU32, InvalidPid> {
 }
 
 impl SelectorArgs {
-    /// As the wire has it: paths absolute, the inventory as text.
-    pub fn to_wire(&self) -> Result<Selector, SelectorError> {
+    /// Where it can be looked up.
+    pub fn need(&self) -> Need {
+        match self.host_only() {
+            Some(selector) => Need::Host(selector),
+            None if self.point.svc.is_some() => Need::Any,
+            None => Need::Cluster,
+        }
+    }
+
+    /// What only one host has.
+    fn host_only(&self) -> Option<&'static str> {
+        let all = [
+            (self.point.netns.is_some(), "--netns"),
+            (self.point.pid.is_some(), "--pid"),
+            (self.point.cgroup.is_some(), "--cgroup"),
+            (self.is_this_host(), "--node without a name"),
+            (self.inventory.is_some(), "--inventory"),
+        ];
+        all.into_iter()
+            .find_map(|(given, name)| given.then_some(name))
+    }
+
+    fn is_this_host(&self) -> bool {
+        !self.point.node.is_empty() && self.point.node.iter().all(String::is_empty)
+    }
+
+    /// What to look up in a cluster.
+    pub fn in_cluster(&self) -> Result<Point, SelectorError> {
+        let of = &self.point;
+        let point = if !of.pod.is_empty() {
+            Point::Pods(of.pod.clone())
+        } else if let Some(labels) = &of.selector {
+            Point::Labels(labels.clone())
+        } else if let Some(name) = &of.deployment {
+            Point::Deployment(name.clone())
+        } else if let Some(name) = &of.statefulset {
+            Point::StatefulSet(name.clone())
+        } else if let Some(name) = &of.daemonset {
+            Point::DaemonSet(name.clone())
+        } else if let Some(labels) = &of.node_selector {
+            Point::NodeLabels(labels.clone())
+        } else if !self.point.node.is_empty() {
+            Point::Nodes(self.point.node.clone())
+        } else {
+            Point::Service(self.point.svc.clone().unwrap_or_default())
+        };
+        let of_pods = [
+            (self.choice.container.is_some(), "--container"),
+            (self.choice.include_probes, "--include-probes"),
+        ];
+        let of_pods = of_pods.into_iter().find(|(given, _)| *given);
+        match (&point, of_pods) {
+            (Point::Nodes(_) | Point::NodeLabels(_), Some((_, option))) => {
+                Err(SelectorError::NotOfNodes { option })
+            }
+            _ => Ok(point),
+        }
+    }
+
+    /// As the wire of one host's agent has it: paths absolute, the inventory as text.
+    pub fn to_wire(&self, namespace: Option<&str>) -> Result<Selector, SelectorError> {
+        if let Some(option) = self.choice.given() {
+            return Err(SelectorError::ClusterOnly { option });
+        }
+        if let (None, Some(selector), Some(_)) = (&self.point.svc, self.host_only(), namespace) {
+            return Err(SelectorError::NoNamespace { selector });
+        }
         let point = &self.point;
         let r#where = if let Some(netns) = &point.netns {
             Where::Netns(match text(netns)? {
@@ -131,12 +263,12 @@ impl SelectorArgs {
             Where::Pid(pid.get())
         } else if let Some(cgroup) = &point.cgroup {
             Where::Cgroup(absolute(cgroup)?)
-        } else if point.node {
+        } else if self.is_this_host() {
             Where::Node(NodeSelector {})
         } else {
             Where::Service(ServiceSelector {
                 name: point.svc.clone().unwrap_or_default(),
-                namespace: self.namespace.clone().unwrap_or_default(),
+                namespace: namespace.unwrap_or_default().to_owned(),
                 inventory: self
                     .inventory
                     .as_deref()

@@ -9,7 +9,8 @@ use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::time::Duration;
 
 use super::Distribution;
-use crate::quantity::{self, DnsAnswer, Pulse, Ramp, Share, TcpFlags};
+use crate::cluster::Mode;
+use crate::quantity::{self, DnsAnswer, Peer, Port, Pulse, Ramp, Share, TcpFlags};
 
 /// A value as it would stand on the command line: a list has its parts joined by commas.
 struct Text(String);
@@ -104,6 +105,7 @@ one! {
     latency: Duration = quantity::latency;
     latency_ramp: Ramp<Duration> = quantity::latency_ramp;
     length: LengthRange = quantity::length;
+    mode: Mode = super::mode;
     number: u32 = quantity::number;
     patch: PayloadPatch = quantity::patch;
     percent: Share = quantity::percent;
@@ -122,11 +124,22 @@ pub(crate) fn ports<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<PortRange
     several(value, quantity::read_ports)
 }
 
-pub(crate) fn peers<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+pub(crate) fn named_ports<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Port>, D::Error> {
+    several(value, quantity::port_or_name)
+}
+
+/// Names of Kubernetes, one or several.
+pub(crate) fn words<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    several(value, |word| {
+        Ok::<_, std::convert::Infallible>(word.to_owned())
+    })
+}
+
+pub(crate) fn peers<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Peer>, D::Error> {
     several(value, quantity::peer)
 }
 
-pub(crate) fn exceptions<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+pub(crate) fn exceptions<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Peer>, D::Error> {
     several(value, quantity::exception)
 }
 

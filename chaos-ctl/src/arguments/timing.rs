@@ -30,7 +30,8 @@ pub struct TimingArgs {
     #[arg(long, value_name = "TIME", value_parser = grace, allow_hyphen_values = true, conflicts_with = "detach")]
     pub grace: Option<Duration>,
 
-    /// Seed of the per-packet decisions: the same seed and packets give the same decisions [default: drawn by the agent]
+    /// Seed of the per-packet decisions, and of the choice of --mode: the same seed and packets (or pods) give the same
+    /// decisions [default: drawn]
     #[arg(long, value_name = "N", value_parser = seed, allow_hyphen_values = true)]
     pub seed: Option<u64>,
 

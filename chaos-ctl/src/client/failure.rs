@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tonic::{Code, Status, transport};
 
-use super::Address;
+use super::{Address, DEFAULT_SOCKET};
 use crate::error::{CommandError, ErrorKind};
 use crate::quantity::time_in_words;
 
@@ -150,7 +150,14 @@ impl From<ClientError> for CommandError {
             }
             ClientError::Refused { .. } | ClientError::Incomplete => None,
         };
-        let error = Self::new(kind, error);
+        let is_default =
+            matches!(&error, ClientError::NoSocket { path } if path == Path::new(DEFAULT_SOCKET));
+        let mut error = Self::new(kind, error);
+        if is_default {
+            error = error.hint(
+                "for agents of a cluster there must be a kubeconfig: give one by --kubeconfig",
+            );
+        }
         match hint {
             Some(hint) => error.hint(hint),
             None => error,

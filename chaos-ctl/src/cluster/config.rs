@@ -1,6 +1,19 @@
 //! Which cluster: from options, a kubeconfig, or the service account of the pod that this runs in.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+
+use super::near::near;
+use crate::error::{CommandError, ErrorKind};
+
+/// Where a pod finds its token.
+pub const IN_CLUSTER_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/// An API server that takes longer to be connected to does not help.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the options say about the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,8 +45,8 @@ pub struct Cluster {
     pub options: ClusterOptions,
 }
 
-impl std::fmt::Debug for Cluster {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster")
             .field("url", &self.config.cluster_url)
             .field("namespace", &self.namespace)
@@ -41,44 +54,177 @@ impl std::fmt::Debug for Cluster {
     }
 }
 
-/// A cluster that cannot be asked.
+/// A cluster that nobody can find from what is configured.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The kubeconfig cannot be used.
-    #[error("cannot use the kubeconfig: {source}")]
-    Kubeconfig {
+    /// There is no kubeconfig.
+    #[error("there is no kubeconfig at {place}: give one by --kubeconfig or KUBECONFIG")]
+    Missing {
+        /// Where it was looked for.
+        place: String,
+    },
+    /// It cannot be read or used.
+    #[error("cannot use the kubeconfig {place}: {}", kubeconfig(source))]
+    Broken {
+        /// Where it is.
+        place: String,
         /// Why.
-        source: kube::config::KubeconfigError,
+        source: Box<KubeconfigError>,
+    },
+    /// It has no such context.
+    #[error(
+        "the kubeconfig {place} has no context `{context}`: {}",
+        in_its_place(near, all)
+    )]
+    NoContext {
+        /// Where it is.
+        place: String,
+        /// As asked for.
+        context: String,
+        /// Contexts whose names are like it.
+        near: Vec<String>,
+        /// All contexts.
+        all: Vec<String>,
+    },
+    /// It does not say which context, and neither do the options.
+    #[error("the kubeconfig {place} has no current context: give one by --context ({})", all.join(", "))]
+    NoCurrentContext {
+        /// Where it is.
+        place: String,
+        /// All contexts.
+        all: Vec<String>,
+    },
+    /// The pod's service account cannot be used.
+    #[error("cannot use this pod's service account: {source}")]
+    InCluster {
+        /// Why.
+        source: kube::config::InClusterError,
     },
     /// The connection cannot be set up.
-    #[error("cannot set up the connection to the API server: {source}")]
+    #[error("cannot set up the connection to the API server at {url}: {source}")]
     Client {
+        /// Where it is.
+        url: String,
         /// Why.
-        source: kube::Error,
+        source: Box<kube::Error>,
     },
+}
+
+impl From<ConfigError> for CommandError {
+    fn from(error: ConfigError) -> Self {
+        Self::new(ErrorKind::Usage, error)
+    }
+}
+
+fn in_its_place(near: &[String], all: &[String]) -> String {
+    match (near, all) {
+        ([], []) => "it has none".to_owned(),
+        ([], all) => format!("it has {}", all.join(", ")),
+        (near, _) => format!("did you mean {}?", near.join(" or ")),
+    }
+}
+
+/// Parsers and systems say it in several lines; one is enough here.
+fn kubeconfig(error: &KubeconfigError) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 impl Cluster {
     /// Reads the configuration; nothing is asked of the API server yet.
     pub async fn connect(options: ClusterOptions) -> Result<Self, ConfigError> {
-        let chosen = kube::config::KubeConfigOptions {
-            context: options.context.clone(),
-            ..kube::config::KubeConfigOptions::default()
-        };
-        let config = kube::Config::from_kubeconfig(&chosen)
-            .await
-            .map_err(|source| ConfigError::Kubeconfig { source })?;
-        let client = kube::Client::try_from(config.clone())
-            .map_err(|source| ConfigError::Client { source })?;
-        let namespace = options
-            .namespace
-            .clone()
-            .unwrap_or_else(|| config.default_namespace.clone());
+        let mut config = config(&options).await?;
+        config.connect_timeout = Some(CONNECT_WITHIN);
+        let client =
+            kube::Client::try_from(config.clone()).map_err(|source| ConfigError::Client {
+                url: config.cluster_url.to_string(),
+                source: Box::new(source),
+            })?;
+        let namespace = options.namespace.clone();
         Ok(Self {
             client,
+            namespace: namespace.unwrap_or_else(|| config.default_namespace.clone()),
             config,
-            namespace,
             options,
         })
+    }
+}
+
+async fn config(options: &ClusterOptions) -> Result<kube::Config, ConfigError> {
+    let paths = paths(options);
+    let there: Vec<_> = paths.iter().filter(|path| path.exists()).collect();
+    let place = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect::<Vec<_>>()
+        .join(":");
+    if there.is_empty() {
+        let wants_file = options.kubeconfig.is_some() || options.context.is_some();
+        if !wants_file && Path::new(IN_CLUSTER_TOKEN).exists() {
+            return kube::Config::incluster().map_err(|source| ConfigError::InCluster { source });
+        }
+        return Err(ConfigError::Missing { place });
+    }
+    let broken = |source| ConfigError::Broken {
+        place: place.clone(),
+        source: Box::new(source),
+    };
+    // As kubectl does: files of the list that are not there are left out.
+    let merged = there
+        .into_iter()
+        .try_fold(Kubeconfig::default(), |merged, path| {
+            Kubeconfig::read_from(path).and_then(|next| merged.merge(next))
+        });
+    let merged = merged.map_err(broken)?;
+    check_context(&merged, options.context.as_deref(), &place)?;
+    let chosen = KubeConfigOptions {
+        context: options.context.clone(),
+        ..KubeConfigOptions::default()
+    };
+    kube::Config::from_custom_kubeconfig(merged, &chosen)
+        .await
+        .map_err(broken)
+}
+
+/// The option, else the list of the variable, else the file at home.
+fn paths(options: &ClusterOptions) -> Vec<PathBuf> {
+    if let Some(path) = &options.kubeconfig {
+        return vec![path.clone()];
+    }
+    let listed = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    let listed: Vec<_> = std::env::split_paths(&listed)
+        .filter(|path| !path.as_os_str().is_empty())
+        .collect();
+    if !listed.is_empty() {
+        return listed;
+    }
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+    vec![home.map_or_else(
+        || PathBuf::from("~/.kube/config"),
+        |home| PathBuf::from(home).join(".kube/config"),
+    )]
+}
+
+fn check_context(
+    kubeconfig: &Kubeconfig,
+    asked: Option<&str>,
+    place: &str,
+) -> Result<(), ConfigError> {
+    let all: Vec<_> = kubeconfig
+        .contexts
+        .iter()
+        .map(|context| context.name.clone())
+        .collect();
+    let place = place.to_owned();
+    let current = kubeconfig.current_context.as_deref();
+    match asked.or(current).filter(|context| !context.is_empty()) {
+        None => Err(ConfigError::NoCurrentContext { place, all }),
+        Some(context) if !all.iter().any(|known| known == context) => Err(ConfigError::NoContext {
+            place,
+            context: context.to_owned(),
+            near: near(context, all.iter().map(String::as_str)),
+            all,
+        }),
+        Some(_) => Ok(()),
     }
 }

@@ -3,10 +3,24 @@
 //! Only this module names kube. It asks the API server and decides who is meant; whether that may be hit, and what it
 //! is on its node, is for the agents to say.
 
+mod ask;
+mod choice;
 mod config;
+mod error;
+mod near;
+mod nodes;
+mod peers;
 mod plan;
+mod pods;
+mod ports;
 mod scene;
+mod service;
+mod workload;
 
-pub use config::{Cluster, ClusterOptions, ConfigError};
-pub use plan::{Held, Part, Peers, Plan, Resolved, Translation};
-pub use scene::{Draft, Mode, Point, ResolveError, Scene, Selection};
+pub use ask::ApiError;
+pub use choice::Mode;
+pub use config::{Cluster, ClusterOptions, ConfigError, IN_CLUSTER_TOKEN};
+pub use error::ResolveError;
+pub use peers::without_cluster;
+pub use plan::{Answer, Held, Part, Peers, Plan, Resolved, Translation};
+pub use scene::{Draft, Point, Scene, Selection};

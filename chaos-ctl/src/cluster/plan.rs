@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use chaos_proto::v1::{Origin, PrepareRequest};
+use chaos_proto::v1::selector::Where;
+use chaos_proto::v1::{Origin, Pod, PodsSelector, PrepareRequest, PrepareResponse};
 
 /// UIDs of pods that an experiment has hit so far: they stay chosen until they or their endpoints are gone, ready or not.
 pub type Held = BTreeSet<String>;
@@ -23,6 +24,25 @@ pub struct Part {
     pub node: String,
     /// Pods or the node itself, with rules whose ports and peers are resolved. The id is not set yet.
     pub request: PrepareRequest,
+}
+
+/// What an agent says to its part of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// What it would do; its guards may still refuse.
+    Prepared(Box<PrepareResponse>),
+    /// Why it would not; one sentence.
+    Refused(String),
+}
+
+impl Answer {
+    /// Whether it would do what is asked.
+    pub fn is_yes(&self) -> bool {
+        match self {
+            Self::Prepared(prepared) => prepared.guards.iter().all(|guard| guard.allows),
+            Self::Refused(_) => false,
+        }
+    }
 }
 
 /// What was looked up for a plan.
@@ -64,5 +84,34 @@ impl Plan {
     /// Names of the nodes, each once.
     pub fn nodes(&self) -> BTreeSet<&str> {
         self.parts.iter().map(|part| part.node.as_str()).collect()
+    }
+
+    /// All chosen pods.
+    pub fn pods(&self) -> impl Iterator<Item = &Pod> {
+        self.parts.iter().flat_map(Part::pods)
+    }
+}
+
+impl Part {
+    /// Its pods; none where the node itself is meant.
+    pub fn pods(&self) -> &[Pod] {
+        self.selector().map_or(&[], |pods| &pods.pods)
+    }
+
+    /// The only container of them that is meant; empty for all.
+    pub fn container(&self) -> &str {
+        self.selector().map_or("", |pods| &pods.container)
+    }
+
+    fn selector(&self) -> Option<&PodsSelector> {
+        let selector = self.request.selector.as_ref()?;
+        match selector.r#where.as_ref()? {
+            Where::Pods(pods) => Some(pods),
+            Where::Service(_)
+            | Where::Netns(_)
+            | Where::Pid(_)
+            | Where::Cgroup(_)
+            | Where::Node(_) => None,
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::arguments::{
     Distribution, ExperimentArgs, FaultArgs, FaultError, distribution, end_of, quantiles, text,
     to_wire,
 };
-use crate::client::Address;
+use crate::cli::Global;
 use crate::error::CommandError;
 use crate::output::Output;
 use crate::quantity::{Ramp, Share, correlation, jitter, latency, latency_ramp};
@@ -162,7 +162,7 @@ impl DelayFault {
 }
 
 impl DelayArgs {
-    pub(super) async fn run(&self, address: &Address, output: Output) -> Result<(), CommandError> {
-        super::apply_fault(&self.fault, &self.experiment, address, output).await
+    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
+        super::apply_fault(&self.fault, &self.experiment, global, output).await
     }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, end_of, text};
-use crate::client::Address;
+use crate::cli::Global;
 use crate::error::CommandError;
 use crate::output::Output;
 use crate::quantity::{Ramp, Share, correlation, percent, share_ramp};
@@ -76,7 +76,7 @@ impl FaultArgs for DuplicateFault {
 }
 
 impl DuplicateArgs {
-    pub(super) async fn run(&self, address: &Address, output: Output) -> Result<(), CommandError> {
-        super::apply_fault(&self.fault, &self.experiment, address, output).await
+    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
+        super::apply_fault(&self.fault, &self.experiment, global, output).await
     }
 }

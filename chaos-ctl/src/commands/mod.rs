@@ -17,34 +17,44 @@ pub mod status;
 pub mod stop;
 pub mod update;
 
-use crate::arguments::{ExperimentArgs, FaultArgs};
-use crate::cli::Command;
-use crate::client::{Address, Agent};
+use crate::arguments::{ExperimentArgs, FaultArgs, FileTiming, SelectorArgs, TimingArgs, request};
+use crate::cli::{Command, Global};
+use crate::client::Agent;
+use crate::cluster::{self, Cluster, Draft, Scene, Selection};
 use crate::error::CommandError;
 use crate::experiment;
 use crate::output::Output;
+use crate::way::{Need, Way};
 
 impl Command {
     /// Does what the verb says.
-    pub async fn run(&self, address: &Address, output: Output) -> Result<(), CommandError> {
+    pub async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
         match self {
-            Self::Delay(arguments) => arguments.run(address, output).await,
-            Self::Loss(arguments) => arguments.run(address, output).await,
-            Self::Duplicate(arguments) => arguments.run(address, output).await,
-            Self::Reorder(arguments) => arguments.run(address, output).await,
-            Self::Corrupt(arguments) => arguments.run(address, output).await,
-            Self::Rate(arguments) => arguments.run(address, output).await,
-            Self::Partition(arguments) => arguments.run(address, output).await,
-            Self::Dns(arguments) => arguments.run(address, output).await,
-            Self::Reset(arguments) => arguments.run(address, output).await,
-            Self::Rewrite(arguments) => arguments.run(address, output).await,
-            Self::Apply(arguments) => arguments.run(address, output).await,
-            Self::Update(arguments) => arguments.run(address, output).await,
-            Self::List(arguments) => arguments.run(&Agent::connect(address).await?, output).await,
-            Self::Status(arguments) => arguments.run(&Agent::connect(address).await?, output).await,
-            Self::Stop(arguments) => arguments.run(&Agent::connect(address).await?, output).await,
-            Self::Doctor(arguments) => arguments.run(&Agent::connect(address).await?, output).await,
+            Self::Delay(arguments) => arguments.run(global, output).await,
+            Self::Loss(arguments) => arguments.run(global, output).await,
+            Self::Duplicate(arguments) => arguments.run(global, output).await,
+            Self::Reorder(arguments) => arguments.run(global, output).await,
+            Self::Corrupt(arguments) => arguments.run(global, output).await,
+            Self::Rate(arguments) => arguments.run(global, output).await,
+            Self::Partition(arguments) => arguments.run(global, output).await,
+            Self::Dns(arguments) => arguments.run(global, output).await,
+            Self::Reset(arguments) => arguments.run(global, output).await,
+            Self::Rewrite(arguments) => arguments.run(global, output).await,
+            Self::Apply(arguments) => arguments.run(global, output).await,
+            Self::Update(arguments) => arguments.run(global, output).await,
+            Self::List(arguments) => arguments.run(&one_agent(global).await?, output).await,
+            Self::Status(arguments) => arguments.run(&one_agent(global).await?, output).await,
+            Self::Stop(arguments) => arguments.run(&one_agent(global).await?, output).await,
+            Self::Doctor(arguments) => arguments.run(&one_agent(global).await?, output).await,
         }
+    }
+}
+
+/// The agent of this host, or the one whose address was given.
+async fn one_agent(global: &Global) -> Result<Agent, CommandError> {
+    match global.way(Need::Any)? {
+        Way::Agent(address) => Ok(Agent::connect(&address).await?),
+        Way::Cluster { .. } => Err(experiment::not_yet()),
     }
 }
 
@@ -52,10 +62,53 @@ impl Command {
 async fn apply_fault(
     fault: &dyn FaultArgs,
     experiment: &ExperimentArgs,
-    address: &Address,
+    global: &Global,
     output: Output,
 ) -> Result<(), CommandError> {
-    let request = experiment.request(fault)?;
-    let agent = Agent::connect(address).await?;
-    experiment::run(&agent, request, output).await
+    let asked = Asked {
+        selector: &experiment.selector,
+        namespace: global.namespace.clone(),
+        drafts: vec![experiment.draft(fault)?],
+        timing: &experiment.timing,
+        file: FileTiming::default(),
+    };
+    asked.run(global, output).await
+}
+
+/// An experiment as the options or a file have it.
+struct Asked<'a> {
+    selector: &'a SelectorArgs,
+    namespace: Option<String>,
+    drafts: Vec<Draft>,
+    timing: &'a TimingArgs,
+    file: FileTiming,
+}
+
+impl Asked<'_> {
+    async fn run(self, global: &Global, output: Output) -> Result<(), CommandError> {
+        let mut request = request(self.timing, &self.file);
+        match global.way(self.selector.need())? {
+            Way::Agent(address) => {
+                request.selector = Some(self.selector.to_wire(self.namespace.as_deref())?);
+                request.rules = cluster::without_cluster(self.drafts).await?;
+                let agent = Agent::connect(&address).await?;
+                experiment::run(&agent, request, output).await
+            }
+            Way::Cluster { mut options, only } => {
+                let choice = &self.selector.choice;
+                request.include_probes = choice.include_probes;
+                options.namespace = self.namespace;
+                let selection = Selection {
+                    point: self.selector.in_cluster()?,
+                    container: choice.container.clone(),
+                    mode: choice.mode.unwrap_or_default(),
+                    interface: self.selector.interface.clone().unwrap_or_default(),
+                    follow: !choice.no_follow,
+                };
+                let cluster = Cluster::connect(options).await?;
+                let scene = Scene::new(cluster, selection, self.drafts, request);
+                experiment::run_in_cluster(&scene, only.as_ref(), output).await
+            }
+        }
+    }
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, end_of, text, to_wire};
-use crate::client::Address;
+use crate::cli::Global;
 use crate::error::CommandError;
 use crate::output::Output;
 use crate::quantity::{Ramp, Share, duration, percent, share_ramp, size};
@@ -100,7 +100,7 @@ impl FaultArgs for ResetFault {
 }
 
 impl ResetArgs {
-    pub(super) async fn run(&self, address: &Address, output: Output) -> Result<(), CommandError> {
-        super::apply_fault(&self.fault, &self.experiment, address, output).await
+    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
+        super::apply_fault(&self.fault, &self.experiment, global, output).await
     }
 }

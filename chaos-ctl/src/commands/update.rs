@@ -18,8 +18,9 @@ use super::rate::RateFault;
 use super::reorder::ReorderFault;
 use super::reset::ResetFault;
 use super::rewrite::RewriteFault;
-use crate::arguments::{FaultArgs, FilterArgs, ShapeArgs, rule, to_wire};
-use crate::client::{Address, Agent};
+use crate::arguments::{FaultArgs, FilterArgs, Names, ShapeArgs, rule, to_wire};
+use crate::cli::Global;
+use crate::cluster::{self, Draft};
 use crate::error::{CommandError, ErrorKind};
 use crate::output::{Output, json, table, words};
 use crate::quantity::duration;
@@ -152,7 +153,7 @@ impl From<UpdateError> for CommandError {
 }
 
 impl UpdateArgs {
-    pub(super) async fn run(&self, address: &Address, output: Output) -> Result<(), CommandError> {
+    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
         if self.fault.is_none() && self.file.is_none() && self.duration.is_none() {
             return Err(UpdateError::Nothing.into());
         }
@@ -160,24 +161,27 @@ impl UpdateArgs {
             return Err(UpdateError::Both.into());
         }
         let described = self.file.as_deref().map(apply::read).transpose()?;
-        let agent = Agent::connect(address).await?;
-        let rules = match (&self.fault, described) {
+        let agent = super::one_agent(global).await?;
+        let drafts = match (&self.fault, described) {
             (Some(change), _) => vec![self.rule(change, &agent.experiment(&self.id).await?)?],
             (None, Some(described)) => {
                 let there = agent.experiment(&self.id).await?.selector;
                 let there = words::selector(there.as_ref());
-                let file = words::selector(Some(&in_full(described.selector)));
+                let namespace = global.namespace.as_deref();
+                let namespace = namespace.or(described.namespace.as_deref());
+                let selector = described.selector.to_wire(namespace)?;
+                let file = words::selector(Some(&in_full(selector)));
                 if file != there {
                     let id = self.id.clone();
                     return Err(UpdateError::Elsewhere { id, file, there }.into());
                 }
-                described.rules
+                described.drafts
             }
             (None, None) => Vec::new(),
         };
         let request = UpdateRequest {
             id: self.id.clone(),
-            rules,
+            rules: cluster::without_cluster(drafts).await?,
             duration: self.duration.and_then(to_wire),
             pods: None,
         };
@@ -192,7 +196,7 @@ impl UpdateArgs {
     }
 
     /// The only rule of an experiment, changed.
-    fn rule(&self, change: &Change, experiment: &Experiment) -> Result<Rule, CommandError> {
+    fn rule(&self, change: &Change, experiment: &Experiment) -> Result<Draft, CommandError> {
         let [there] = &experiment.rules[..] else {
             return Err(UpdateError::SeveralRules {
                 id: self.id.clone(),
@@ -227,18 +231,19 @@ fn in_full(mut selector: Selector) -> Selector {
 
 impl<F: Args + FaultArgs> Changed<F> {
     /// What is not given stays as it is: a filter that was left out would hit more than before.
-    fn rule(&self, there: &Rule) -> Result<Rule, CommandError> {
+    fn rule(&self, there: &Rule) -> Result<Draft, CommandError> {
         let mut changed = rule(&self.fault, &self.filter, self.shape.pulse, Path::new(""))?;
-        let is_kept = self.filter.to_wire() == FilterArgs::default().to_wire();
+        let is_kept = self.filter.to_wire() == FilterArgs::default().to_wire()
+            && changed.names == Names::default();
         if is_kept && !self.away.no_filter {
             let mut kept = there.filter.clone().unwrap_or_default();
             // An option of the fault, which is given anew.
             kept.syn_only = false;
             self.fault.narrow(&mut kept);
-            changed.filter = Some(kept);
+            changed.rule.filter = Some(kept);
         }
         let kept = there.pulse.filter(|_| !self.away.no_pulse);
-        changed.pulse = changed.pulse.or(kept);
+        changed.rule.pulse = changed.rule.pulse.or(kept);
         Ok(changed)
     }
 }

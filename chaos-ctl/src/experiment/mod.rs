@@ -2,6 +2,7 @@
 //!
 //! Everything is done by the agent; this is the order of the calls and what each way to end means to the user.
 
+mod cluster;
 mod end;
 mod follow;
 mod in_vain;
@@ -19,6 +20,7 @@ use crate::output::progress::Progress;
 use crate::output::{Output, table, words};
 use crate::quantity::{from_wire, time_in_words};
 
+pub use cluster::{not_yet, run_in_cluster};
 pub use end::RunError;
 use follow::{Followed, follow};
 use interrupt::Interrupt;

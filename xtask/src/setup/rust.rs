@@ -1,5 +1,7 @@
 //! What rustup and cargo install: components of the toolchain, bpf-linker, nextest.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result};
 
 use crate::{process, workspace};
@@ -9,11 +11,25 @@ const BPF_LINKER: &str = "0.13.0";
 /// LLVM's major is rustc's.
 const LLVM: &str = "/usr/lib/llvm-22";
 
-/// rust-src (to build `core` for BPF), rustfmt and clippy.
-pub(super) fn components() -> Result<()> {
+fn sysroot() -> Result<PathBuf> {
     let sysroot = process::output(process::command("rustc").args(["--print", "sysroot"]))
         .context("cannot ask rustc where it is installed")?;
-    let sysroot = std::path::Path::new(sysroot.trim());
+    Ok(PathBuf::from(sysroot.trim()))
+}
+
+/// The standard library of another target.
+pub(super) fn target(name: &str) -> Result<()> {
+    if sysroot()?.join("lib/rustlib").join(name).exists() {
+        return Ok(());
+    }
+    println!("setup: adding to the Rust toolchain: {name}");
+    process::run(process::command("rustup").args(["target", "add", name]))
+        .with_context(|| format!("this Rust toolchain lacks the target {name}"))
+}
+
+/// rust-src (to build `core` for BPF), rustfmt and clippy.
+pub(super) fn components() -> Result<()> {
+    let sysroot = sysroot()?;
     let missing: Vec<&str> = [
         ("rust-src", "lib/rustlib/src/rust/library/core/src/lib.rs"),
         ("rustfmt", "bin/rustfmt"),

@@ -1,18 +1,20 @@
 //! The schema of an experiment file: documented in docs/experiment.md. Its values are read as the options of the same
 //! name are; knows nothing about how the experiment is run.
 
+mod node;
+
 use std::io;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chaos_proto::v1::Rule;
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Error as YamlError, SnippetMode, render_options};
 
 use crate::arguments::{
-    FaultArgs, FaultError, FileTiming, FilterArgs, PointArgs, SelectorArgs, rule, text,
+    ChoiceArgs, FaultArgs, FaultError, FileTiming, FilterArgs, PointArgs, SelectorArgs, rule, text,
 };
+use crate::cluster::{Draft, Mode};
 use crate::commands::corrupt::CorruptFault;
 use crate::commands::delay::DelayFault;
 use crate::commands::dns::DnsFault;
@@ -31,11 +33,24 @@ use crate::quantity::Pulse;
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct ExperimentFile {
     service: Option<String>,
+    #[serde(deserialize_with = "text::words")]
+    pod: Vec<String>,
+    selector: Option<String>,
+    deployment: Option<String>,
+    statefulset: Option<String>,
+    daemonset: Option<String>,
+    node_selector: Option<String>,
     netns: Option<PathBuf>,
     pid: Option<NonZeroU32>,
     cgroup: Option<PathBuf>,
-    node: bool,
+    #[serde(deserialize_with = "node::read")]
+    node: Vec<String>,
     namespace: Option<String>,
+    container: Option<String>,
+    #[serde(deserialize_with = "text::mode")]
+    mode: Option<Mode>,
+    include_probes: bool,
+    no_follow: bool,
     inventory: Option<PathBuf>,
     interface: Option<String>,
     #[serde(deserialize_with = "text::duration")]
@@ -97,7 +112,7 @@ pub enum FileError {
     },
     /// It points at nothing, or at several things.
     #[error(
-        "the experiment {file} does not say where: give exactly one of service, netns, pid, cgroup and node"
+        "the experiment {file} does not say where: give exactly one of service, pod, selector, deployment, statefulset, daemonset, node-selector, netns, pid, cgroup and node"
     )]
     Where {
         /// Its name.
@@ -162,22 +177,29 @@ impl ExperimentFile {
         let parsed = parsed.unwrap_or_default();
         let points = [
             parsed.service.is_some(),
+            !parsed.pod.is_empty(),
+            parsed.selector.is_some(),
+            parsed.deployment.is_some(),
+            parsed.statefulset.is_some(),
+            parsed.daemonset.is_some(),
+            parsed.node_selector.is_some(),
             parsed.netns.is_some(),
             parsed.pid.is_some(),
             parsed.cgroup.is_some(),
-            parsed.node,
+            !parsed.node.is_empty(),
         ];
         if points.iter().filter(|&&given| given).count() != 1 {
             return Err(FileError::Where { file });
         }
+        let of_one_host = parsed.netns.is_some() || parsed.pid.is_some() || parsed.cgroup.is_some();
         let lookups = [
-            (parsed.namespace.is_some(), "namespace"),
-            (parsed.inventory.is_some(), "inventory"),
+            (of_one_host && parsed.namespace.is_some(), "namespace"),
+            (
+                parsed.service.is_none() && parsed.inventory.is_some(),
+                "inventory",
+            ),
         ];
-        if let (None, Some((_, key))) = (
-            &parsed.service,
-            lookups.into_iter().find(|(given, _)| *given),
-        ) {
+        if let Some((_, key)) = lookups.into_iter().find(|(given, _)| *given) {
             return Err(FileError::WithoutService { file, key });
         }
         if parsed.rules.is_empty() {
@@ -187,7 +209,7 @@ impl ExperimentFile {
     }
 
     /// All rules, in their order. Files that they name are looked for from `base`.
-    pub(super) fn rules(&self, file: &str, base: &Path) -> Result<Vec<Rule>, FileError> {
+    pub(super) fn drafts(&self, file: &str, base: &Path) -> Result<Vec<Draft>, FileError> {
         let rules = self.rules.iter().enumerate().map(|(index, text)| {
             let number = index + 1;
             let [fault] = text.faults()[..] else {
@@ -216,15 +238,31 @@ impl ExperimentFile {
         SelectorArgs {
             point: PointArgs {
                 svc: self.service.clone(),
+                pod: self.pod.clone(),
+                selector: self.selector.clone(),
+                deployment: self.deployment.clone(),
+                statefulset: self.statefulset.clone(),
+                daemonset: self.daemonset.clone(),
+                node_selector: self.node_selector.clone(),
                 netns,
                 pid: self.pid,
                 cgroup: self.cgroup.as_ref().map(path),
-                node: self.node,
+                node: self.node.clone(),
             },
-            namespace: self.namespace.clone(),
             inventory: self.inventory.as_ref().map(path),
             interface: self.interface.clone(),
+            choice: ChoiceArgs {
+                container: self.container.clone(),
+                mode: self.mode,
+                include_probes: self.include_probes,
+                no_follow: self.no_follow,
+            },
         }
+    }
+
+    /// Where in a cluster, or in an inventory.
+    pub(super) fn namespace(&self) -> Option<String> {
+        self.namespace.clone()
     }
 
     /// For how long, and from which seed.

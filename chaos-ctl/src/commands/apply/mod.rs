@@ -4,13 +4,13 @@ mod file;
 
 use std::path::{Path, PathBuf};
 
-use chaos_proto::v1::{Rule, Selector};
 use clap::Args;
 
-use crate::arguments::{FileTiming, TimingArgs, request};
-use crate::client::{Address, Agent};
+use super::Asked;
+use crate::arguments::{FileTiming, SelectorArgs, TimingArgs};
+use crate::cli::Global;
+use crate::cluster::Draft;
 use crate::error::{CommandError, ErrorKind};
-use crate::experiment;
 use crate::output::Output;
 
 use file::ExperimentFile;
@@ -38,7 +38,7 @@ const DURATION: &str = "How long the faults act [default: what the file says, or
 
 const EXAMPLES: &str = "\
 Example of a file:
-  service: provider-chaos-service     # or netns, pid, cgroup, or node: true
+  service: provider-chaos-service     # or pod, selector, deployment …, netns, pid, cgroup, or node: true
   duration: 30s
   rules:
     - delay: { latency: 100ms, jitter: 20ms }
@@ -51,23 +51,24 @@ Examples:
   chaosctl apply -f - --duration 1m < experiment.yaml";
 
 impl ApplyArgs {
-    pub(super) async fn run(&self, address: &Address, output: Output) -> Result<(), CommandError> {
+    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
         let described = read(&self.file)?;
-        let request = request(
-            described.selector,
-            described.rules,
-            &self.timing,
-            &described.timing,
-        );
-        let agent = Agent::connect(address).await?;
-        experiment::run(&agent, request, output).await
+        let asked = Asked {
+            selector: &described.selector,
+            namespace: global.namespace.clone().or(described.namespace),
+            drafts: described.drafts,
+            timing: &self.timing,
+            file: described.timing,
+        };
+        asked.run(global, output).await
     }
 }
 
 /// What an experiment file describes.
 pub(super) struct Described {
-    pub(super) selector: Selector,
-    pub(super) rules: Vec<Rule>,
+    pub(super) selector: SelectorArgs,
+    pub(super) namespace: Option<String>,
+    pub(super) drafts: Vec<Draft>,
     timing: FileTiming,
 }
 
@@ -93,8 +94,9 @@ pub(super) fn read(file: &Path) -> Result<Described, CommandError> {
     })?;
     let file = ExperimentFile::parse(&name, &text)?;
     Ok(Described {
-        rules: file.rules(&name, base)?,
-        selector: file.selector(base).to_wire()?,
+        drafts: file.drafts(&name, base)?,
+        selector: file.selector(base),
+        namespace: file.namespace(),
         timing: file.timing(),
     })
 }

@@ -1,5 +1,6 @@
 //! The schema of `-o json`: documented in docs/json.md, and stable. Fields are added, never renamed or removed.
 
+pub mod plan;
 mod rewrite;
 mod rule;
 

@@ -3,7 +3,7 @@
 use chaos_proto::v1::loss::Model;
 use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::{
-    Connections, Delay, Direction, Distribution, Filter, GilbertElliott, Loss, Protocol, Rate,
+    Connections, Delay, Direction, Distribution, Filter, GilbertElliott, Loss, Protocol, Rate, Rule,
 };
 
 use super::*;
@@ -11,7 +11,8 @@ use super::*;
 fn rules(text: &str) -> Result<Vec<Rule>, String> {
     let parsed = ExperimentFile::parse("x.yaml", text).map_err(|error| error.to_string())?;
     parsed
-        .rules("x.yaml", Path::new(""))
+        .drafts("x.yaml", Path::new(""))
+        .map(|drafts| drafts.into_iter().map(|draft| draft.rule).collect())
         .map_err(|error| error.to_string())
 }
 
@@ -169,8 +170,8 @@ fn a_wrong_value_is_said_in_the_words_of_the_option() {
         ),
         ("{ partition: {}, pulse: 2s }", "pulse `2s` is not one: "),
         (
-            "{ partition: {}, filter: { ports: [80, x] } }",
-            "port `x` is not one: ",
+            "{ partition: {}, filter: { ports: [80, X] } }",
+            "port `X` is not one: ",
         ),
         (
             "{ partition: {}, filter: { dscp: 64 } }",

@@ -1,0 +1,194 @@
+//! Why there is no plan: what was wrong, where, and what to do.
+
+use super::ask::ApiError;
+use crate::error::{CommandError, ErrorKind};
+use crate::quantity::InvalidQuantity;
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// The API server.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// There is no such thing.
+    #[error(
+        "there is no {kind} `{name}`{}{}",
+        in_namespace(namespace),
+        instead(near, elsewhere)
+    )]
+    NotFound {
+        /// `service`, `pod`, `Deployment` …
+        kind: &'static str,
+        /// As written.
+        name: String,
+        /// Where it was looked for; nothing for what is in none.
+        namespace: Option<String>,
+        /// Names there that are like it.
+        near: Vec<String>,
+        /// Namespaces that have one of this name.
+        elsewhere: Vec<String>,
+    },
+    /// It is there, and has nothing to hit just now.
+    #[error("{what} has no {}: {detail}", if *ready { "ready pods" } else { "pods" })]
+    Nothing {
+        /// What was pointed at.
+        what: String,
+        /// Whether only ready ones are taken.
+        ready: bool,
+        /// How many are not, and why.
+        detail: String,
+    },
+    /// No node has such labels.
+    #[error(
+        "no node fits the label selector `{selector}`: `kubectl get nodes --show-labels` shows what they have"
+    )]
+    NoNodes {
+        /// As written.
+        selector: String,
+    },
+    /// One that cannot be hit.
+    #[error("pod {name} in namespace {namespace} {why}: point at pods that run")]
+    NotRunning {
+        /// Its name.
+        name: String,
+        /// Its namespace.
+        namespace: String,
+        /// `is pending`, `is terminating` …
+        why: &'static str,
+    },
+    /// A service that is only another name.
+    #[error(
+        "service {name} in namespace {namespace} is of type ExternalName: it has no pods, only the name {to}; to hit what talks to it, point at the client and give `--peer svc/{name}`"
+    )]
+    ExternalName {
+        /// Its name.
+        name: String,
+        /// Its namespace.
+        namespace: String,
+        /// What it stands for.
+        to: String,
+    },
+    /// A port that the service does not have.
+    #[error("service {service} has no port {port}{}: its ports are {}", protocol.map_or_else(String::new, |of| format!(" of {of}")), ports.join(", "))]
+    NoSuchPort {
+        /// Its name.
+        service: String,
+        /// As asked for.
+        port: String,
+        /// As asked for.
+        protocol: Option<&'static str>,
+        /// Those that it has.
+        ports: Vec<String>,
+    },
+    /// A service without ports.
+    #[error(
+        "service {service} has no ports, so that --port {port} says nothing: give --target-port, a port of its pods"
+    )]
+    NoPorts {
+        /// Its name.
+        service: String,
+        /// As asked for.
+        port: String,
+    },
+    /// None of the pods has the port.
+    #[error(
+        "no ready pod of service {service} has its port {ports}: check the names of the containers' ports"
+    )]
+    PortOfNoPod {
+        /// Its name.
+        service: String,
+        /// As asked for.
+        ports: String,
+    },
+    /// Two options about the same.
+    #[error("--port of a service is --target-port of its pods: give one of them")]
+    PortTwice,
+    /// The name of a port, and no service.
+    #[error(transparent)]
+    PortName(#[from] InvalidQuantity),
+    /// A container that none of the pods has.
+    #[error("no pod of {what} has a container `{container}`: {}", if near.is_empty() { format!("there are {}", all.join(", ")) } else { format!("did you mean {}?", near.join(" or ")) })]
+    NoContainer {
+        /// What was pointed at.
+        what: String,
+        /// As written.
+        container: String,
+        /// Names that are like it.
+        near: Vec<String>,
+        /// All names.
+        all: Vec<String>,
+    },
+    /// A label selector that is none.
+    #[error("the label selector `{selector}` is not valid: {message}")]
+    Labels {
+        /// As written.
+        selector: String,
+        /// What the API server says.
+        message: String,
+    },
+    /// A peer without an address; without peers, the rule would match all of them.
+    #[error("peer `{peer}` has no address: {detail}")]
+    NoAddress {
+        /// As written.
+        peer: String,
+        /// Why.
+        detail: String,
+    },
+    /// A peer that DNS does not know.
+    #[error("peer `{peer}` cannot be looked up: {why}")]
+    Dns {
+        /// As written.
+        peer: String,
+        /// Why.
+        why: String,
+    },
+    /// A peer of a cluster, and one host.
+    #[error(
+        "peer `{peer}` is of a cluster, and this goes to one host: give addresses, or --context"
+    )]
+    PeerOfCluster {
+        /// As written.
+        peer: String,
+    },
+}
+
+fn in_namespace(namespace: &Option<String>) -> String {
+    namespace.as_ref().map_or_else(String::new, |namespace| {
+        format!(" in namespace {namespace}")
+    })
+}
+
+fn instead(near: &[String], elsewhere: &[String]) -> String {
+    let near = match near {
+        [] => String::new(),
+        near => format!(": did you mean {}?", near.join(" or ")),
+    };
+    match elsewhere {
+        [] => near,
+        [one] => format!(": it is in namespace {one}, give `-n {one}`"),
+        several => format!(": there is one in the namespaces {}", several.join(", ")),
+    }
+}
+
+impl ResolveError {
+    /// Whether what was pointed at exists, and has nothing to hit just now.
+    pub fn is_empty(&self) -> bool {
+        matches!(
+            self,
+            Self::Nothing { .. } | Self::PortOfNoPod { .. } | Self::NoAddress { .. }
+        )
+    }
+}
+
+impl From<ResolveError> for CommandError {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::Api(error) => error.into(),
+            error @ (ResolveError::PortTwice
+            | ResolveError::PortName(_)
+            | ResolveError::PeerOfCluster { .. }
+            | ResolveError::Dns { .. }) => Self::new(ErrorKind::Usage, error),
+            error => Self::new(ErrorKind::Failed, error).hint("nothing was applied"),
+        }
+    }
+}

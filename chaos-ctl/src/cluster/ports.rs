@@ -1,0 +1,218 @@
+//! Ports of a service, and what they are in its pods.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chaos_proto::v1::{Filter, PortRange, Protocol};
+use k8s_openapi::api::core::v1::{Service, ServicePort};
+use kube::ResourceExt as _;
+
+use super::pods::Candidate;
+use super::{Draft, ResolveError, Translation};
+use crate::quantity::InvalidQuantity;
+
+/// For each rule, ports of the pods in place of the service's; nothing where a rule asks for none of them.
+pub(super) type Translated = Vec<Option<BTreeSet<u16>>>;
+
+/// What each rule asks of the service.
+pub(super) struct Asked<'a> {
+    service: String,
+    rules: Vec<Vec<(String, Vec<&'a ServicePort>)>>,
+}
+
+/// No service, no names of ports.
+pub(super) fn without_service(drafts: &[Draft]) -> Result<(), InvalidQuantity> {
+    let mut names = drafts.iter().flat_map(|draft| &draft.names.ports);
+    match names.next() {
+        Some(name) => Err(InvalidQuantity::port_name(name)),
+        None => Ok(()),
+    }
+}
+
+impl<'a> Asked<'a> {
+    /// Finds the ports that the rules name among those of the service.
+    pub(super) fn new(service: &'a Service, drafts: &[Draft]) -> Result<Self, ResolveError> {
+        let rules = drafts.iter().map(|draft| asked_by(service, draft));
+        Ok(Self {
+            service: service.name_any(),
+            rules: rules.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// What the rules are in one pod; nothing where the pod lacks a port of theirs.
+    fn in_pod(&self, pod: &Candidate) -> Option<Translated> {
+        let rule = |asked: &Vec<(String, Vec<&ServicePort>)>| {
+            let ports = asked.iter().flat_map(|(_, ports)| ports);
+            let numbers: BTreeSet<_> = ports.flat_map(|port| numbers(pod, port)).collect();
+            match (asked.is_empty(), numbers.is_empty()) {
+                (true, _) => Some(None),
+                (false, true) => None,
+                (false, false) => Some(Some(numbers)),
+            }
+        };
+        self.rules.iter().map(rule).collect()
+    }
+
+    /// Each pod with what the rules are in it; those that lack a port are left out.
+    pub(super) fn in_pods(
+        &self,
+        pods: Vec<Candidate>,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<(Candidate, Translated)>, ResolveError> {
+        let (all, mut without) = (pods.len(), 0);
+        let mut with = Vec::new();
+        for pod in pods {
+            match self.in_pod(&pod) {
+                Some(ports) => with.push((pod, ports)),
+                None => without += 1,
+            }
+        }
+        if without > 0 {
+            let ports: BTreeSet<_> = self
+                .rules
+                .iter()
+                .flatten()
+                .map(|(port, _)| port.clone())
+                .collect();
+            let ports = ports.into_iter().collect::<Vec<_>>().join(", ");
+            if with.is_empty() {
+                return Err(ResolveError::PortOfNoPod {
+                    service: self.service.clone(),
+                    ports,
+                });
+            }
+            notes.push(format!(
+                "{without} of {all} pods of service {} do not have its port {ports}, and are left out",
+                self.service
+            ));
+        }
+        Ok(with)
+    }
+
+    /// What became of which port in how many of these pods.
+    pub(super) fn translations<'p>(
+        &self,
+        pods: impl IntoIterator<Item = &'p Candidate>,
+    ) -> Vec<Translation> {
+        let mut found: BTreeMap<(String, u16), usize> = BTreeMap::new();
+        let asked: BTreeMap<_, _> = self.rules.iter().flatten().cloned().collect();
+        for pod in pods {
+            for (name, ports) in &asked {
+                let targets: BTreeSet<_> =
+                    ports.iter().flat_map(|port| numbers(pod, port)).collect();
+                for target in targets {
+                    *found.entry((name.clone(), target)).or_default() += 1;
+                }
+            }
+        }
+        let each = found
+            .into_iter()
+            .map(|((port, target_port), pods)| Translation {
+                port,
+                target_port,
+                pods,
+            });
+        each.collect()
+    }
+}
+
+/// Numbers of a service's port in a pod.
+fn numbers(pod: &Candidate, port: &ServicePort) -> BTreeSet<u16> {
+    let key = (
+        port.name.clone().unwrap_or_default(),
+        port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()),
+    );
+    let own = u16::try_from(port.port).ok();
+    let numbers = pod.ports.get(&key).into_iter().flatten();
+    numbers.filter_map(|number| number.or(own)).collect()
+}
+
+fn asked_by<'a>(
+    service: &'a Service,
+    draft: &Draft,
+) -> Result<Vec<(String, Vec<&'a ServicePort>)>, ResolveError> {
+    let filter = draft.rule.filter.clone().unwrap_or_default();
+    let numbers = filter
+        .ports
+        .iter()
+        .map(|range| (words(range), Some(*range)));
+    let names = draft.names.ports.iter().map(|name| (name.clone(), None));
+    let asked: Vec<_> = numbers.chain(names).collect();
+    if !asked.is_empty() && !filter.target_ports.is_empty() {
+        return Err(ResolveError::PortTwice);
+    }
+    let protocol = match filter.protocol() {
+        Protocol::Tcp => Some("TCP"),
+        Protocol::Udp => Some("UDP"),
+        Protocol::Unspecified | Protocol::Icmp => None,
+    };
+    let all: Vec<_> = service
+        .spec
+        .iter()
+        .flat_map(|spec| spec.ports.iter().flatten())
+        .collect();
+    let find = |(port, range): (String, Option<PortRange>)| {
+        let fits = |known: &&&ServicePort| {
+            let of_protocol = known.protocol.as_deref().unwrap_or("TCP");
+            let has_protocol = match protocol {
+                Some(protocol) => of_protocol == protocol,
+                None => of_protocol != "SCTP",
+            };
+            let number = u32::try_from(known.port).unwrap_or_default();
+            has_protocol
+                && range.map_or_else(
+                    || known.name.as_deref() == Some(port.as_str()),
+                    |range| (range.first..=range.last).contains(&number),
+                )
+        };
+        let found: Vec<_> = all.iter().filter(fits).copied().collect();
+        match (found.is_empty(), all.is_empty()) {
+            (false, _) => Ok((port, found)),
+            (true, true) => Err(ResolveError::NoPorts {
+                service: service.name_any(),
+                port,
+            }),
+            (true, false) => Err(ResolveError::NoSuchPort {
+                service: service.name_any(),
+                port,
+                protocol,
+                ports: all.iter().copied().map(in_words).collect(),
+            }),
+        }
+    };
+    asked.into_iter().map(find).collect()
+}
+
+fn words(range: &PortRange) -> String {
+    if range.first == range.last {
+        range.first.to_string()
+    } else {
+        format!("{}-{}", range.first, range.last)
+    }
+}
+
+/// `3001 (http)`, `53/UDP (dns)`.
+fn in_words(port: &ServicePort) -> String {
+    let protocol = port
+        .protocol
+        .as_deref()
+        .filter(|protocol| *protocol != "TCP");
+    let protocol = protocol.map_or_else(String::new, |protocol| format!("/{protocol}"));
+    let name = port.name.as_deref().filter(|name| !name.is_empty());
+    let name = name.map_or_else(String::new, |name| format!(" ({name})"));
+    format!("{}{protocol}{name}", port.port)
+}
+
+/// A filter whose service ports are ports of the pods.
+pub(super) fn apply(filter: &mut Filter, ports: &BTreeSet<u16>) {
+    filter.ports.clear();
+    filter.target_ports = ports
+        .iter()
+        .map(|&port| PortRange {
+            first: port.into(),
+            last: port.into(),
+        })
+        .collect();
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! A plan in a cluster, for a person: who, which rules, what is protected, and what each guard would say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use chaos_proto::v1::{Guard, Rule};
+
+use super::table::{finish, table};
+use super::{effect, words};
+use crate::cluster::{Answer, Part, Peers, Plan, Resolved};
+use crate::quantity::{from_wire, time_in_words};
+
+/// Addresses of a peer that are shown; the JSON form has all of them.
+const SHOWN: usize = 4;
+
+/// The plan, with what agents answered to it, in the order of its parts; nothing where none was asked.
+pub fn in_words(plan: &Plan, answers: &[Answer]) -> String {
+    let mut text = format!("Where:  {}\n", where_to(&plan.resolved, plan));
+    for port in &plan.resolved.ports {
+        let pods = words::counted(port.pods, "pod");
+        let _ = writeln!(
+            text,
+            "Port:   {} is {} in {pods}",
+            port.port, port.target_port
+        );
+    }
+    for peer in &plan.resolved.peers {
+        let _ = writeln!(text, "Peer:   {}", addresses(peer));
+    }
+    for note in &plan.resolved.notes {
+        let _ = writeln!(text, "Note:   {note}");
+    }
+    text.push('\n');
+    text.push_str(&nodes(plan, answers));
+    text.push('\n');
+    for (rule, parts) in rules(plan) {
+        let on = match parts.len() == plan.parts.len() {
+            true => String::new(),
+            false => format!(" (on {})", parts.join(", ")),
+        };
+        let _ = write!(
+            text,
+            "\nRule:   {}{on}\nEffect: {}",
+            words::rule(rule),
+            effect::of_rule(rule)
+        );
+    }
+    if let Some(part) = plan.parts.first() {
+        let time = time_in_words(from_wire(part.request.duration.as_ref()));
+        let _ = write!(text, "\nTime:   {time}");
+    }
+    text.push_str(&said(plan, answers));
+    text.push_str("\n\nNothing was applied.");
+    text
+}
+
+fn where_to(resolved: &Resolved, plan: &Plan) -> String {
+    let nodes = words::counted(plan.nodes().len(), "node");
+    let pods = plan.pods().count();
+    match &resolved.origin {
+        Some(origin) => format!(
+            "{}: {} of {} ready pods on {nodes}",
+            resolved.what, origin.chosen, origin.ready
+        ),
+        None if pods > 0 => format!("{} on {nodes}", resolved.what),
+        None => resolved.what.clone(),
+    }
+}
+
+fn addresses(peer: &Peers) -> String {
+    let shown = &peer.addresses[..peer.addresses.len().min(SHOWN)];
+    let more = peer.addresses.len() - shown.len();
+    match (shown, more) {
+        ([], _) => format!("{} has no address", peer.peer),
+        (shown, 0) => format!("{} is {}", peer.peer, shown.join(", ")),
+        (shown, more) => format!("{} is {} and {more} more", peer.peer, shown.join(", ")),
+    }
+}
+
+fn nodes(plan: &Plan, answers: &[Answer]) -> String {
+    let mut header = vec!["NODE", "POD", "NAMESPACE"];
+    if !answers.is_empty() {
+        header.push("AGENT");
+    }
+    let mut table = table(&header);
+    for (index, part) in plan.parts.iter().enumerate() {
+        let answer = answers.get(index).map(Answer::in_words);
+        let mut add = |pod: &str, namespace: &str| {
+            let mut row = vec![part.node.clone(), pod.to_owned(), namespace.to_owned()];
+            row.extend(answer.clone());
+            table.add_row(row);
+        };
+        for pod in part.pods() {
+            add(&pod.name, &pod.namespace);
+        }
+        if part.pods().is_empty() {
+            add("-", "-");
+        }
+    }
+    finish(&table)
+}
+
+/// Each rule once, with the nodes that have it.
+fn rules(plan: &Plan) -> Vec<(&Rule, Vec<&str>)> {
+    let mut found: Vec<(&Rule, Vec<&str>)> = Vec::new();
+    for part in &plan.parts {
+        for rule in &part.request.rules {
+            match found.iter_mut().find(|(known, _)| *known == rule) {
+                Some((_, nodes)) => nodes.push(&part.node),
+                None => found.push((rule, vec![&part.node])),
+            }
+        }
+    }
+    found
+}
+
+/// What is protected, and what guards say, each once with the nodes that say so.
+fn said(plan: &Plan, answers: &[Answer]) -> String {
+    let mut protected: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut guards: Vec<(&Guard, BTreeSet<&str>)> = Vec::new();
+    for (part, answer) in plan.parts.iter().zip(answers) {
+        let Answer::Prepared(prepared) = answer else {
+            continue;
+        };
+        for sentence in &prepared.protected {
+            protected.entry(sentence).or_default().insert(&part.node);
+        }
+        for guard in &prepared.guards {
+            match guards.iter_mut().find(|(known, _)| *known == guard) {
+                Some((_, nodes)) => {
+                    nodes.insert(&part.node);
+                }
+                None => guards.push((guard, BTreeSet::from([part.node.as_str()]))),
+            }
+        }
+    }
+    let all = plan.nodes().len();
+    let on = |nodes: &BTreeSet<&str>| match nodes.len() == all {
+        true => String::new(),
+        false => format!(
+            " (on {})",
+            nodes.iter().copied().collect::<Vec<_>>().join(", ")
+        ),
+    };
+    let mut text = String::new();
+    if !protected.is_empty() || !guards.is_empty() {
+        text.push('\n');
+    }
+    for (sentence, nodes) in &protected {
+        let _ = write!(text, "\nSpared: {sentence}{}", on(nodes));
+    }
+    for (guard, nodes) in &guards {
+        let verdict = if guard.allows { "allows" } else { "REFUSES" };
+        let _ = write!(
+            text,
+            "\nGuard:  {} {verdict}: {}{}",
+            guard.name,
+            guard.detail,
+            on(nodes)
+        );
+    }
+    text
+}
+
+impl Answer {
+    fn in_words(&self) -> String {
+        match self {
+            Self::Refused(sentence) => sentence.clone(),
+            Self::Prepared(prepared) => {
+                let refusing = prepared.guards.iter().filter(|guard| !guard.allows);
+                let refusing: Vec<_> = refusing.map(|guard| guard.name.as_str()).collect();
+                match refusing[..] {
+                    [] => "would do it".to_owned(),
+                    _ => format!("would refuse: {}", refusing.join(", ")),
+                }
+            }
+        }
+    }
+}
+
+/// A part as it is called in a sentence: `2 pods on node-a`.
+pub fn part(part: &Part) -> String {
+    match part.pods().len() {
+        0 => format!("node {}", part.node),
+        pods => format!("{} on {}", words::counted(pods, "pod"), part.node),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! chaosctl and agents in a cluster whose API server is the stand-in.
+
+mod smoke;
