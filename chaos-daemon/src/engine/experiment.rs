@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use humantime::format_duration;
 
 use super::{
-    HEALTH_INTERVAL, PREPARED_LIFETIME,
+    HEALTH_INTERVAL, MOST_GONE, PREPARED_LIFETIME,
     datapath::{Installation, XdpMode},
     fault::Counters,
     spec::{Spec, Target, Where},
@@ -161,6 +161,17 @@ impl Experiment {
 
     pub(super) fn ended(&mut self, ending: Ending) {
         self.state = State::Ended(ending);
+    }
+
+    /// Keeps the list of targets within bounds.
+    pub(super) fn forget_oldest_gone(&mut self) {
+        let gone = self.hits.iter().filter(|hit| hit.gone).count();
+        let mut surplus = gone.saturating_sub(MOST_GONE);
+        self.hits.retain(|hit| {
+            let forgets = surplus > 0 && hit.gone;
+            surplus -= usize::from(forgets);
+            !forgets
+        });
     }
 
     pub(super) fn hold(&mut self, holds: bool, now: Instant) {

@@ -46,6 +46,8 @@ pub use update::{Change, Repoint};
 pub const PREPARED_LIFETIME: Duration = Duration::from_secs(30);
 /// How often an experiment looks whether its targets and lines are still there.
 pub const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
+/// How many targets that are gone an experiment lists: pods may come and go for a day.
+const MOST_GONE: usize = 1024;
 /// How many ended experiments are kept for `list --all` and `status`.
 const HISTORY: usize = 100;
 
@@ -257,6 +259,7 @@ impl<D: Datapath> Engine<D> {
             hit.installation = None;
             hit.gone = true;
         }
+        self.live[index].forget_oldest_gone();
     }
 
     fn end(&mut self, index: usize, ending: Ending) -> &Experiment {

@@ -1,7 +1,5 @@
 //! The life of experiments, against a kernel that only remembers what it was told.
 
-mod pods;
-
 use std::collections::BTreeMap;
 
 use super::*;
@@ -9,12 +7,12 @@ use crate::netns::Netns;
 
 /// What the engine told the kernel, in order, and what the kernel is to answer.
 #[derive(Debug, Default)]
-struct Script {
-    log: Vec<String>,
+pub(super) struct Script {
+    pub(super) log: Vec<String>,
     next: u64,
-    refuse: Option<&'static str>,
-    refuse_arm: bool,
-    health: BTreeMap<u64, Health>,
+    pub(super) refuse: Option<&'static str>,
+    pub(super) refuse_arm: bool,
+    pub(super) health: BTreeMap<u64, Health>,
 }
 
 impl Datapath for Script {
@@ -100,7 +98,7 @@ fn numbers(installations: &[Installation]) -> String {
     numbers.join(",")
 }
 
-fn spec(detached: bool) -> Spec {
+pub(super) fn spec(detached: bool) -> Spec {
     Spec {
         selector: Selector {
             at: Where::Netns("provider-1".into()),
@@ -122,7 +120,7 @@ fn spec(detached: bool) -> Spec {
     }
 }
 
-fn targets(names: &[&str]) -> Vec<Target> {
+pub(super) fn targets(names: &[&str]) -> Vec<Target> {
     let target = |name: &&str| Target {
         name: (*name).to_owned(),
         netns: Netns::own().unwrap(),
@@ -134,7 +132,7 @@ fn targets(names: &[&str]) -> Vec<Target> {
     names.iter().map(target).collect()
 }
 
-fn seconds(count: u64) -> Duration {
+pub(super) fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
@@ -147,7 +145,7 @@ fn armed(detached: bool, names: &[&str], start: Instant) -> Engine<Script> {
     engine
 }
 
-fn reason(engine: &mut Engine<Script>) -> Option<EndReason> {
+pub(super) fn reason(engine: &mut Engine<Script>) -> Option<EndReason> {
     match &engine.status("a").unwrap().state {
         State::Ended(ending) => Some(ending.reason),
         State::Prepared | State::Armed => None,
@@ -242,7 +240,7 @@ fn arming_twice_does_not_prolong() {
     assert_eq!(reason(&mut engine), Some(EndReason::Expired));
 }
 
-fn losing_every(count: u32) -> Vec<Rule> {
+pub(super) fn losing_every(count: u32) -> Vec<Rule> {
     vec![Rule {
         filter: Filter::default(),
         fault: Fault::Loss(Choice::Every(count)),
@@ -262,7 +260,7 @@ fn rules(rules: Vec<Rule>) -> Change {
     change(rules, None)
 }
 
-fn armed_loss(names: &[&str], start: Instant) -> Engine<Script> {
+pub(super) fn armed_loss(names: &[&str], start: Instant) -> Engine<Script> {
     let mut engine = Engine::new(Script::default());
     let spec = Spec {
         rules: losing_every(2),

@@ -220,3 +220,6 @@ impl<D: Datapath> Engine<D> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

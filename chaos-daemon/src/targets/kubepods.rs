@@ -22,6 +22,9 @@ use tracing::{debug, warn};
 /// A kubelet's directory is found within so many; a node has some hundreds.
 const MOST_DIRECTORIES: usize = 100_000;
 
+/// How CRI-O names the scope in which it watches a container.
+const MONITOR: &str = "crio-conmon-";
+
 /// Where a pod is.
 #[derive(Debug, Default)]
 pub(super) struct Place {
@@ -176,7 +179,10 @@ fn collect(directory: &Path, place: &mut Place) {
         }
     }
     for child in children(directory) {
-        collect(&child, place);
+        // A monitor of CRI-O's is on the node's network, whatever the pod is on, and may outlive it.
+        if !name_of(&child).starts_with(MONITOR) {
+            collect(&child, place);
+        }
     }
 }
 
@@ -194,13 +200,13 @@ pub(super) fn container(pod: &Path, id: &str) -> Option<PathBuf> {
     None
 }
 
-/// Whether a directory of this name is the container's. CRI-O keeps its monitor of the container in a scope beside it.
+/// Whether a directory of this name is the container's.
 fn is_container(name: &str, id: &str) -> bool {
     let name = name.strip_suffix(".scope").unwrap_or(name);
     name == id
         || name
             .strip_suffix(id)
-            .is_some_and(|runtime| runtime.ends_with('-') && !runtime.ends_with("-conmon-"))
+            .is_some_and(|runtime| runtime.ends_with('-') && runtime != MONITOR)
 }
 
 #[cfg(test)]

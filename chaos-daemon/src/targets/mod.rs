@@ -249,7 +249,9 @@ impl Finder {
         let found = match &selector.at {
             Where::Node => node::of(&self.node, None, interface)?,
             Where::Pods(pods) => pod::targets(pods, root, interface)?,
-            at => self.targets(at, interface)?,
+            Where::Service { .. } | Where::Netns(_) | Where::Pid(_) | Where::Cgroup(_) => {
+                self.targets(&selector.at, interface)?
+            }
         };
         for target in found {
             if !targets.iter().any(|known| known.is_same(&target)) {

@@ -21,7 +21,7 @@ use chaos_tests::{
     requires,
 };
 
-use super::{UIDS, id, lost};
+use super::{UIDS, host_network::lost, id};
 use crate::scenario::series;
 
 /// All packets of a container in one direction are lost.

@@ -73,6 +73,7 @@ fn every_form_is_found_and_no_neighbour() {
             let root = hierarchy(&[
                 (format!("{neighbour}/{ID}"), 7),
                 (pod.clone(), 0),
+                (format!("{pod}/crio-conmon-{ID}.scope"), 9),
                 (format!("{pod}/{container}"), 42),
                 ("system.slice/sshd.service".to_owned(), 3),
             ]);

@@ -1,6 +1,10 @@
 //! Pods that join and leave while an experiment goes on.
 
 use super::*;
+use crate::engine::{
+    EndReason, Ending, Health, MOST_GONE, Pod,
+    tests::{Script, armed_loss, losing_every, reason, seconds, spec, targets},
+};
 
 fn pod(name: &str) -> Pod {
     Pod {
@@ -315,6 +319,20 @@ fn when_the_last_is_gone_it_is_over_with_all_counters() {
     engine.wake("a", start + seconds(1));
     assert_eq!(reason(&mut engine), Some(EndReason::TargetGone));
     assert_eq!(hits(&mut engine), ["(one) 10", "(two) 20"]);
+}
+
+#[test]
+fn who_came_and_went_long_ago_is_forgotten() {
+    let start = Instant::now();
+    let mut engine = running(&["one", "two"], start);
+    for _ in 0..MOST_GONE + 2 {
+        let (away, back) = (repoint(&["one"], &[]), repoint(&["one", "two"], &["two"]));
+        engine.update("a", &away, start).unwrap();
+        engine.update("a", &back, start).unwrap();
+    }
+    let hits = hits(&mut engine);
+    assert_eq!(hits.len(), MOST_GONE + 2);
+    assert_eq!(hits[..2], ["one 10", "(two) 40"]);
 }
 
 #[test]
