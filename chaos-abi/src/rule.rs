@@ -66,6 +66,9 @@ pub const PER_FLOW: u32 = 1 << 7;
 /// Bit of [`Rule::flags`]: the rule came after one that held packets for different times, which they must not overtake.
 pub const FOLLOWS: u32 = 1 << 8;
 
+/// Bit of [`Rule::flags`]: packets between a port of the target and some addresses are left alone; see [`spared_set`].
+pub const SPARES: u32 = 1 << 9;
+
 /// Value of [`Rule::choice`]: each packet by itself, or after its predecessor where there is correlation.
 pub const CHOICE_RANDOM: u32 = 0;
 /// Value of [`Rule::choice`]: the Gilbert-Elliott model.
@@ -275,6 +278,13 @@ pub struct PeerKey {
     pub set: u32,
     /// Address in network order.
     pub address: [u32; 4],
+}
+
+/// Set of the peers trie whose addresses the rule in this slot leaves alone when they talk to this port of the target. No
+/// other set has such a number.
+#[inline]
+pub const fn spared_set(slot: u32, own_port: u16) -> u32 {
+    1 << 31 | slot << 16 | own_port as u32
 }
 
 /// Steps of a table of quantiles.

@@ -55,6 +55,9 @@ pub const PROTECTS_PEER_PORTS: u32 = 2;
 /// Bit of [`Target::protects`]: packets of ports of the target itself.
 pub const PROTECTS_OWN_PORTS: u32 = 4;
 
+/// Bit of [`Target::protects`]: ports of peers that only the node's own interfaces protect, beside the others.
+pub const PROTECTS_FOR_NODE: u32 = 8;
+
 /// A port that no rule touches.
 #[repr(C)]
 #[derive(
@@ -77,6 +80,16 @@ impl ProtectedPort {
             address,
             port,
             side: PORT_OF_PEER,
+        }
+    }
+
+    /// Of a peer, on targets with these bits of [`Target::protects`].
+    #[inline]
+    pub const fn of_peer_seen_by(protects: u32, address: [u32; 4], port: u16) -> Self {
+        Self {
+            address,
+            port,
+            side: PORT_OF_PEER + (protects & PROTECTS_FOR_NODE) as u16,
         }
     }
 

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::cli::{Global, InvalidServer, server};
-use crate::client::{Address, DEFAULT_SOCKET};
+use crate::client::{Address, DEFAULT_SOCKET, GivenToken, Tls, TokenSource};
 use crate::cluster::{ClusterOptions, IN_CLUSTER_TOKEN};
 use crate::error::{CommandError, ErrorKind};
+use crate::experiment::Direct;
 
 /// Where a command goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,17 +94,36 @@ impl Global {
         }
     }
 
+    /// How the agent at an address is talked to.
+    pub fn direct(&self, address: Address) -> Direct {
+        let here = Surroundings {
+            variable: &|name| std::env::var_os(name),
+            exists: &Path::exists,
+        };
+        Direct {
+            address,
+            tls: Tls {
+                ca: self.tls_ca.clone(),
+                identity: self.tls_cert.clone().zip(self.tls_key.clone()),
+            },
+            token: self
+                .token(&here)
+                .map(|token| Arc::new(GivenToken(token)) as Arc<dyn TokenSource>),
+        }
+    }
+
+    fn token(&self, here: &Surroundings) -> Option<String> {
+        let variable = || Some(here.set("CHAOS_TOKEN")?.to_string_lossy().into_owned());
+        self.token.clone().or_else(variable)
+    }
+
     fn cluster(&self, only: Option<Address>, here: &Surroundings) -> Way {
-        let token = here.set("CHAOS_TOKEN");
         let options = ClusterOptions {
             context: self.context.clone(),
             kubeconfig: self.kubeconfig.clone(),
             namespace: self.namespace.clone(),
             agent_namespace: self.agent_namespace.clone(),
-            token: self
-                .token
-                .clone()
-                .or_else(|| token.map(|token| token.to_string_lossy().into_owned())),
+            token: self.token(here),
             service_account: self.service_account.clone(),
         };
         Way::Cluster { options, only }

@@ -271,8 +271,8 @@ const OURS: &[(&str, &str)] = &[
     ("status", "the command does not say which experiment: "),
     ("list --server 10.0.0.7:1", "server address `10.0.0.7:1` "),
     (
-        "list --server https://x:1",
-        "server address `https://x:1` asks for TLS",
+        "list --server ftp://x:1",
+        "server address `ftp://x:1` does not start with http:// or https://",
     ),
 ];
 

@@ -4,6 +4,7 @@
 //! something sends it a piece of work and waits for the answer.
 
 use std::{
+    collections::HashSet,
     io,
     sync::{
         Arc,
@@ -20,7 +21,8 @@ use tracing::{error, warn};
 use crate::{
     attach::{Heartbeat, Kernel, Steps},
     engine::{
-        Change, Ending, Engine, EngineError, Experiment, Selector, Spec, SpecError, State, Target,
+        Change, DatapathError, Ending, Engine, EngineError, Experiment, Protected, Selector, Spec,
+        SpecError, State, Target,
     },
     expiry::Queue,
     targets::{Finder, TargetError},
@@ -38,6 +40,9 @@ pub enum AgentError {
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The kernel refused.
+    #[error(transparent)]
+    Datapath(#[from] DatapathError),
     /// The agent is on its way out.
     #[error("the agent is stopping")]
     Stopping,
@@ -229,6 +234,9 @@ impl Core {
         let was = self.engine.state(id);
         let updated = self.engine.update(id, change, Instant::now()).cloned();
         self.after(id, was.as_ref());
+        if change.pods.is_some() {
+            self.tell_of_change();
+        }
         Ok(updated?)
     }
 
@@ -258,9 +266,25 @@ impl Core {
         self.after(id, was.as_ref());
     }
 
+    /// See [`Engine::protect`].
+    pub fn protect(&mut self, list: &[Protected]) -> Result<(), DatapathError> {
+        self.engine.protect(list)
+    }
+
     /// One experiment.
     pub fn status(&mut self, id: &str) -> Result<Experiment, AgentError> {
         Ok(self.engine.status(id)?.clone())
+    }
+
+    /// Ids of all experiments, live or ended.
+    pub fn ids(&self) -> HashSet<String> {
+        let all = self.engine.glance();
+        all.map(|experiment| experiment.id.clone()).collect()
+    }
+
+    /// See [`Engine::glance`].
+    pub fn glance(&self) -> Vec<Experiment> {
+        self.engine.glance().cloned().collect()
     }
 
     /// All experiments, newest first.
@@ -272,8 +296,12 @@ impl Core {
     fn after(&mut self, id: &str, was: Option<&State>) {
         self.queue.set(id, self.engine.wakes_at(id));
         if self.engine.state(id).as_ref() != was {
-            self.changes
-                .send_modify(|count| *count = count.wrapping_add(1));
+            self.tell_of_change();
         }
+    }
+
+    fn tell_of_change(&self) {
+        self.changes
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 }

@@ -7,6 +7,7 @@ use clap::{
 };
 
 use crate::{
+    api::Tls,
     attach::features::Wishes,
     engine::{AttachMode, LineEngine, Protected, Spec, SpecError, XdpMode},
     holder,
@@ -38,7 +39,10 @@ pub struct Config {
     )]
     pub socket: PathBuf,
 
-    /// Serve at this loopback address too, such as 127.0.0.1:7411; who reaches it is not asked who they are
+    /// Serve at this loopback address too, such as 127.0.0.1:7411; with --tls-cert, any address
+    ///
+    /// Who reaches it is asked who they are with --kubernetes (a bearer token) and with --tls-cert (a certificate), and else
+    /// is not asked.
     #[arg(
         long,
         env = "CHAOS_LISTEN",
@@ -90,6 +94,98 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub protect: Vec<Protected>,
+
+    /// Ask the Kubernetes API server who calls and what they may, look up pods there, and tell it what happens in events
+    ///
+    /// The API server is found as in a pod, by its service account, or by --kubeconfig. Where it cannot be asked, nobody may
+    /// do anything but end what they started. See docs/kubernetes.md.
+    #[arg(long, env = "CHAOS_KUBERNETES", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub kubernetes: bool,
+
+    /// Kubeconfig by which the API server is found; means --kubernetes
+    #[arg(
+        long,
+        env = "CHAOS_KUBECONFIG",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Namespace of the agents, which a policy denies where it says nothing else; without it, that of the pod, or
+    /// chaos-system
+    #[arg(
+        long,
+        env = "POD_NAMESPACE",
+        hide_env_values = true,
+        value_name = "NAMESPACE"
+    )]
+    pub agent_namespace: Option<String>,
+
+    /// Audience that a token must be for; may be repeated
+    #[arg(
+        long,
+        env = "CHAOS_AUDIENCE",
+        hide_env_values = true,
+        value_name = "AUDIENCE",
+        value_delimiter = ',',
+        default_value = "chaos-daemon"
+    )]
+    pub audience: Vec<String>,
+
+    /// File that says what nobody may: namespaces, maxDuration, maxShare, faults, nodeLevel; read at each experiment
+    ///
+    /// Without it and with --kubernetes: pods of all namespaces but kube-* and the agents', for at most 1h, and not the node
+    /// itself. A file that cannot be read allows nothing.
+    #[arg(
+        long,
+        env = "CHAOS_POLICY",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub policy: Option<PathBuf>,
+
+    /// File to which one JSON line for each decision is appended; without it and with --kubernetes, --policy or --tls-cert:
+    /// standard output
+    #[arg(
+        long,
+        env = "CHAOS_AUDIT_LOG",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub audit_log: Option<PathBuf>,
+
+    /// Certificate (PEM) that the agent shows at --listen; callers then show one too
+    #[arg(long, env = "CHAOS_TLS_CERT", hide_env_values = true, value_name = "FILE", requires_all = ["tls_key", "client_ca", "listen"])]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Its key (PEM)
+    #[arg(
+        long,
+        env = "CHAOS_TLS_KEY",
+        hide_env_values = true,
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub tls_key: Option<PathBuf>,
+
+    /// Authority (PEM) that has signed the certificates of callers: they may do everything that the policy allows
+    #[arg(
+        long,
+        env = "CHAOS_CLIENT_CA",
+        hide_env_values = true,
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub client_ca: Option<PathBuf>,
+
+    /// Serve /livez, /readyz and /metrics over HTTP at this address; who reaches it is not asked who they are
+    #[arg(
+        long,
+        env = "CHAOS_METRICS",
+        hide_env_values = true,
+        value_name = "ADDRESS:PORT"
+    )]
+    pub metrics: Option<SocketAddr>,
 
     /// How long an attached experiment outlives its client, where the client says nothing else: 0s to 5m
     #[arg(long, env = "CHAOS_GRACE", hide_env_values = true, value_name = "TIME", default_value = "5s", value_parser = grace)]
@@ -210,10 +306,26 @@ impl Config {
     /// What no fault may touch: what the operator says, and the port that the agent itself listens on.
     pub fn protected(&self) -> Vec<Protected> {
         let mut list = self.protect.clone();
-        if let Some(listen) = self.listen.filter(|listen| listen.port() != 0) {
-            list.push(Protected::OwnPort(listen.port()));
-        }
+        let own = [self.listen, self.metrics].into_iter().flatten();
+        let ports = own.map(|address| address.port()).filter(|port| *port != 0);
+        list.extend(ports.map(Protected::OwnPort));
         list
+    }
+
+    /// Whether the API server is asked.
+    pub const fn is_in_cluster(&self) -> bool {
+        self.kubernetes || self.kubeconfig.is_some()
+    }
+
+    /// Files of TLS, where callers come by it.
+    pub fn tls(&self) -> Option<Tls> {
+        Some(Tls {
+            certificate: self.tls_cert.clone()?,
+            key: self.tls_key.clone()?,
+            client_authority: self.client_ca.clone()?,
+            // Who has a token needs none.
+            may_come_without: self.is_in_cluster(),
+        })
     }
 
     /// How targets are found.

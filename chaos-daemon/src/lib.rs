@@ -3,20 +3,28 @@
 //! `api` translates requests for the `agent` thread, which has the `engine` decide and `attach` carry out.
 //! See ARCHITECTURE.md for the arrows between the modules.
 
+pub mod access;
 pub mod agent;
 pub mod api;
 pub mod attach;
+pub mod audit;
+pub mod cluster;
 pub mod config;
 pub mod engine;
 pub mod expiry;
 pub mod holder;
+pub mod metrics;
+pub mod near;
 pub mod netlink;
 pub mod netns;
+pub mod policy;
+pub mod protected;
+pub mod recorder;
 pub mod sentence;
 pub mod targets;
 pub mod telemetry;
 
-use std::{io, os::fd::AsFd, time::Duration};
+use std::{io, os::fd::AsFd, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use nix::sys::prctl;
@@ -24,14 +32,24 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
 use crate::{
+    access::Access,
     agent::Agent,
-    api::{ServeError, Server, Service},
+    api::{Gate, ServeError, Server, Service},
     attach::{Kernel, Object, features::Features, protection, retire, sweep},
+    audit::{Audit, Writer},
+    cluster::{Cluster, Place},
     config::{Action, Config},
+    metrics::Tally,
+    policy::Policies,
+    protected::Protections,
+    recorder::Recorder,
 };
 
 /// How long a stopping agent waits for held packets to leave: less than the 30 s that Kubernetes gives it.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a stopping agent waits for its audit log.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Name of an agent's process in `/proc`, however the program is called: others know by it that it lives.
 const PROCESS_NAME: &str = "chaos-daemon";
@@ -101,14 +119,24 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         .context("cannot prepare the data plane")?;
     kernel.retire(swept.devices);
     kernel.try_xdp(wishes.xdp);
-    let protected = config.protected();
+    let cluster = find_cluster(config).await?;
+    let protections = Protections::new(config.protected(), cluster.is_some());
+    let protected = protections.known();
     kernel
         .protect(&protected)
         .context("cannot protect what --protect names")?;
     features.list.push(protection::feature(&protected));
     let (agent, running) = Agent::start(kernel, heartbeat, config.finder())?;
     // The socket appears when there is somebody to answer.
-    let server = Server::bind(&config.socket, config.listen).await?;
+    let tls = config.tls();
+    let server = Server::bind(&config.socket, config.listen, tls.as_ref()).await?;
+    let tally = Arc::new(Tally::default());
+    if let Some(address) = config.metrics {
+        let served = metrics::serve(address, agent.clone(), Arc::clone(&tally)).await;
+        served.with_context(|| format!("cannot serve --metrics at {address}"))?;
+    }
+    let (gate, writer) = gate(config, cluster.clone(), Arc::clone(&tally))?;
+    let recorder = Recorder::start(agent.clone(), cluster, Arc::clone(&tally));
     info!(
         attach_mode = ?features.attach_mode,
         line_engine = features.line_engine.map(tracing::field::debug),
@@ -123,19 +151,84 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
                 _ = interrupt.recv() => {}
             }
             info!("stopping");
+            tally.stopping();
             agent.stop().await;
         }
     };
     let node = config.node_name.clone();
-    let service = Service::new(agent.clone(), features, config.grace, node);
+    let service = Service::new(
+        agent.clone(),
+        features,
+        config.grace,
+        node,
+        gate,
+        protections,
+    );
     server.serve(service, stop).await?;
+    recorder.finish().await;
     agent.finish();
     let engine = tokio::task::spawn_blocking(move || running.join())
         .await?
         .map_err(|_| anyhow::anyhow!("the agent's thread panicked"))?;
     tokio::task::spawn_blocking(move || engine.into_datapath().finish(STOP_PATIENCE)).await?;
+    if let Some(writer) = writer {
+        tokio::task::spawn_blocking(|| writer.finish(AUDIT_PATIENCE)).await?;
+    }
     info!("stopped");
     Ok(())
+}
+
+async fn find_cluster(config: &Config) -> anyhow::Result<Option<Cluster>> {
+    if !config.is_in_cluster() {
+        return Ok(None);
+    }
+    let place = Place {
+        kubeconfig: config.kubeconfig.clone(),
+        node: config.node_name.clone(),
+        namespace: config.agent_namespace.clone(),
+        audiences: config.audience.clone(),
+    };
+    Ok(Some(Cluster::find(place).await?))
+}
+
+/// What stands before calls, and what writes down what it decides.
+fn gate(
+    config: &Config,
+    cluster: Option<Cluster>,
+    tally: Arc<Tally>,
+) -> anyhow::Result<(Gate, Option<Writer>)> {
+    let agents = cluster.as_ref().map(|cluster| cluster.namespace());
+    let agents = agents.unwrap_or_default().to_owned();
+    let policies = match &config.policy {
+        Some(path) => Policies::File {
+            path: path.clone(),
+            agents,
+        },
+        None if cluster.is_some() => Policies::Default { agents },
+        None => Policies::None,
+    };
+    if let Some(Err(error)) = policies.read() {
+        error!("{error}");
+    }
+    let decides = cluster.is_some() || config.policy.is_some() || config.tls_cert.is_some();
+    let (audit, writer) = if decides || config.audit_log.is_some() {
+        let file = config.audit_log.as_deref();
+        let (audit, writer) = Audit::start(config.node_name.clone(), file)
+            .context("cannot open what --audit-log names")?;
+        (audit, Some(writer))
+    } else {
+        (Audit::none(), None)
+    };
+    let reviews = cluster.clone().map(|cluster| Box::new(cluster) as _);
+    let gate = Gate {
+        access: Access::new(reviews, config.audience.join(" or ")),
+        policies,
+        cluster,
+        audit,
+        tally,
+        addresses: protected::node_addresses,
+    };
+    Ok((gate, writer))
 }
 
 fn name_process() -> io::Result<()> {

@@ -49,7 +49,7 @@ fn scene(server: &ApiServer) {
     server.allow("admin", Rule::cluster("*", "*", "*"));
 }
 
-async fn client(server: &ApiServer, credentials: Credentials) -> Result<Client> {
+pub(crate) async fn client(server: &ApiServer, credentials: Credentials) -> Result<Client> {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("config");
     let context = server.context("standin", Some("demo"), credentials);

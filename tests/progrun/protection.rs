@@ -4,8 +4,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use chaos_abi::{
     maps::PROTECTED_SET,
-    rule::EXCEPTION,
-    target::{PROTECTS_OWN_PORTS, PROTECTS_PEER_PORTS, PROTECTS_PEERS, ProtectedPort},
+    rule::{EXCEPTION, Rule, SPARES, spared_set},
+    target::{
+        PROTECTS_FOR_NODE, PROTECTS_OWN_PORTS, PROTECTS_PEER_PORTS, PROTECTS_PEERS, ProtectedPort,
+    },
 };
 use chaos_tests::packet::Frame;
 
@@ -83,4 +85,47 @@ fn what_a_target_does_not_ask_for_is_not_looked_up() {
     classifier.protect(ProtectedPort::own(22));
     classifier.peer_or_exception(PROTECTED_SET, 0, [0; 4], EXCEPTION);
     assert_eq!(verdicts(&classifier, PEER, 22, 2), [DROPPED; 2]);
+}
+
+#[test]
+fn what_only_the_node_protects_is_another_entry() {
+    let mut of_pod = Classifier::new(&[loss()]).protects(PROTECTS_PEER_PORTS);
+    let bits = PROTECTS_PEER_PORTS | PROTECTS_FOR_NODE;
+    let mut of_node = Classifier::new(&[loss()]).protects(bits);
+    let entry = ProtectedPort::of_peer_seen_by(PROTECTS_FOR_NODE, mapped(10, 1, 0, 2), 6443);
+    of_pod.protect(entry);
+    of_node.protect(entry);
+    assert_eq!(verdicts(&of_pod, PEER, 40_000, 6443), [DROPPED; 2]);
+    assert_eq!(verdicts(&of_node, PEER, 40_000, 6443), [PASSED; 2]);
+}
+
+#[test]
+fn a_rule_leaves_alone_what_a_peer_and_an_own_port_say() {
+    let spares = Rule {
+        flags: SPARES,
+        ..loss()
+    };
+    let mut classifier = Classifier::new(&[spares]);
+    let prefix = 96 + 32;
+    classifier.peer_or_exception(spared_set(0, 3000), prefix, mapped(10, 1, 0, 2), EXCEPTION);
+    let stranger = Ipv4Addr::new(10, 1, 0, 3);
+    for (peer, own, port, verdict) in [
+        (PEER, 3000, 40_000, PASSED),
+        (PEER, 3001, 40_000, DROPPED),
+        (PEER, 40_000, 3000, DROPPED),
+        (stranger, 3000, 40_000, DROPPED),
+    ] {
+        let seen = verdicts(&classifier, peer, own, port);
+        assert_eq!(seen, [verdict; 2], "{peer}, {own} and {port}");
+    }
+    assert_eq!(
+        classifier.counters(0).matched_packets,
+        6,
+        "what it spares, it does not match"
+    );
+    // Of the rule, and of no other.
+    let mut another = Classifier::new(&[loss(), spares]);
+    another.peer_or_exception(spared_set(1, 3000), prefix, mapped(10, 1, 0, 2), EXCEPTION);
+    assert_eq!(verdicts(&another, PEER, 3000, 40_000), [DROPPED; 2]);
+    assert_eq!(another.counters(0).dropped_packets, 2);
 }

@@ -1,6 +1,7 @@
 //! The lab: real test hosts on one machine, traffic between them, and what a test needs to judge it.
 
 pub mod agent;
+pub mod agents;
 pub mod apiserver;
 pub mod daemon;
 pub mod lab;

@@ -57,10 +57,12 @@ pub enum ClientError {
         after: Duration,
     },
     /// The connection broke during a call.
-    #[error("the connection to the agent at {address} broke")]
+    #[error("the connection to the agent at {address} broke{}", because(said))]
     Broken {
         /// The agent.
         address: Address,
+        /// What the way to it said, if it said anything.
+        said: Option<String>,
         /// What the transport says.
         source: Box<Status>,
     },
@@ -73,6 +75,48 @@ pub enum ClientError {
     /// The agent does not know the call.
     #[error("the agent at {address} does not know this command")]
     Unknown {
+        /// The agent.
+        address: Address,
+    },
+    /// No token for the agents.
+    #[error("no token for the agents: {source}")]
+    NoToken {
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A token that no header can carry.
+    #[error("the token has characters that no token has: check --token, and CHAOS_TOKEN")]
+    OddToken,
+    /// A file for TLS cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Not asked, because the user does not want it any more.
+    #[error("interrupted")]
+    Interrupted,
+    /// No way to the agent of a node.
+    #[error("cannot reach the agent at {address}: {source}")]
+    Forward {
+        /// The agent.
+        address: Address,
+        /// What the API server says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No agent is there that could be asked.
+    #[error("{sentence}")]
+    NoAgent {
+        /// Which node, and what is missing there.
+        sentence: String,
+        /// What to check.
+        hint: String,
+    },
+    /// An agent of a cluster, without the cluster.
+    #[error("cannot reach the agent at {address} without its cluster")]
+    NoWay {
         /// The agent.
         address: Address,
     },
@@ -95,12 +139,23 @@ impl ClientError {
         }
     }
 
+    /// Whether an agent answered, and said no.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
+    /// Whether an agent answered that it has no such thing.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status } if status.code() == Code::NotFound)
+    }
+
     /// Tells what the agent said from what the transport made up: only the latter has a source.
-    pub(crate) fn from_status(address: &Address, status: Status) -> Self {
+    pub(crate) fn from_status(address: &Address, status: Status, said: Option<&str>) -> Self {
         let address = address.clone();
         if status.source().is_some() {
             Self::Broken {
                 address,
+                said: said.map(str::to_owned),
                 source: Box::new(status),
             }
         } else if status.code() == Code::Unimplemented {
@@ -122,12 +177,29 @@ impl From<ClientError> for CommandError {
             | ClientError::Socket { .. }
             | ClientError::Unreachable { .. }
             | ClientError::Silent { .. }
+            | ClientError::Forward { .. }
+            | ClientError::NoAgent { .. }
+            | ClientError::NoWay { .. }
             | ClientError::Broken { .. } => ErrorKind::Unreachable,
-            ClientError::Refused { .. } | ClientError::Unknown { .. } | ClientError::Incomplete => {
-                ErrorKind::Failed
-            }
+            ClientError::Pem { .. } => ErrorKind::Usage,
+            ClientError::Refused { .. }
+            | ClientError::Unknown { .. }
+            | ClientError::NoToken { .. }
+            | ClientError::OddToken
+            | ClientError::Interrupted
+            | ClientError::Incomplete => ErrorKind::Failed,
         };
         let hint = match &error {
+            ClientError::NoAgent { hint, .. } => Some(hint.as_str()),
+            ClientError::Forward { .. } => Some(
+                "check that you may `create` `pods/portforward` in the agents' namespace, and that the node is up",
+            ),
+            ClientError::NoToken { .. } => {
+                Some("or give a token yourself: --token, or CHAOS_TOKEN")
+            }
+            ClientError::Broken { said: Some(_), .. } => Some(
+                "the API server could not keep the way to the agent's pod open: is it running there, with --listen 127.0.0.1:7411?",
+            ),
             ClientError::NoSocket { .. } => {
                 Some("start it with `sudo chaos-daemon`, or point --socket to where it listens")
             }
@@ -148,21 +220,33 @@ impl From<ClientError> for CommandError {
             ClientError::Unknown { .. } => {
                 Some("agent and chaosctl are of different versions: compare with `chaosctl doctor`")
             }
-            ClientError::Refused { .. } | ClientError::Incomplete => None,
+            ClientError::Refused { .. }
+            | ClientError::Incomplete
+            | ClientError::OddToken
+            | ClientError::Interrupted
+            | ClientError::Pem { .. }
+            | ClientError::NoWay { .. } => None,
         };
-        let is_default =
-            matches!(&error, ClientError::NoSocket { path } if path == Path::new(DEFAULT_SOCKET));
-        let mut error = Self::new(kind, error);
-        if is_default {
-            error = error.hint(
-                "for agents of a cluster there must be a kubeconfig: give one by --kubeconfig",
+        let mut hints: Vec<_> = hint.map(str::to_owned).into_iter().collect();
+        if matches!(&error, ClientError::NoSocket { path } if path == Path::new(DEFAULT_SOCKET)) {
+            hints.insert(
+                0,
+                "for agents of a cluster there must be a kubeconfig: give one by --kubeconfig"
+                    .to_owned(),
             );
         }
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
+        Self {
+            hints,
+            ..Self::new(kind, error)
         }
     }
+}
+
+/// The end of a sentence about something that broke.
+fn because(said: &Option<String>) -> String {
+    said.as_ref().map_or(String::new(), |said| {
+        format!(": {}", said.trim().trim_end_matches('.'))
+    })
 }
 
 /// The status' message is the agent's sentence; the code's own words stand in where it has none.

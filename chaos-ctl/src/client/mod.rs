@@ -3,20 +3,25 @@
 //! Knows tonic; knows nothing about flags, terminals or what the answers mean.
 
 mod connect;
+mod credentials;
 mod failure;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chaos_proto::v1::agent_service_client::AgentServiceClient;
 use chaos_proto::v1::disarm_request::Which;
 use chaos_proto::v1::{
     ArmRequest, DescribeRequest, DescribeResponse, DisarmRequest, Experiment, ListRequest,
-    PrepareRequest, UpdateRequest, WatchRequest, WatchResponse,
+    PrepareRequest, PrepareResponse, UpdateRequest, WatchRequest, WatchResponse,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
+use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
-use tonic::{Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
-pub use connect::{Address, DEFAULT_SOCKET};
+pub use connect::{Address, DEFAULT_SOCKET, Tls};
+pub use credentials::{GivenToken, TokenAnswer, TokenSource};
 pub use failure::ClientError;
 
 /// A stopped agent accepts connections and answers nothing: no call waits longer than this.
@@ -26,21 +31,60 @@ const PREPARE_WITHIN: Duration = Duration::from_mins(1);
 /// Many experiments with many targets each; the agent is trusted not to flood its own operator.
 const LARGEST_ANSWER: usize = 64 << 20;
 
+/// What a transport says when it is cut, where it says more than that it was.
+pub type LastWords = Arc<OnceLock<String>>;
+
 /// A connection to one agent.
 #[derive(Debug, Clone)]
 pub struct Agent {
     address: Address,
     service: AgentServiceClient<Channel>,
+    token: Option<Arc<dyn TokenSource>>,
+    last_words: LastWords,
 }
 
 impl Agent {
-    /// Connects.
-    pub async fn connect(address: &Address) -> Result<Self, ClientError> {
-        let channel = address.connect().await?;
-        Ok(Self {
+    /// Connects to where an agent listens. A token goes with each call, except over a socket of this host.
+    pub async fn connect(
+        address: &Address,
+        tls: &Tls,
+        token: Option<Arc<dyn TokenSource>>,
+    ) -> Result<Self, ClientError> {
+        let (channel, token) = match address {
+            Address::Socket(path) => (connect::over_socket(path).await?, None),
+            Address::Server(uri) => (connect::over_tcp(uri, tls).await?, token),
+            Address::Pod { .. } => {
+                return Err(ClientError::NoWay {
+                    address: address.clone(),
+                });
+            }
+        };
+        Ok(Self::new(address, channel, token, LastWords::default()))
+    }
+
+    /// Speaks to an agent over a stream that reaches it already.
+    pub async fn over(
+        address: &Address,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        token: Option<Arc<dyn TokenSource>>,
+        last_words: LastWords,
+    ) -> Result<Self, ClientError> {
+        let channel = connect::over_forwarded(address, stream).await?;
+        Ok(Self::new(address, channel, token, last_words))
+    }
+
+    fn new(
+        address: &Address,
+        channel: Channel,
+        token: Option<Arc<dyn TokenSource>>,
+        last_words: LastWords,
+    ) -> Self {
+        Self {
             address: address.clone(),
             service: AgentServiceClient::new(channel).max_decoding_message_size(LARGEST_ANSWER),
-        })
+            token,
+            last_words,
+        }
     }
 
     /// Where the agent is.
@@ -50,32 +94,46 @@ impl Agent {
 
     /// What the agent's kernel offers.
     pub async fn describe(&self) -> Result<DescribeResponse, ClientError> {
-        let mut service = self.service.clone();
-        self.answer(ANSWER_WITHIN, service.describe(DescribeRequest {}))
-            .await
+        self.call(
+            ANSWER_WITHIN,
+            DescribeRequest {},
+            |mut service, request| async move { service.describe(request).await },
+        )
+        .await
     }
 
-    /// Resolves and attaches, or with `dry_run` only resolves.
-    pub async fn prepare(&self, request: PrepareRequest) -> Result<Experiment, ClientError> {
-        let mut service = self.service.clone();
-        let answer = self
-            .answer(PREPARE_WITHIN, service.prepare(request))
+    /// Resolves and attaches, or with `dry_run` only resolves. The answer has an experiment.
+    pub async fn prepare(
+        &self,
+        request: PrepareRequest,
+    ) -> Result<(Experiment, PrepareResponse), ClientError> {
+        let mut answer = self
+            .call(PREPARE_WITHIN, request, |mut service, request| async move {
+                service.prepare(request).await
+            })
             .await?;
-        answer.experiment.ok_or(ClientError::Incomplete)
+        let experiment = answer.experiment.take().ok_or(ClientError::Incomplete)?;
+        Ok((experiment, answer))
     }
 
     /// Starts the clock.
     pub async fn arm(&self, id: &str) -> Result<Experiment, ClientError> {
-        let mut service = self.service.clone();
         let request = ArmRequest { id: id.to_owned() };
-        let answer = self.answer(ANSWER_WITHIN, service.arm(request)).await?;
+        let answer = self
+            .call(ANSWER_WITHIN, request, |mut service, request| async move {
+                service.arm(request).await
+            })
+            .await?;
         answer.experiment.ok_or(ClientError::Incomplete)
     }
 
     /// Changes an experiment that has not ended.
     pub async fn update(&self, request: UpdateRequest) -> Result<Experiment, ClientError> {
-        let mut service = self.service.clone();
-        let answer = self.answer(PREPARE_WITHIN, service.update(request)).await?;
+        let answer = self
+            .call(PREPARE_WITHIN, request, |mut service, request| async move {
+                service.update(request).await
+            })
+            .await?;
         answer.experiment.ok_or(ClientError::Incomplete)
     }
 
@@ -91,17 +149,23 @@ impl Agent {
     }
 
     async fn disarm_which(&self, which: Which) -> Result<Vec<Experiment>, ClientError> {
-        let mut service = self.service.clone();
         let request = DisarmRequest { which: Some(which) };
-        let answer = self.answer(ANSWER_WITHIN, service.disarm(request)).await?;
+        let answer = self
+            .call(ANSWER_WITHIN, request, |mut service, request| async move {
+                service.disarm(request).await
+            })
+            .await?;
         Ok(answer.experiments)
     }
 
     /// Running experiments, newest first, and on request those that have ended.
     pub async fn list(&self, include_ended: bool) -> Result<Vec<Experiment>, ClientError> {
-        let mut service = self.service.clone();
         let request = ListRequest { include_ended };
-        let answer = self.answer(ANSWER_WITHIN, service.list(request)).await?;
+        let answer = self
+            .call(ANSWER_WITHIN, request, |mut service, request| async move {
+                service.list(request).await
+            })
+            .await?;
         Ok(answer.experiments)
     }
 
@@ -112,13 +176,15 @@ impl Agent {
         hold: bool,
         interval: Option<Duration>,
     ) -> Result<Streaming<WatchResponse>, ClientError> {
-        let mut service = self.service.clone();
         let request = WatchRequest {
             id: id.to_owned(),
             hold,
             interval: interval.and_then(|interval| interval.try_into().ok()),
         };
-        self.answer(ANSWER_WITHIN, service.watch(request)).await
+        self.call(ANSWER_WITHIN, request, |mut service, request| async move {
+            service.watch(request).await
+        })
+        .await
     }
 
     /// One experiment as it is now, whether it runs or has ended.
@@ -127,22 +193,70 @@ impl Agent {
         let first = tokio::time::timeout(ANSWER_WITHIN, stream.message())
             .await
             .map_err(|_| self.silent(ANSWER_WITHIN))?
-            .map_err(|status| ClientError::from_status(&self.address, status))?;
+            .map_err(|status| self.failed(status))?;
         first
             .and_then(|message| message.experiment)
             .ok_or(ClientError::Incomplete)
     }
 
-    async fn answer<T>(
+    /// One call with a token, and once more with another where the agent does not take it: it may have expired.
+    async fn call<M, T, F>(
         &self,
         within: Duration,
-        call: impl Future<Output = Result<Response<T>, Status>>,
-    ) -> Result<T, ClientError> {
-        match tokio::time::timeout(within, call).await {
-            Ok(Ok(response)) => Ok(response.into_inner()),
-            Ok(Err(status)) => Err(ClientError::from_status(&self.address, status)),
-            Err(_) => Err(self.silent(within)),
+        message: M,
+        call: impl Fn(AgentServiceClient<Channel>, Request<M>) -> F,
+    ) -> Result<T, ClientError>
+    where
+        M: Clone,
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut refused: Option<String> = None;
+        loop {
+            let mut request = Request::new(message.clone());
+            let token = self.sign(&mut request, refused.as_deref()).await?;
+            let answer = tokio::time::timeout(within, call(self.service.clone(), request)).await;
+            match answer {
+                Ok(Ok(response)) => return Ok(response.into_inner()),
+                Ok(Err(status)) if status.code() == Code::Unauthenticated && refused.is_none() => {
+                    match token {
+                        Some(token) => refused = Some(token),
+                        None => return Err(self.failed(status)),
+                    }
+                }
+                Ok(Err(status)) => return Err(self.failed(status)),
+                Err(_) => return Err(self.silent(within)),
+            }
         }
+    }
+
+    /// Puts a token into a request, and returns it.
+    async fn sign<M>(
+        &self,
+        request: &mut Request<M>,
+        refused: Option<&str>,
+    ) -> Result<Option<String>, ClientError> {
+        let Some(source) = &self.token else {
+            return Ok(None);
+        };
+        let token = source
+            .token(refused)
+            .await
+            .map_err(|source| ClientError::NoToken { source })?;
+        let mut value = MetadataValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| ClientError::OddToken)?;
+        value.set_sensitive(true);
+        request.metadata_mut().insert("authorization", value);
+        Ok(Some(token))
+    }
+
+    /// What the transport said at its end counts more than what was noticed of it here.
+    fn failed(&self, status: Status) -> ClientError {
+        ClientError::from_status(&self.address, status, self.last_words())
+    }
+
+    /// What the transport said when it was cut.
+    pub fn last_words(&self) -> Option<&str> {
+        self.last_words.get().map(String::as_str)
     }
 
     fn silent(&self, after: Duration) -> ClientError {

@@ -1,9 +1,10 @@
-//! `chaosctl list`: experiments of the agent.
+//! `chaosctl list`: experiments of the agent, or of all agents of a cluster.
 
 use clap::Args;
 
-use crate::client::Agent;
+use super::everyone::{Everyone, pieces};
 use crate::error::CommandError;
+use crate::output::whole::Whole;
 use crate::output::{Output, json, table};
 
 /// List experiments, newest first
@@ -15,8 +16,18 @@ pub struct ListArgs {
 }
 
 impl ListArgs {
-    pub(super) async fn run(&self, agent: &Agent, output: Output) -> Result<(), CommandError> {
-        let experiments = agent.list(self.all).await?;
+    pub(super) async fn run(&self, everyone: Everyone, output: Output) -> Result<(), CommandError> {
+        let all = self.all;
+        let lists = everyone
+            .ask(|agent| async move { agent.list(all).await })
+            .await?;
+        lists.warn(output);
+        let answers = lists.answers.into_iter();
+        let experiments = Whole::group(
+            answers
+                .flat_map(|(node, list)| pieces(&node, list))
+                .collect(),
+        );
         if experiments.is_empty() {
             output.talk(if self.all {
                 "no experiments"

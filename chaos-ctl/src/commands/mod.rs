@@ -6,6 +6,7 @@ pub mod delay;
 pub mod dns;
 pub mod doctor;
 pub mod duplicate;
+mod everyone;
 pub mod list;
 pub mod loss;
 pub mod partition;
@@ -19,12 +20,12 @@ pub mod update;
 
 use crate::arguments::{ExperimentArgs, FaultArgs, FileTiming, SelectorArgs, TimingArgs, request};
 use crate::cli::{Command, Global};
-use crate::client::Agent;
 use crate::cluster::{self, Cluster, Draft, Scene, Selection};
 use crate::error::CommandError;
 use crate::experiment;
 use crate::output::Output;
 use crate::way::{Need, Way};
+use everyone::Everyone;
 
 impl Command {
     /// Does what the verb says.
@@ -42,19 +43,29 @@ impl Command {
             Self::Rewrite(arguments) => arguments.run(global, output).await,
             Self::Apply(arguments) => arguments.run(global, output).await,
             Self::Update(arguments) => arguments.run(global, output).await,
-            Self::List(arguments) => arguments.run(&one_agent(global).await?, output).await,
-            Self::Status(arguments) => arguments.run(&one_agent(global).await?, output).await,
-            Self::Stop(arguments) => arguments.run(&one_agent(global).await?, output).await,
-            Self::Doctor(arguments) => arguments.run(&one_agent(global).await?, output).await,
+            Self::List(arguments) => arguments.run(everyone(global).await?, output).await,
+            Self::Status(arguments) => arguments.run(everyone(global).await?, output).await,
+            Self::Stop(arguments) => arguments.run(everyone(global).await?, output).await,
+            Self::Doctor(arguments) => arguments.run(everyone(global).await?, output).await,
         }
     }
 }
 
-/// The agent of this host, or the one whose address was given.
-async fn one_agent(global: &Global) -> Result<Agent, CommandError> {
+/// The agent of this host or the one whose address was given, or all of a cluster.
+async fn everyone(global: &Global) -> Result<Everyone, CommandError> {
     match global.way(Need::Any)? {
-        Way::Agent(address) => Ok(Agent::connect(&address).await?),
-        Way::Cluster { .. } => Err(experiment::not_yet()),
+        Way::Agent(address) => Everyone::only(&global.direct(address)).await,
+        Way::Cluster {
+            only: Some(address),
+            ..
+        } => Everyone::only(&global.direct(address)).await,
+        Way::Cluster {
+            options,
+            only: None,
+        } => {
+            let cluster = Cluster::connect(options).await?;
+            Everyone::of_cluster(&cluster::Reach::new(cluster)).await
+        }
     }
 }
 
@@ -91,8 +102,8 @@ impl Asked<'_> {
             Way::Agent(address) => {
                 request.selector = Some(self.selector.to_wire(self.namespace.as_deref())?);
                 request.rules = cluster::without_cluster(self.drafts).await?;
-                let agent = Agent::connect(&address).await?;
-                experiment::run(&agent, request, output).await
+                let asked = experiment::Asked::of_one(global.direct(address), request);
+                experiment::run(asked, output).await
             }
             Way::Cluster { mut options, only } => {
                 let choice = &self.selector.choice;
@@ -107,7 +118,8 @@ impl Asked<'_> {
                 };
                 let cluster = Cluster::connect(options).await?;
                 let scene = Scene::new(cluster, selection, self.drafts, request);
-                experiment::run_in_cluster(&scene, only.as_ref(), output).await
+                let only = only.map(|address| global.direct(address));
+                experiment::run_in_cluster(scene, only, output).await
             }
         }
     }

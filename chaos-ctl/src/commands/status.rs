@@ -2,8 +2,9 @@
 
 use clap::Args;
 
-use crate::client::Agent;
+use super::everyone::Everyone;
 use crate::error::CommandError;
+use crate::output::whole::Whole;
 use crate::output::{Output, json, table};
 
 /// Show everything about one experiment
@@ -15,8 +16,11 @@ pub struct StatusArgs {
 }
 
 impl StatusArgs {
-    pub(super) async fn run(&self, agent: &Agent, output: Output) -> Result<(), CommandError> {
-        let experiment = agent.experiment(&self.id).await?;
+    pub(super) async fn run(&self, everyone: Everyone, output: Output) -> Result<(), CommandError> {
+        let experiment = match everyone.is_one() {
+            Some(agent) => Whole::from(&agent.experiment(&self.id).await?),
+            None => everyone.find(&self.id, output).await?,
+        };
         output.result(
             || table::status(&experiment),
             || json::Status {

@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chaos_proto::v1::selector::Where;
-use chaos_proto::v1::{Experiment, Rule, Selector, UpdateRequest};
+use chaos_proto::v1::{Experiment, Rule, Selector, ServiceSelector, UpdateRequest};
 use clap::{Args, Subcommand};
+use futures::StreamExt as _;
+use futures::stream;
 
-use super::apply;
+use super::apply::{self, Described};
 use super::corrupt::CorruptFault;
 use super::delay::DelayFault;
 use super::dns::DnsFault;
 use super::duplicate::DuplicateFault;
+use super::everyone::{Everyone, all_done, pieces};
 use super::loss::LossFault;
 use super::partition::PartitionFault;
 use super::rate::RateFault;
@@ -22,6 +25,8 @@ use crate::arguments::{FaultArgs, FilterArgs, Names, ShapeArgs, rule, to_wire};
 use crate::cli::Global;
 use crate::cluster::{self, Draft};
 use crate::error::{CommandError, ErrorKind};
+use crate::experiment::AT_ONCE;
+use crate::output::whole::Whole;
 use crate::output::{Output, json, table, words};
 use crate::quantity::duration;
 
@@ -161,38 +166,95 @@ impl UpdateArgs {
             return Err(UpdateError::Both.into());
         }
         let described = self.file.as_deref().map(apply::read).transpose()?;
-        let agent = super::one_agent(global).await?;
+        let everyone = super::everyone(global).await?;
+        let Some(agent) = everyone.is_one() else {
+            return self
+                .everywhere(everyone, global, described.as_ref(), output)
+                .await;
+        };
+        // Only where the new rules depend on what there is.
+        let there = match self.fault.is_some() || described.is_some() {
+            true => agent.experiment(&self.id).await?,
+            false => Experiment {
+                id: self.id.clone(),
+                ..Experiment::default()
+            },
+        };
+        let request = self.request(&there, global, described.as_ref()).await?;
+        let updated = Whole::from(&agent.update(request).await?);
+        show(&updated, output)
+    }
+
+    /// All parts on all nodes: each keeps the filters that it has, for a port's name may mean another port there.
+    async fn everywhere(
+        &self,
+        everyone: Everyone,
+        global: &Global,
+        described: Option<&Described>,
+        output: Output,
+    ) -> Result<(), CommandError> {
+        let of = everyone.count();
+        let (parts, unreached) = everyone.parts(&self.id).await?;
+        let mut requests = Vec::new();
+        for (node, agent, there) in parts {
+            let request = self.request(&there, global, described).await?;
+            requests.push((node, agent, request));
+        }
+        let answers = stream::iter(requests)
+            .map(|(node, agent, request)| async move {
+                let answer = agent.update(request).await;
+                (node, answer)
+            })
+            .buffered(AT_ONCE)
+            .collect::<Vec<_>>()
+            .await;
+        let mut failures = unreached;
+        let mut updated = Vec::new();
+        for (node, answer) in answers {
+            match answer {
+                Ok(experiment) => updated.extend(pieces(&node, vec![experiment])),
+                Err(error) => failures.push((node, error)),
+            }
+        }
+        if !updated.is_empty() {
+            show(&Whole::of(&updated), output)?;
+        }
+        all_done("could not change it", failures, of)
+    }
+
+    /// What to ask of the agent that has this experiment.
+    async fn request(
+        &self,
+        there: &Experiment,
+        global: &Global,
+        described: Option<&Described>,
+    ) -> Result<UpdateRequest, CommandError> {
         let drafts = match (&self.fault, described) {
-            (Some(change), _) => vec![self.rule(change, &agent.experiment(&self.id).await?)?],
+            (Some(change), _) => vec![self.rule(change, there)?],
             (None, Some(described)) => {
-                let there = agent.experiment(&self.id).await?.selector;
-                let there = words::selector(there.as_ref());
+                let acts_on = words::selector(acts_on(there).as_ref());
                 let namespace = global.namespace.as_deref();
                 let namespace = namespace.or(described.namespace.as_deref());
                 let selector = described.selector.to_wire(namespace)?;
                 let file = words::selector(Some(&in_full(selector)));
-                if file != there {
-                    let id = self.id.clone();
-                    return Err(UpdateError::Elsewhere { id, file, there }.into());
+                if file != acts_on {
+                    return Err(UpdateError::Elsewhere {
+                        id: self.id.clone(),
+                        file,
+                        there: acts_on,
+                    }
+                    .into());
                 }
-                described.drafts
+                described.drafts.clone()
             }
             (None, None) => Vec::new(),
         };
-        let request = UpdateRequest {
-            id: self.id.clone(),
+        Ok(UpdateRequest {
+            id: there.id.clone(),
             rules: cluster::without_cluster(drafts).await?,
             duration: self.duration.and_then(to_wire),
             pods: None,
-        };
-        let updated = agent.update(request).await?;
-        output.result(
-            || table::status(&updated),
-            || json::Status {
-                experiment: (&updated).into(),
-            },
-        )?;
-        Ok(())
+        })
     }
 
     /// The only rule of an experiment, changed.
@@ -217,6 +279,32 @@ impl UpdateArgs {
             Change::Dns(changed) => changed.rule(there),
         }
     }
+}
+
+fn show(updated: &Whole, output: Output) -> Result<(), CommandError> {
+    output.result(
+        || table::status(updated),
+        || json::Status {
+            experiment: updated.into(),
+        },
+    )?;
+    Ok(())
+}
+
+/// What an experiment points at; of pods, the service that they were chosen from.
+fn acts_on(there: &Experiment) -> Option<Selector> {
+    let mut selector = there.selector.clone()?;
+    if let Some(Where::Pods(pods)) = &selector.r#where
+        && let Some(origin) = &pods.origin
+        && origin.kind == "Service"
+    {
+        selector.r#where = Some(Where::Service(ServiceSelector {
+            name: origin.name.clone(),
+            namespace: origin.namespace.clone(),
+            ..ServiceSelector::default()
+        }));
+    }
+    Some(selector)
 }
 
 /// As the agent says it, with what it fills in.

@@ -1,31 +1,111 @@
 //! An experiment over the agents of a cluster.
 
-use crate::client::Address;
-use crate::cluster::{Held, Scene};
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::stream;
+
+use super::failure::RunError;
+use super::interrupt::Interrupt;
+use super::{AT_ONCE, Asked, Direct, Only, Reach};
+use crate::cluster::{self, Answer, Held, Plan, Scene, Tokens};
 use crate::error::{CommandError, ErrorKind};
 use crate::output::{Output, json, plan};
 
-/// Runs an experiment as the scene asks.
-pub async fn run_in_cluster(
-    scene: &Scene,
-    _only: Option<&Address>,
-    output: Output,
-) -> Result<(), CommandError> {
-    let plan = scene.plan(&Held::new()).await?;
-    if scene.request.dry_run {
-        output.result(
-            || plan::in_words(&plan, &[]),
-            || json::plan::DryRun::new(&plan, &[]),
-        )?;
-        return Ok(());
-    }
-    Err(not_yet())
+/// An experiment that one agent alone cannot do.
+#[derive(Debug, thiserror::Error)]
+enum OnlyError {
+    /// Pods on other nodes.
+    #[error(
+        "what is pointed at is on {} nodes ({}), and one address reaches the agent of one: leave out --server and --socket",
+        .0.len(), .0.join(", ")
+    )]
+    Several(Vec<String>),
 }
 
-/// What is said until agents of a cluster are reached.
-pub fn not_yet() -> CommandError {
-    CommandError::new(
-        ErrorKind::Failed,
-        "agents of a cluster cannot be reached yet: give one by --socket or --server",
-    )
+/// Runs an experiment as the scene asks: on all nodes, or by the only agent that was given.
+pub async fn run_in_cluster(
+    scene: Scene,
+    only: Option<Direct>,
+    output: Output,
+) -> Result<(), CommandError> {
+    let dry_run = scene.request.dry_run;
+    let none = Held::new();
+    let (reach, plan): (Arc<dyn Reach>, _) = match only {
+        Some(mut direct) => {
+            let plan = scene.plan(&none).await?;
+            let nodes = plan.nodes();
+            if nodes.len() > 1 {
+                let nodes = nodes.into_iter().map(str::to_owned).collect();
+                return Err(CommandError::new(
+                    ErrorKind::Failed,
+                    OnlyError::Several(nodes),
+                ));
+            }
+            if direct.token.is_none() {
+                direct.token = Some(Arc::new(Tokens::new(&scene.cluster)));
+            }
+            (Arc::new(Only(direct)), plan)
+        }
+        None => {
+            let reach = cluster::Reach::new(scene.cluster.clone());
+            let (plan, agents) = tokio::join!(scene.plan(&none), reach.look_up());
+            let plan = plan?;
+            // What a plan is can be told without agents; each node's answer then says what is missing.
+            if !dry_run {
+                agents?;
+            }
+            (Arc::new(reach), plan)
+        }
+    };
+    if dry_run {
+        return tell(&*reach, &plan, output).await;
+    }
+    for note in &plan.resolved.notes {
+        output.talk(note);
+    }
+    let is_followed = scene.selection.follow && !scene.request.detached;
+    let parts = plan.parts.clone();
+    let replans = is_followed.then(|| cluster::follow(scene, plan));
+    let asked = Asked {
+        reach,
+        parts,
+        replans,
+    };
+    super::run(asked, output).await
+}
+
+/// Prints the plan, with what each agent would say to it.
+async fn tell(reach: &dyn Reach, plan: &Plan, output: Output) -> Result<(), CommandError> {
+    let mut interrupt = Interrupt::listen().map_err(RunError::NoSignals)?;
+    let asking = stream::iter(&plan.parts)
+        .map(|part| async move {
+            let answer = match reach.connect(&part.node).await {
+                Ok(agent) => agent.prepare(part.request.clone()).await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Ok((experiment, mut answer)) => {
+                    answer.experiment = Some(experiment);
+                    Answer::Prepared(Box::new(answer))
+                }
+                Err(error) => Answer::Refused(error.to_string()),
+            }
+        })
+        .buffered(AT_ONCE)
+        .collect::<Vec<_>>();
+    let answers = tokio::select! {
+        answers = asking => answers,
+        () = interrupt.next() => return Err(RunError::InterruptedBeforeStart.into()),
+    };
+    output.result(
+        || plan::in_words(plan, &answers),
+        || json::plan::DryRun::new(plan, &answers),
+    )?;
+    let refusing = answers.iter().filter(|answer| !answer.is_yes()).count();
+    if refusing > 0 {
+        let of = answers.len();
+        return Err(RunError::WouldRefuse { refusing, of }.into());
+    }
+    Ok(())
 }

@@ -8,6 +8,7 @@ pub mod plan;
 pub mod progress;
 pub mod table;
 pub mod tally;
+pub mod whole;
 pub mod words;
 
 use std::fmt::Write as _;
@@ -44,15 +45,6 @@ impl Output {
             format: global.output,
             quiet: global.quiet,
             verbose: global.verbose,
-        }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn silent() -> Self {
-        Self {
-            format: Format::Table,
-            quiet: true,
-            verbose: false,
         }
     }
 

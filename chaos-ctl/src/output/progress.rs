@@ -6,6 +6,7 @@ use std::time::Duration;
 use chaos_proto::v1::Experiment;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::whole::Whole;
 use super::{Output, tally, words};
 use crate::quantity::{from_wire, packets, time_in_words};
 
@@ -23,13 +24,14 @@ pub struct Progress {
 
 impl Progress {
     /// Says that the experiment runs now.
-    pub fn start(output: Output, armed: &Experiment) -> Self {
+    pub fn start(output: Output, whole: &Whole) -> Self {
+        let armed = &whole.experiment;
         let duration = from_wire(armed.duration.as_ref());
         output.talk(&format!(
             "{}: {} on {} for {}; Ctrl-C ends it at once",
             armed.id,
             words::summary(armed),
-            words::targets(armed.targets.len()),
+            words::places(whole),
             time_in_words(duration),
         ));
         let bar = output
@@ -125,7 +127,7 @@ fn news(experiment: &Experiment, left: Duration) -> String {
 }
 
 /// Cut to a length that is pleasant to read: tenths of a second, or milliseconds below one.
-pub(super) fn to_tenths(time: Duration) -> Duration {
+pub(crate) fn to_tenths(time: Duration) -> Duration {
     let step_ms: u128 = if time >= Duration::from_secs(1) {
         100
     } else {

@@ -3,16 +3,19 @@
 use std::fmt::Write as _;
 
 use chaos_proto::v1::rule::Fault;
-use chaos_proto::v1::{Counters, DescribeResponse, DnsReply, Experiment, State, Target};
+use chaos_proto::v1::{Counters, DescribeResponse, DnsReply, EndReason, Experiment, State, Target};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
+use super::whole::{Part, Whole};
 use super::{effect, tally, words};
+use crate::client::Address;
 use crate::quantity::{bytes, from_wire, packets, time_in_words};
 
 /// What an experiment hit, a line for each target, and the sum when there are several. What few faults do has a column
 /// only where it was asked for.
-pub fn hits(experiment: &Experiment) -> String {
+pub fn hits(whole: &Whole) -> String {
+    let experiment = &whole.experiment;
     let total = tally::of_experiment(experiment);
     let has = |is: fn(&Fault) -> bool| {
         let mut faults = experiment.rules.iter().flat_map(|rule| &rule.fault);
@@ -22,20 +25,44 @@ pub fn hits(experiment: &Experiment) -> String {
         .iter()
         .filter(|column| (column.count)(&total) > 0 || has(column.is_of))
         .collect();
-    let mut header = vec!["TARGET", "INTERFACE", "MATCHED", "DELAYED", "DROPPED"];
+    let nodes = Nodes::of(whole);
+    let mut header = nodes.header(&["TARGET", "INTERFACE", "MATCHED", "DELAYED", "DROPPED"]);
     header.extend(columns.iter().map(|column| column.name));
     let mut table = table(&header);
-    for target in &experiment.targets {
-        let mut row = vec![name(target), target.interface.clone()];
+    for (place, target) in experiment.targets.iter().enumerate() {
+        let mut row = nodes.cell(place);
+        row.extend([name(target), target.interface.clone()]);
         row.extend(cells(&columns, &tally::of_target(target)));
         table.add_row(row);
     }
     if experiment.targets.len() != 1 {
-        let mut row = vec!["total".to_owned(), String::new()];
+        let mut row = vec!["total".to_owned()];
+        row.resize(if nodes.0.is_some() { 3 } else { 2 }, String::new());
         row.extend(cells(&columns, &total));
         table.add_row(row);
     }
     finish(&table)
+}
+
+/// A column for the nodes, where targets are on several.
+struct Nodes<'a>(Option<&'a [String]>);
+
+impl<'a> Nodes<'a> {
+    fn of(whole: &'a Whole) -> Self {
+        Self(whole.is_spread().then_some(&whole.nodes))
+    }
+
+    fn header(&self, names: &[&'static str]) -> Vec<&'static str> {
+        let node = self.0.map(|_| "NODE");
+        node.into_iter().chain(names.iter().copied()).collect()
+    }
+
+    fn cell(&self, place: usize) -> Vec<String> {
+        self.0
+            .map(|nodes| nodes.get(place).cloned().unwrap_or_default())
+            .into_iter()
+            .collect()
+    }
 }
 
 /// A column that is not always there.
@@ -90,14 +117,18 @@ fn cells(columns: &[&Column], counters: &Counters) -> Vec<String> {
 }
 
 /// What would happen: targets, rules, and the effect to expect.
-pub fn plan(experiment: &Experiment) -> String {
+pub fn plan(whole: &Whole) -> String {
+    let experiment = &whole.experiment;
     let mut text = String::new();
     if experiment.targets.is_empty() {
         text.push_str("No targets.\n");
     } else {
-        let mut table = table(&["TARGET", "NETNS", "INTERFACE"]);
-        for target in &experiment.targets {
-            table.add_row([target.name.clone(), target.netns.clone(), interface(target)]);
+        let nodes = Nodes::of(whole);
+        let mut table = table(&nodes.header(&["TARGET", "NETNS", "INTERFACE"]));
+        for (place, target) in experiment.targets.iter().enumerate() {
+            let mut row = nodes.cell(place);
+            row.extend([target.name.clone(), target.netns.clone(), interface(target)]);
+            table.add_row(row);
         }
         text.push_str(&finish(&table));
         text.push('\n');
@@ -119,26 +150,39 @@ pub fn plan(experiment: &Experiment) -> String {
 }
 
 /// Experiments, one in a line.
-pub fn list(experiments: &[Experiment]) -> String {
-    if experiments.is_empty() {
+pub fn list(wholes: &[Whole]) -> String {
+    if wholes.is_empty() {
         return String::new();
     }
-    let mut table = table(&["ID", "STATE", "WHERE", "TARGETS", "WHAT", "REMAINING"]);
-    for experiment in experiments {
-        table.add_row([
+    let is_spread = wholes.iter().any(|whole| whole.node_count() > 1);
+    let node = is_spread.then_some("NODES");
+    let header =
+        ["ID", "STATE", "WHERE"]
+            .into_iter()
+            .chain(node)
+            .chain(["TARGETS", "WHAT", "REMAINING"]);
+    let mut table = table(&header.collect::<Vec<_>>());
+    for whole in wholes {
+        let experiment = &whole.experiment;
+        let mut row = vec![
             experiment.id.clone(),
             state(experiment),
             words::selector(experiment.selector.as_ref()),
+        ];
+        row.extend(is_spread.then(|| whole.node_count().to_string()));
+        row.extend([
             experiment.targets.len().to_string(),
             words::summary(experiment),
             remaining(experiment),
         ]);
+        table.add_row(row);
     }
     finish(&table)
 }
 
 /// Everything about one experiment.
-pub fn status(experiment: &Experiment) -> String {
+pub fn status(whole: &Whole) -> String {
+    let experiment = &whole.experiment;
     let mut lines = vec![
         ("Id:", experiment.id.clone()),
         ("State:", state(experiment)),
@@ -169,26 +213,36 @@ pub fn status(experiment: &Experiment) -> String {
             lines.push(("XDP:", format!("{mode}, on {}", target.interface)));
         }
     }
+    if !experiment.started_by.is_empty() {
+        lines.push(("By:", experiment.started_by.clone()));
+    }
+    if whole.parts.len() > 1 {
+        for part in &whole.parts {
+            lines.push(("Node:", self::part(part)));
+        }
+    } else if let Some(part) = whole.parts.first().filter(|part| !part.node.is_empty()) {
+        lines.push(("Node:", part.node.clone()));
+    }
     let mut text = String::new();
     for (name, value) in lines {
         let _ = writeln!(text, "{name:<11}{value}");
     }
     text.push('\n');
-    text.push_str(&hits(experiment));
+    text.push_str(&hits(whole));
     text
 }
 
 /// What several experiments hit, each under its id.
-pub fn stopped(experiments: &[Experiment]) -> String {
-    let parts: Vec<_> = experiments
+pub fn stopped(wholes: &[Whole]) -> String {
+    let parts: Vec<_> = wholes
         .iter()
-        .map(|experiment| {
+        .map(|whole| {
             format!(
                 "{}: {} ({})\n{}",
-                experiment.id,
-                words::summary(experiment),
-                state(experiment),
-                hits(experiment)
+                whole.experiment.id,
+                words::summary(&whole.experiment),
+                state(&whole.experiment),
+                hits(whole)
             )
         })
         .collect();
@@ -226,6 +280,26 @@ pub fn doctor(address: &impl ToString, agent: &DescribeResponse) -> String {
     text
 }
 
+/// What the kernels of all nodes offer, a line for each.
+pub fn doctors(agents: &[(String, (Address, DescribeResponse))]) -> String {
+    let mut table = table(&["NODE", "AGENT", "KERNEL", "ATTACH", "DELAY LINE", "POD"]);
+    for (node, (address, agent)) in agents {
+        let pod = match address {
+            Address::Pod { pod, .. } => pod.clone(),
+            Address::Socket(_) | Address::Server(_) => address.to_string(),
+        };
+        table.add_row([
+            node,
+            &agent.agent_version,
+            &agent.kernel_release,
+            words::attach_mode(agent.attach_mode()).unwrap_or("nothing works"),
+            words::engine(agent.line_engine()).unwrap_or("nothing works"),
+            &pod,
+        ]);
+    }
+    finish(&table)
+}
+
 pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
@@ -259,11 +333,32 @@ fn interface(target: &Target) -> String {
 }
 
 fn state(experiment: &Experiment) -> String {
-    let state = words::state(experiment.state());
-    match words::end_reason(experiment.end_reason()) {
+    state_and_reason(experiment.state(), experiment.end_reason())
+}
+
+fn state_and_reason(state: State, reason: EndReason) -> String {
+    let state = words::state(state);
+    match words::end_reason(reason) {
         Some(reason) => format!("{state}: {reason}"),
         None => state.to_owned(),
     }
+}
+
+/// One node's part of an experiment: `worker-1, delay-3f9a1c.2, armed`.
+fn part(part: &Part) -> String {
+    let mut text = format!(
+        "{}, {}, {}",
+        part.node,
+        part.id,
+        state_and_reason(part.state, part.end_reason)
+    );
+    if part.is_lost {
+        text.push_str(" (as last seen)");
+    }
+    if !part.end_detail.is_empty() {
+        let _ = write!(text, ": {}", part.end_detail);
+    }
+    text
 }
 
 fn remaining(experiment: &Experiment) -> String {

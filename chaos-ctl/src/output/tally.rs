@@ -15,7 +15,7 @@ pub fn of_experiment(experiment: &Experiment) -> Counters {
         .flat_map(|target| &target.counters))
 }
 
-fn sum<'a>(counters: impl IntoIterator<Item = &'a Counters>) -> Counters {
+pub(super) fn sum<'a>(counters: impl IntoIterator<Item = &'a Counters>) -> Counters {
     counters
         .into_iter()
         .fold(Counters::default(), |sum, one| Counters {

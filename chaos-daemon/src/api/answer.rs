@@ -11,6 +11,7 @@ use crate::{
         AttachMode, Counters, EndReason, Experiment, Hit, LineEngine, Rule, Selector, Spec, State,
         Target, Where, XdpMode,
     },
+    policy::Guard,
 };
 
 /// What all experiments of one agent have in common.
@@ -57,6 +58,15 @@ pub(super) fn plan(
         id: id.unwrap_or_default(),
         targets: targets.iter().map(target).collect(),
         ..planned(spec, here)
+    }
+}
+
+/// What a guard says.
+pub(super) fn guard(guard: Guard) -> v1::Guard {
+    v1::Guard {
+        name: guard.name.to_owned(),
+        allows: guard.allows,
+        detail: guard.detail,
     }
 }
 

@@ -1,10 +1,13 @@
 //! The gRPC service: translates, asks the agent, translates back. The only module that knows tonic.
 
 mod answer;
+mod caller;
 mod dns;
 mod fault;
 mod filter;
+mod gate;
 mod pods;
+mod prepare;
 mod ramp;
 mod request;
 mod rewrite;
@@ -17,15 +20,19 @@ use std::{pin::Pin, time::Duration};
 use chaos_proto::v1::{self, agent_service_server::AgentService};
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 use tracing::info;
 
-pub use serve::{ServeError, Server, remove_stale_socket};
+pub use gate::Gate;
+pub use serve::{ServeError, Server, Tls, remove_stale_socket};
 
 use crate::{
+    access::{Caller, Verb},
     agent::{Agent, AgentError, Core},
     attach::features::Features,
-    engine::{Ending, Experiment, Pods, Repoint, State},
+    audit::Entry,
+    engine::{Ending, Experiment, State},
+    protected::Protections,
 };
 use answer::Here;
 
@@ -39,15 +46,19 @@ pub struct Service {
     features: Features,
     default_grace: Duration,
     here: Here,
+    gate: Gate,
+    protections: Protections,
 }
 
 impl Service {
-    /// For this agent, which found these features, on the node of this name.
+    /// For this agent, which found these features, on the node of this name, behind this gate.
     pub const fn new(
         agent: Agent,
         features: Features,
         default_grace: Duration,
         node: String,
+        gate: Gate,
+        protections: Protections,
     ) -> Self {
         let engine = features.line_engine;
         Self {
@@ -55,28 +66,131 @@ impl Service {
             features,
             default_grace,
             here: Here { node, engine },
+            gate,
+            protections,
         }
     }
 
     fn experiment(&self, experiment: &Experiment) -> v1::Experiment {
         answer::experiment(experiment, &self.here)
     }
+
+    async fn status(&self, id: &str) -> Result<Experiment, Status> {
+        let id = id.to_owned();
+        ask(&self.agent, move |core| core.status(&id)).await
+    }
+
+    async fn all(&self, ended: bool) -> Result<Vec<Experiment>, Status> {
+        ask(&self.agent, move |core| Ok(core.list(ended))).await
+    }
+
+    async fn do_arm(
+        &self,
+        caller: &Caller,
+        id: String,
+        entry: &mut Entry,
+    ) -> Result<v1::ArmResponse, Status> {
+        entry.id(&id);
+        let asker = self.gate.identify(caller, entry).await?;
+        let prepared = self.status(&id).await?;
+        describe(&prepared, entry);
+        let selector = &prepared.spec.selector;
+        self.gate.may(&asker, Verb::Create, selector).await?;
+        self.gate.access.remember(&asker, &id);
+        let armed = ask(&self.agent, move |core| core.arm(&id)).await?;
+        info!(id = armed.id, duration = ?armed.spec.duration, "experiment armed");
+        Ok(v1::ArmResponse {
+            experiment: Some(self.experiment(&armed)),
+        })
+    }
+
+    async fn disarm_one(
+        &self,
+        caller: &Caller,
+        id: String,
+        entry: &mut Entry,
+    ) -> Result<Vec<Experiment>, Status> {
+        let asker = self.gate.identify_about(caller, &id, entry).await?;
+        let there = self.status(&id).await?;
+        describe(&there, entry);
+        self.gate.may_about(&asker, Verb::Delete, &there).await?;
+        Ok(vec![ask(&self.agent, move |core| core.stop(&id)).await?])
+    }
+
+    /// Ends those that they may end; an error names the others.
+    async fn disarm_all(
+        &self,
+        caller: &Caller,
+        entry: &mut Entry,
+    ) -> Result<Vec<Experiment>, Status> {
+        let asker = self.gate.identify_or_owner(caller, entry).await?;
+        let live = self.all(false).await?;
+        let (may, may_not) = self.gate.sort(&asker, Verb::Delete, live).await;
+        let Some((_, refusal)) = may_not.first() else {
+            return ask(&self.agent, |core| Ok(core.stop_all(&Ending::stopped()))).await;
+        };
+        let mut ended = Vec::new();
+        for Experiment { id, .. } in may {
+            ask(&self.agent, move |core| core.stop(&id))
+                .await
+                .map(|one| ended.push(one.id))?;
+        }
+        let left: Vec<&str> = may_not.iter().map(|(left, _)| left.id.as_str()).collect();
+        let done = if ended.is_empty() {
+            "nothing was ended".to_owned()
+        } else {
+            format!("{} ended", ended.join(", "))
+        };
+        Err(Status::new(
+            refusal.code(),
+            format!("{done}, {} goes on: {}", left.join(", "), refusal.message()),
+        ))
+    }
+
+    async fn do_list(
+        &self,
+        caller: &Caller,
+        ended: bool,
+        entry: &mut Entry,
+    ) -> Result<v1::ListResponse, Status> {
+        let asker = self.gate.identify_or_owner(caller, entry).await?;
+        let all = self.all(ended).await?;
+        let (may, may_not) = self.gate.sort(&asker, Verb::Get, all).await;
+        // Left out are those that one may not see; that nobody knows whether one may is another thing.
+        let unknown = may_not
+            .into_iter()
+            .find(|(_, refusal)| refusal.code() == Code::Unavailable);
+        if let (true, Some((_, refusal))) = (may.is_empty(), unknown) {
+            return Err(refusal);
+        }
+        let experiments = may.iter().map(|experiment| self.experiment(experiment));
+        Ok(v1::ListResponse {
+            experiments: experiments.collect(),
+        })
+    }
+
+    async fn may_watch(
+        &self,
+        caller: &Caller,
+        id: &str,
+        hold: bool,
+        entry: &mut Entry,
+    ) -> Result<(), Status> {
+        let asker = self.gate.identify_about(caller, id, entry).await?;
+        let there = self.status(id).await?;
+        describe(&there, entry);
+        // Who holds an experiment lets it run on.
+        let verb = if hold { Verb::Create } else { Verb::Get };
+        self.gate.may_about(&asker, verb, &there).await?;
+        self.gate.access.remember(&asker, id);
+        Ok(())
+    }
 }
 
-impl Service {
-    /// Looks up those of an experiment's pods that are no targets of it yet.
-    async fn find_joining(&self, id: &str, pods: Pods) -> Result<Repoint, Status> {
-        let refused = |error: AgentError| status::of(&error);
-        pods.check().map_err(|error| refused(error.into()))?;
-        let id = id.to_owned();
-        let experiment = ask(&self.agent, move |core| core.status(&id)).await?;
-        let selector = experiment.to_find(&pods);
-        let found = match selector.map_err(|error| refused(error.into()))? {
-            Some(selector) => self.agent.find(&selector).await.map_err(refused)?,
-            None => Vec::new(),
-        };
-        Ok(Repoint { pods, found })
-    }
+fn describe(experiment: &Experiment, entry: &mut Entry) {
+    entry.rules(&experiment.spec.rules);
+    entry.duration(experiment.spec.duration);
+    entry.place(&experiment.spec.selector);
 }
 
 /// Sends work to the agent; its errors become statuses.
@@ -95,8 +209,12 @@ async fn ask<T: Send + 'static>(
 impl AgentService for Service {
     async fn describe(
         &self,
-        _: Request<v1::DescribeRequest>,
+        request: Request<v1::DescribeRequest>,
     ) -> Result<Response<v1::DescribeResponse>, Status> {
+        let caller = caller::of(&request);
+        let mut entry = self.gate.entry("describe");
+        let known = self.gate.identify_or_owner(&caller, &mut entry).await;
+        self.gate.close(entry, known)?;
         Ok(Response::new(answer::description(
             &self.features,
             &self.here,
@@ -107,104 +225,68 @@ impl AgentService for Service {
         &self,
         request: Request<v1::PrepareRequest>,
     ) -> Result<Response<v1::PrepareResponse>, Status> {
+        let caller = caller::of(&request);
+        let mut entry = self.gate.entry("prepare");
         let request = request.into_inner();
-        let dry_run = request.dry_run;
-        let id = request::id(&request.id).map_err(|error| status::of(&error.into()))?;
-        let started_by = None;
-        let spec = request::spec(request, self.default_grace)
-            .map_err(|error| status::of_request(&error))?;
-        spec.check().map_err(|error| status::of(&error.into()))?;
-        let line = self.features.line_for(&spec);
-        line.map_err(|error| status::of_datapath(&error))?;
-        let targets = self.agent.find(&spec.selector).await;
-        let targets = targets.map_err(|error| status::of(&error))?;
-        let experiment = if dry_run {
-            if let Some(id) = id.clone() {
-                ask(&self.agent, move |core| core.check_free(&id)).await?;
-            }
-            answer::plan(id, &spec, &targets, &self.here)
-        } else {
-            let prepare = move |core: &mut Core| {
-                let drawn = || request::new_id(&spec, |id| core.check_free(id).is_ok());
-                let id = id.unwrap_or_else(drawn);
-                core.prepare(&id, spec, targets, started_by)
-            };
-            let prepared = ask(&self.agent, prepare).await?;
-            info!(
-                id = prepared.id,
-                targets = prepared.hits.len(),
-                "experiment prepared"
-            );
-            self.experiment(&prepared)
-        };
-        Ok(Response::new(v1::PrepareResponse {
-            experiment: Some(experiment),
-            ..v1::PrepareResponse::default()
-        }))
+        let done = self.do_prepare(&caller, request, &mut entry).await;
+        self.gate.close(entry, done).map(Response::new)
     }
 
     async fn arm(
         &self,
         request: Request<v1::ArmRequest>,
     ) -> Result<Response<v1::ArmResponse>, Status> {
+        let caller = caller::of(&request);
+        let mut entry = self.gate.entry("arm");
         let id = request.into_inner().id;
-        let armed = ask(&self.agent, move |core| core.arm(&id)).await?;
-        info!(id = armed.id, duration = ?armed.spec.duration, "experiment armed");
-        Ok(Response::new(v1::ArmResponse {
-            experiment: Some(self.experiment(&armed)),
-        }))
+        let done = self.do_arm(&caller, id, &mut entry).await;
+        self.gate.close(entry, done).map(Response::new)
     }
 
     async fn update(
         &self,
         request: Request<v1::UpdateRequest>,
     ) -> Result<Response<v1::UpdateResponse>, Status> {
-        let (id, mut change, pods) =
-            request::update(request.into_inner()).map_err(|error| status::of_request(&error))?;
-        if let Some(pods) = pods {
-            change.pods = Some(self.find_joining(&id, pods).await?);
-        }
-        let updated = ask(&self.agent, move |core| core.update(&id, &change)).await?;
-        Ok(Response::new(v1::UpdateResponse {
-            experiment: Some(self.experiment(&updated)),
-        }))
+        let caller = caller::of(&request);
+        let mut entry = self.gate.entry("update");
+        let request = request.into_inner();
+        let done = self.do_update(&caller, request, &mut entry).await;
+        self.gate.close(entry, done).map(Response::new)
     }
 
     async fn disarm(
         &self,
         request: Request<v1::DisarmRequest>,
     ) -> Result<Response<v1::DisarmResponse>, Status> {
-        let experiments = match request.into_inner().which {
+        let caller = caller::of(&request);
+        let mut entry = self.gate.entry("disarm");
+        let done = match request.into_inner().which {
             Some(v1::disarm_request::Which::Id(id)) => {
-                vec![ask(&self.agent, move |core| core.stop(&id)).await?]
+                self.disarm_one(&caller, id, &mut entry).await
             }
             Some(v1::disarm_request::Which::All(true)) => {
-                ask(&self.agent, |core| Ok(core.stop_all(&Ending::stopped()))).await?
+                self.disarm_all(&caller, &mut entry).await
             }
-            Some(v1::disarm_request::Which::All(false)) | None => {
-                return Err(Status::invalid_argument(
-                    "say which experiment to end: an id, or all",
-                ));
-            }
+            Some(v1::disarm_request::Which::All(false)) | None => Err(Status::invalid_argument(
+                "say which experiment to end: an id, or all",
+            )),
         };
-        let experiments = experiments
-            .iter()
-            .map(|experiment| self.experiment(experiment))
-            .collect();
-        Ok(Response::new(v1::DisarmResponse { experiments }))
+        let ended = self.gate.close(entry, done)?;
+        let experiments = ended.iter().map(|experiment| self.experiment(experiment));
+        Ok(Response::new(v1::DisarmResponse {
+            experiments: experiments.collect(),
+        }))
     }
 
     async fn list(
         &self,
         request: Request<v1::ListRequest>,
     ) -> Result<Response<v1::ListResponse>, Status> {
+        let caller = caller::of(&request);
+        let mut entry = self.gate.entry("list");
         let ended = request.into_inner().include_ended;
-        let all = ask(&self.agent, move |core| Ok(core.list(ended))).await?;
-        let experiments = all
-            .iter()
-            .map(|experiment| self.experiment(experiment))
-            .collect();
-        Ok(Response::new(v1::ListResponse { experiments }))
+        let done = self.do_list(&caller, ended, &mut entry).await;
+        self.gate.close(entry, done).map(Response::new)
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::WatchResponse, Status>> + Send>>;
@@ -213,6 +295,7 @@ impl AgentService for Service {
         &self,
         request: Request<v1::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        let caller = caller::of(&request);
         let v1::WatchRequest { id, hold, interval } = request.into_inner();
         let interval = match interval.map(Duration::try_from) {
             None => DEFAULT_INTERVAL,
@@ -223,8 +306,9 @@ impl AgentService for Service {
                 ));
             }
         };
-        let wanted = id.clone();
-        ask(&self.agent, move |core| core.status(&wanted)).await?;
+        let mut entry = self.gate.entry(if hold { "hold" } else { "watch" });
+        let known = self.may_watch(&caller, &id, hold, &mut entry).await;
+        self.gate.close(entry, known)?;
         let guard = hold.then(|| Hold::of(&self.agent, &id));
         let (messages, stream) = mpsc::channel(4);
         let (agent, here) = (self.agent.clone(), self.here.clone());

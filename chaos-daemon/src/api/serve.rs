@@ -16,7 +16,7 @@ use chaos_proto::v1::agent_service_server::AgentServiceServer;
 use futures::FutureExt;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
-use tonic::transport::server::Router;
+use tonic::transport::{Certificate, Identity, ServerTlsConfig, server::Router};
 
 use super::Service;
 
@@ -56,14 +56,52 @@ pub enum ServeError {
         /// What happened.
         source: io::Error,
     },
+    /// A file of TLS cannot be read.
+    #[error("cannot read {path} for TLS: {source}")]
+    TlsFile {
+        /// Which.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
     /// Everybody could reach it.
     #[error(
-        "--listen {0} is not a loopback address: whoever reaches it could harm this node, and nobody is asked who they are; use 127.0.0.1 or [::1]"
+        "--listen {0} is not a loopback address: whoever reaches it could harm this node; use 127.0.0.1 or [::1], or have callers show certificates (--tls-cert, --tls-key, --client-ca)"
     )]
     NotLoopback(
         /// The address.
         SocketAddr,
     ),
+}
+
+/// Files by which the agent and its callers know each other.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The agent's own.
+    pub certificate: PathBuf,
+    /// Of that.
+    pub key: PathBuf,
+    /// Has signed those of callers.
+    pub client_authority: PathBuf,
+    /// Whether a caller may show none.
+    pub may_come_without: bool,
+}
+
+impl Tls {
+    fn read(&self) -> Result<ServerTlsConfig, ServeError> {
+        let read = |path: &Path| {
+            fs::read(path).map_err(|source| ServeError::TlsFile {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        let (certificate, key) = (read(&self.certificate)?, read(&self.key)?);
+        let authority = Certificate::from_pem(read(&self.client_authority)?);
+        Ok(ServerTlsConfig::new()
+            .identity(Identity::from_pem(certificate, key))
+            .client_ca_root(authority)
+            .client_auth_optional(self.may_come_without))
+    }
 }
 
 /// Bound sockets, not yet serving.
@@ -72,16 +110,23 @@ pub struct Server {
     path: PathBuf,
     inode: u64,
     tcp: Option<TcpListener>,
+    tls: Option<ServerTlsConfig>,
 }
 
 impl Server {
     /// Binds. Nobody is answered yet.
-    pub async fn bind(path: &Path, listen: Option<SocketAddr>) -> Result<Self, ServeError> {
+    pub async fn bind(
+        path: &Path,
+        listen: Option<SocketAddr>,
+        tls: Option<&Tls>,
+    ) -> Result<Self, ServeError> {
         if let Some(address) = listen
             && !address.ip().is_loopback()
+            && tls.is_none()
         {
             return Err(ServeError::NotLoopback(address));
         }
+        let tls = tls.map(Tls::read).transpose()?;
         let failed = |source| ServeError::Socket {
             path: path.to_owned(),
             source,
@@ -104,6 +149,7 @@ impl Server {
             path: path.to_owned(),
             inode,
             tcp,
+            tls,
         })
     }
 
@@ -118,6 +164,7 @@ impl Server {
             path,
             inode,
             tcp,
+            tls,
         } = self;
         let stop = async move {
             stop.await;
@@ -126,21 +173,24 @@ impl Server {
         };
         let stop = stop.boxed().shared();
         let service = std::sync::Arc::new(service);
-        let router = || -> Router {
-            tonic::transport::Server::builder()
+        let router = |tls: Option<ServerTlsConfig>| -> Result<Router, tonic::transport::Error> {
+            let mut server = tonic::transport::Server::builder()
                 .http2_keepalive_interval(Some(KEEPALIVE))
-                .http2_keepalive_timeout(Some(KEEPALIVE))
-                .add_service(AgentServiceServer::from_arc(std::sync::Arc::clone(
-                    &service,
-                )))
+                .http2_keepalive_timeout(Some(KEEPALIVE));
+            if let Some(tls) = tls {
+                server = server.tls_config(tls)?;
+            }
+            let service = std::sync::Arc::clone(&service);
+            Ok(server.add_service(AgentServiceServer::from_arc(service)))
         };
-        let unix =
-            router().serve_with_incoming_shutdown(UnixListenerStream::new(socket), stop.clone());
+        let unix = router(None)?
+            .serve_with_incoming_shutdown(UnixListenerStream::new(socket), stop.clone());
+        let of_tcp = router(tls)?;
         let on_tcp = async {
             match tcp {
                 Some(listener) => {
                     let incoming = TcpListenerStream::new(listener);
-                    router()
+                    of_tcp
                         .serve_with_incoming_shutdown(incoming, stop.clone())
                         .await
                 }
@@ -203,11 +253,11 @@ mod tests {
     async fn next_agents_socket_is_not_ours_to_remove() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("chaos.sock");
-        let first = Server::bind(&path, None).await.unwrap();
+        let first = Server::bind(&path, None, None).await.unwrap();
         let (inode, _listens) = (first.inode, first.socket);
         remove_own_socket(&path, inode);
         assert!(!path.exists());
-        let next = Server::bind(&path, None).await.unwrap();
+        let next = Server::bind(&path, None, None).await.unwrap();
         remove_own_socket(&path, inode);
         assert!(path.exists());
         remove_own_socket(&path, next.inode);

@@ -4,7 +4,9 @@ use tonic::{Code, Status};
 
 use super::wire::RequestError;
 use crate::{
+    access::AccessError,
     agent::AgentError,
+    cluster::PodError,
     engine::{DatapathError, EngineError},
     targets::TargetError,
 };
@@ -24,10 +26,35 @@ pub(super) fn of_request(error: &RequestError) -> Status {
     Status::invalid_argument(error.to_string())
 }
 
+/// Status of what somebody may not.
+pub(super) fn of_access(error: &AccessError) -> Status {
+    let code = match error {
+        AccessError::NoToken | AccessError::UnknownToken { .. } => Code::Unauthenticated,
+        AccessError::Denied { .. } => Code::PermissionDenied,
+        AccessError::Unreachable(_) => Code::Unavailable,
+    };
+    Status::new(code, error.to_string())
+}
+
+/// Status of a pod that is no target.
+pub(super) fn of_pod(error: &PodError) -> Status {
+    let code = match error {
+        PodError::Cluster(_) => Code::Unavailable,
+        PodError::Gone { .. } | PodError::Replaced { .. } | PodError::NoContainer { .. } => {
+            Code::NotFound
+        }
+        PodError::Elsewhere { .. } | PodError::Over { .. } | PodError::NotRunning { .. } => {
+            Code::FailedPrecondition
+        }
+    };
+    Status::new(code, error.to_string())
+}
+
 fn code(error: &AgentError) -> Code {
     match error {
         AgentError::Spec(_) => Code::InvalidArgument,
         AgentError::Stopping => Code::Unavailable,
+        AgentError::Datapath(error) => datapath_code(error),
         AgentError::Target(error) => match error {
             TargetError::Inventory(_)
             | TargetError::WhichInterface { .. }

@@ -32,8 +32,8 @@ use super::{
 };
 use crate::{
     engine::{
-        AttachMode, Counters, Datapath, DatapathError, Health, Installation, LineEngine, Spec,
-        Target, XdpMode,
+        AttachMode, Counters, Datapath, DatapathError, Health, Installation, LineEngine, Protected,
+        Spec, Target, XdpMode,
     },
     netlink,
     netns::Netns,
@@ -268,6 +268,10 @@ impl Datapath for Kernel {
         self.move_deadline(installations, time)
     }
 
+    fn protect(&mut self, list: &[Protected]) -> Result<(), DatapathError> {
+        Self::protect(self, list).map_err(kernel)
+    }
+
     fn arm(
         &mut self,
         installations: &[Installation],
@@ -346,7 +350,6 @@ impl Kernel {
         written: &mut Vec<Placed>,
     ) -> Result<(), DatapathError> {
         let attached = self.attached.get(&key).ok_or(DatapathError::TargetGone)?;
-        let cgroup = target.cgroup.as_ref();
         for (position, rule) in spec.rules.iter().enumerate() {
             let seed = seed_of(spec.seed, target, position);
             let (maps, slots) = (&mut self.object.maps, &mut self.slots);
@@ -356,7 +359,7 @@ impl Kernel {
                 attached.number,
                 rule,
                 seed,
-                cgroup,
+                target,
             )?);
         }
         Ok(())

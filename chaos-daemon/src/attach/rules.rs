@@ -18,11 +18,11 @@ use super::{
     dns::{erase_dns, write_dns},
     in_kernel::in_kernel,
     loader::{Maps, Plain},
-    quantiles, rewrites,
+    protection, quantiles, rewrites,
     shared::Shared,
     socket,
 };
-use crate::engine::{Cgroup, DatapathError, Fault, Rule};
+use crate::engine::{Cgroup, DatapathError, Fault, Rule, Spared, Target};
 
 /// Which slots are taken.
 #[derive(Debug, Default)]
@@ -60,27 +60,36 @@ pub(super) struct Placed {
     pub(super) rule: Rule,
     table: Option<u32>,
     peers: Option<u32>,
+    spared: Vec<Spared>,
     /// What it did before it was changed.
     pub(super) before: Counters,
 }
 
-/// Writes a rule into a free slot, disarmed and with its counters at zero.
+/// Writes a rule into a free slot, disarmed and with its counters at zero. The programs know the target by this number.
 pub(super) fn place(
     maps: &mut Maps,
     slots: &mut Slots,
-    target: u32,
+    number: u32,
     rule: &Rule,
     seed: u64,
-    cgroup: Option<&Cgroup>,
+    target: &Target,
 ) -> Result<Placed, DatapathError> {
     let mut placed = Placed {
         slot: slots.take()?,
         rule: rule.clone(),
         table: None,
         peers: None,
+        spared: target.spared.clone(),
         before: Counters::default(),
     };
-    let written = fill(maps, slots, target, &mut placed, seed, cgroup);
+    let written = fill(
+        maps,
+        slots,
+        number,
+        &mut placed,
+        seed,
+        target.cgroup.as_ref(),
+    );
     if let Err(error) = written {
         take_back(maps, slots, &placed);
         return Err(error);
@@ -109,6 +118,10 @@ fn fill(
     }
     placed.peers = slots.shared.take_peers(maps, &placed.rule.filter)?;
     kernel_rule.peers = placed.peers.unwrap_or_default();
+    if !placed.spared.is_empty() {
+        kernel_rule.flags |= abi::SPARES;
+        protection::spare(maps, placed.slot, &placed.spared).map_err(kernel)?;
+    }
     write(maps, placed.slot, &placed.rule, &kernel_rule).map_err(kernel)
 }
 
@@ -136,6 +149,7 @@ pub(super) fn take_back(maps: &mut Maps, slots: &mut Slots, placed: &Placed) {
     if let Fault::Dns(dns) = &placed.rule.fault {
         erase_dns(maps, slot, dns);
     }
+    protection::no_longer_spare(maps, slot, &placed.spared);
     slots.give_back(slot);
     if let Some(number) = placed.table {
         slots.shared.give_back_table(number);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     fault::Counters,
+    protection::Protected,
     spec::{Spec, Target},
 };
 
@@ -141,6 +142,11 @@ pub trait Datapath {
 
     /// Takes rules away, and with the last of a target all that was attached there.
     fn remove(&mut self, installations: Vec<Installation>);
+
+    /// Has all rules spare these too.
+    fn protect(&mut self, _: &[Protected]) -> Result<(), DatapathError> {
+        Ok(())
+    }
 
     /// What each rule has done.
     fn counters(&mut self, installation: Installation) -> Vec<Counters>;

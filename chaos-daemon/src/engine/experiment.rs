@@ -91,6 +91,8 @@ pub struct Experiment {
     pub hits: Vec<Hit>,
     /// Who prepared it; nothing where nobody was asked.
     pub started_by: Option<String>,
+    /// Whether it ever acted.
+    pub was_armed: bool,
     deadline: Instant,
     holders: usize,
     unheld_since: Instant,
@@ -111,6 +113,7 @@ impl Experiment {
             state: State::Prepared,
             hits,
             started_by,
+            was_armed: false,
             deadline: now + PREPARED_LIFETIME,
             holders: 0,
             unheld_since: now,
@@ -129,6 +132,7 @@ impl Experiment {
 
     pub(super) fn armed(&mut self, now: Instant) {
         self.state = State::Armed;
+        self.was_armed = true;
         self.deadline = now + self.spec.duration;
         self.unheld_since = now;
     }

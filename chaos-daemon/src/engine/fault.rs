@@ -189,6 +189,20 @@ impl Fault {
         )
     }
 
+    /// What each is called.
+    pub const NAMES: [&str; 10] = [
+        "delay",
+        "loss",
+        "duplicate",
+        "reorder",
+        "corrupt",
+        "rate",
+        "partition",
+        "reset",
+        "rewrite",
+        "dns",
+    ];
+
     /// Name of the fault, as the verb that asks for it.
     pub const fn name(&self) -> &'static str {
         match self {

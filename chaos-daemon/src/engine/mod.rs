@@ -39,7 +39,7 @@ pub use protection::{Protected, ProtectedError};
 pub use ramp::{Ramp, Share};
 pub use reset::Reset;
 pub use rewrite::{Patch, Replace, Rewrite};
-pub use spec::{Cgroup, Pulse, Rule, Selector, Spec, Target, Where};
+pub use spec::{Cgroup, Pulse, Rule, Selector, Spared, Spec, Target, Where};
 pub use update::{Change, Repoint};
 
 /// How long a prepared experiment waits for its arm.
@@ -205,6 +205,16 @@ impl<D: Datapath> Engine<D> {
             .iter()
             .rev()
             .chain(self.ended.iter().rev().filter(move |_| ended))
+    }
+
+    /// Has all rules spare these too, those that act included.
+    pub fn protect(&mut self, list: &[Protected]) -> Result<(), DatapathError> {
+        self.datapath.protect(list)
+    }
+
+    /// All experiments, as they were when somebody last counted.
+    pub fn glance(&self) -> impl Iterator<Item = &Experiment> {
+        self.live.iter().chain(&self.ended)
     }
 
     /// Gives the kernel back, when all is over.

@@ -15,6 +15,8 @@ pub enum Protected {
     Peers(IpNet),
     /// To and from this port of this address, of all targets.
     PeerPort(SocketAddr),
+    /// To and from this port of this address, where the node is the target.
+    NodesPeerPort(SocketAddr),
     /// To and from this port of the node, where the node is the target.
     OwnPort(u16),
 }
@@ -55,7 +57,9 @@ impl FromStr for Protected {
             }
             Self::PeerPort(peer) if peer.port() == 0 => Err(ProtectedError::Port(text.to_owned())),
             Self::OwnPort(0) => Err(ProtectedError::Port(text.to_owned())),
-            Self::Peers(_) | Self::PeerPort(_) | Self::OwnPort(_) => Ok(protected),
+            Self::Peers(_) | Self::PeerPort(_) | Self::NodesPeerPort(_) | Self::OwnPort(_) => {
+                Ok(protected)
+            }
         }
     }
 }
@@ -76,7 +80,7 @@ impl fmt::Display for Protected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Peers(net) => net.fmt(f),
-            Self::PeerPort(peer) => peer.fmt(f),
+            Self::PeerPort(peer) | Self::NodesPeerPort(peer) => peer.fmt(f),
             Self::OwnPort(port) => write!(f, ":{port}"),
         }
     }
@@ -99,7 +103,7 @@ mod tests {
         ] {
             let seen = match text.parse().unwrap() {
                 Protected::Peers(_) => "net",
-                Protected::PeerPort(_) => "peer",
+                Protected::PeerPort(_) | Protected::NodesPeerPort(_) => "peer",
                 Protected::OwnPort(_) => "own",
             };
             assert_eq!(seen, kind, "{text}");

@@ -1,5 +1,6 @@
 //! What an experiment is to do, checked: a value of these types makes sense.
 
+use core::net::IpAddr;
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
@@ -87,6 +88,17 @@ pub struct Target {
     pub cgroup: Option<Cgroup>,
     /// The pod that it is.
     pub pod: Option<Pod>,
+    /// What rules leave alone here, although their filters may take it.
+    pub spared: Vec<Spared>,
+}
+
+/// What an address and a port of the target say to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spared {
+    /// The other side.
+    pub peer: IpAddr,
+    /// The target's own port.
+    pub own_port: u16,
 }
 
 /// A cgroup of version 2, as the kernel knows it.

@@ -128,6 +128,7 @@ pub(super) fn targets(names: &[&str]) -> Vec<Target> {
         ifindex: 2,
         cgroup: None,
         pod: None,
+        spared: Vec::new(),
     };
     names.iter().map(target).collect()
 }

@@ -46,6 +46,7 @@ pub(super) fn on(name: String, netns: Netns, link: &Link) -> Result<Target, Targ
         ifindex: link.index,
         cgroup: None,
         pod: None,
+        spared: Vec::new(),
         netns,
     })
 }

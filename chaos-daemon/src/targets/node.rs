@@ -29,6 +29,7 @@ pub(super) fn of(
             let target = links::on(name.to_owned(), netns.clone(), link)?;
             Ok(Target {
                 cgroup: cgroup.cloned(),
+                spared: Vec::new(),
                 ..target
             })
         })

@@ -61,6 +61,19 @@ impl Identity {
         self.name == "system:anonymous"
     }
 
+    /// The binding that allows something to this user, as reviews name it.
+    pub fn binding(&self) -> String {
+        let words: Vec<&str> = self.name.split(':').collect();
+        let (name, subject) = match words.as_slice() {
+            ["system", "serviceaccount", namespace, name] => (
+                *name,
+                format!("ServiceAccount {:?}", format!("{name}/{namespace}")),
+            ),
+            _ => (self.name.as_str(), format!("User {:?}", self.name)),
+        };
+        format!("ClusterRoleBinding {name:?} of ClusterRole {name:?} to {subject}")
+    }
+
     /// As reviews have it.
     pub fn to_json(&self) -> Value {
         let mut user = json!({"username": self.name, "groups": self.groups});

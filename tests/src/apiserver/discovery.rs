@@ -116,7 +116,14 @@ fn group(name: &str) -> Value {
 
 fn resources(group: &str) -> Value {
     let verbs = [
-        "create", "delete", "get", "list", "patch", "update", "watch",
+        "create",
+        "delete",
+        "deletecollection",
+        "get",
+        "list",
+        "patch",
+        "update",
+        "watch",
     ];
     let mut list: Vec<Value> = RESOURCES
         .iter()
@@ -139,7 +146,15 @@ fn resources(group: &str) -> Value {
             } else {
                 &["create"]
             };
-            json!({"name": name, "singularName": "", "namespaced": namespaced, "kind": kind, "verbs": verbs})
+            let mut entry = json!({
+                "name": name, "singularName": "", "namespaced": namespaced, "kind": kind, "verbs": verbs,
+            });
+            // A kind that is another group's.
+            if *kind == "TokenRequest" {
+                entry["group"] = "authentication.k8s.io".into();
+                entry["version"] = "v1".into();
+            }
+            entry
         },
     ));
     list.sort_by_key(|entry| entry["name"].as_str().map(str::to_owned));
@@ -148,5 +163,10 @@ fn resources(group: &str) -> Value {
     } else {
         format!("{group}/v1")
     };
-    json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": list})
+    let mut all = json!({"kind": "APIResourceList", "groupVersion": version, "resources": list});
+    // The core's list has none: it is older than the habit.
+    if !group.is_empty() {
+        all["apiVersion"] = "v1".into();
+    }
+    all
 }

@@ -58,11 +58,11 @@ fn token_review(state: &State, body: &Value) -> Result<Value, Failure> {
         }
         Err(error) => json!({"user": {}, "error": error}),
     };
-    Ok(answered(state, body, Some(status)))
+    Ok(answered(state, body, status))
 }
 
 fn self_review(state: &State, user: &Identity, body: &Value) -> Value {
-    let mut answer = answered(state, body, Some(json!({"userInfo": user.to_json()})));
+    let mut answer = answered(state, body, json!({"userInfo": user.to_json()}));
     answer["metadata"] = json!({"creationTimestamp": state.clock.stamp()});
     answer
 }
@@ -122,17 +122,17 @@ fn access_review(
         name: text("name"),
     };
     let status = if state.access.allows(user, &attributes) {
-        let reason = format!("RBAC: allowed to {:?}", user.name);
+        let reason = format!("RBAC: allowed by {}", user.binding());
         json!({"allowed": true, "reason": reason})
     } else {
         json!({"allowed": false})
     };
-    let mut answer = answered(state, body, Some(status));
     // As the recorded ones: an empty group is left out.
-    if let Some(attributes) = answer["spec"]["resourceAttributes"].as_object_mut() {
+    let mut body = body.clone();
+    if let Some(attributes) = body["spec"]["resourceAttributes"].as_object_mut() {
         attributes.retain(|_, value| value.as_str() != Some(""));
     }
-    Ok(answer)
+    Ok(answered(state, &body, status))
 }
 
 fn token_request(state: &mut State, place: &Place, body: &Value) -> Result<Value, Failure> {
@@ -172,7 +172,7 @@ fn token_request(state: &mut State, place: &Place, body: &Value) -> Result<Value
         .access
         .issue(identity, audiences.clone(), lifetime, clock, random_uid());
     let status = json!({"token": token, "expirationTimestamp": clock.stamp_after(lifetime)});
-    let mut answer = answered(state, body, Some(status));
+    let mut answer = answered(state, body, status);
     answer["metadata"]["name"] = place.name.as_str().into();
     answer["metadata"]["namespace"] = place.namespace.as_str().into();
     answer["metadata"]["uid"] = uid.into();
@@ -185,15 +185,13 @@ fn token_request(state: &mut State, place: &Place, body: &Value) -> Result<Value
 }
 
 /// The object that was sent, with what the server writes into it.
-fn answered(state: &State, body: &Value, status: Option<Value>) -> Value {
+fn answered(state: &State, body: &Value, status: Value) -> Value {
     let mut answer = body.clone();
     answer["metadata"]["managedFields"] = json!([{
         "manager": "standin", "operation": "Update", "apiVersion": body["apiVersion"], "time": state.clock.stamp(),
         "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": super::managed(&body["spec"])},
     }]);
-    if let Some(status) = status {
-        answer["status"] = status;
-    }
+    answer["status"] = status;
     answer
 }
 

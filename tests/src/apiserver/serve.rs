@@ -133,7 +133,11 @@ async fn respond(
     };
     let response = match answered {
         Ok(Answer::Object(code, object)) => of_object(code, &object),
-        Ok(Answer::Text(text)) => of_text(StatusCode::OK, text.to_owned()),
+        Ok(Answer::Text(text)) => {
+            let mut response = of_text(StatusCode::OK, text.to_owned());
+            no_sniffing(response.headers_mut());
+            response
+        }
         Ok(Answer::Watch(watch)) => {
             let (lines, receiver) = mpsc::channel(64);
             let shared = Arc::clone(&shared);
@@ -209,10 +213,11 @@ fn of_failure(failure: &Failure) -> Response<Payload> {
         Body::Status(status) => of_object(failure.code, status),
         Body::Text(text) => of_text(failure.code, text.clone()),
     };
-    if failure.code == StatusCode::FORBIDDEN {
+    let is_page = failure.code == StatusCode::NOT_FOUND && matches!(failure.body, Body::Text(_));
+    if failure.code == StatusCode::FORBIDDEN || is_page {
         no_sniffing(response.headers_mut());
     }
-    if failure.code == StatusCode::TOO_MANY_REQUESTS || failure.code.is_server_error() {
+    if failure.status()["details"]["retryAfterSeconds"].is_number() {
         let headers = response.headers_mut();
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
@@ -224,9 +229,6 @@ fn response(code: StatusCode, media: &'static str, body: Payload) -> Response<Pa
     *response.status_mut() = code;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
-    if media.starts_with("text/") {
-        no_sniffing(headers);
-    }
     response
 }
 
@@ -240,7 +242,9 @@ fn no_sniffing(headers: &mut HeaderMap) {
 /// The headers that all answers have.
 fn headed(shared: &Shared, mut response: Response<Payload>) -> Response<Payload> {
     let clock = shared.state().clock;
-    let refused = response.status() == StatusCode::UNAUTHORIZED;
+    // Who is refused at the door has no place in the queue, and whose time is over is no longer in it.
+    let queued = response.status() != StatusCode::UNAUTHORIZED
+        && response.status() != StatusCode::GATEWAY_TIMEOUT;
     let headers = response.headers_mut();
     headers.insert(
         header::CACHE_CONTROL,
@@ -253,8 +257,7 @@ fn headed(shared: &Shared, mut response: Response<Payload>) -> Response<Payload>
     };
     insert("date", clock.http_date());
     insert("audit-id", random_uid());
-    // Who is refused at the door has no place in a queue.
-    if !refused {
+    if queued {
         insert("x-kubernetes-pf-flowschema-uid", shared.flow.0.clone());
         insert("x-kubernetes-pf-prioritylevel-uid", shared.flow.1.clone());
     }

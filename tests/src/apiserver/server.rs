@@ -9,7 +9,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use hyper::StatusCode;
 use jiff::SignedDuration;
 use serde_json::Value;
 use tokio::{
@@ -170,9 +169,7 @@ impl ApiServer {
 
     /// The same with 429, as an overloaded server says.
     pub fn throttle_next(&self, times: usize, method: &str, path: &str) {
-        let mut failure = Failure::internal("too many requests");
-        failure.code = StatusCode::TOO_MANY_REQUESTS;
-        self.plan(times, method, path, failure);
+        self.plan(times, method, path, Failure::too_many_requests());
     }
 
     fn plan(&self, left: usize, method: &str, path: &str, failure: Failure) {

@@ -239,6 +239,16 @@ impl Failure {
         }
     }
 
+    /// The server has too much to do.
+    pub(super) fn too_many_requests() -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "TooManyRequests",
+            "Too many requests, please try again later.",
+            Some(json!({"retryAfterSeconds": 1})),
+        )
+    }
+
     /// The server could not do its part.
     pub(super) fn internal(message: &str) -> Self {
         Self::new(

@@ -1,4 +1,4 @@
-//! Which module of `chaos-daemon` may name what: one knows aya, one knows tonic, and `engine` knows
+//! Which module of `chaos-daemon` may name what: one knows aya, one tonic, one kube, and `engine` knows
 //! neither the world nor the time.
 
 use super::code::{NamedPath, before_tests, paths, without_comments_and_literals};
@@ -55,6 +55,14 @@ pub(super) fn check(file: &str, text: &str) -> Vec<Finding> {
         let serves = module == "api" || (is_top && ["main", "lib"].contains(&module));
         if first == "tonic" && !serves {
             find(&path, "tonic is named here, and only api knows it: use the types of engine, and convert in api".to_owned());
+        }
+        if ["kube", "k8s_openapi"].contains(&first) && module != "cluster" {
+            find(
+                &path,
+                format!(
+                    "{first} is named here, and only cluster knows it: put this behind a function of cluster"
+                ),
+            );
         }
         if module != "engine" {
             continue;
@@ -115,6 +123,14 @@ mod tests {
         }
         for file in ["engine/error.rs", "targets/mod.rs", "config.rs"] {
             assert_eq!(sentences(file, "use tonic::Status;").len(), 1, "{file}");
+        }
+    }
+
+    #[test]
+    fn only_cluster_names_kube() {
+        for code in ["use kube::Client;", "use k8s_openapi::api::core::v1::Pod;"] {
+            assert_eq!(sentences("cluster/pods.rs", code).len(), 0, "{code}");
+            assert_eq!(sentences("access/mod.rs", code).len(), 1, "{code}");
         }
     }
 

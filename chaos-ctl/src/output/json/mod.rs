@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use rule::Rule;
 
+use super::whole::{Part, Whole};
 use super::{effect, tally, words};
+use crate::client::Address;
 use crate::quantity::from_wire;
 
 /// Result of the verbs that run an experiment.
@@ -22,6 +24,8 @@ pub struct Run {
     pub experiment: Experiment,
     /// With `--dry-run`, one sentence for each rule; otherwise empty.
     pub expected_effects: Vec<String>,
+    /// What happened on the way, one sentence each: pods that came and left, agents that were lost and found.
+    pub notes: Vec<String>,
 }
 
 /// How an experiment went, as far as the client knows.
@@ -67,6 +71,25 @@ pub struct Doctor {
     pub agent: Agent,
 }
 
+/// Result of `doctor` in a cluster.
+#[derive(Debug, Serialize)]
+pub struct Doctors {
+    /// The agents that answered, by node.
+    pub agents: Vec<Agent>,
+}
+
+impl Doctors {
+    /// In the given order.
+    pub fn new(agents: &[(String, (Address, wire::DescribeResponse))]) -> Self {
+        let agents = agents.iter();
+        Self {
+            agents: agents
+                .map(|(_, (address, agent))| Agent::new(address, agent))
+                .collect(),
+        }
+    }
+}
+
 /// One agent and what it can do.
 #[derive(Debug, Serialize)]
 pub struct Agent {
@@ -102,8 +125,21 @@ pub struct Experiment {
     /// A string: JSON readers that keep numbers as doubles would change a large one.
     seed: String,
     line_engine: Option<&'static str>,
+    started_by: Option<String>,
+    nodes: Vec<Node>,
     targets: Vec<Target>,
     totals: Counters,
+}
+
+/// One node's part of an experiment.
+#[derive(Debug, Serialize)]
+struct Node {
+    node: Option<String>,
+    id: Option<String>,
+    state: &'static str,
+    end_reason: Option<String>,
+    end_detail: Option<String>,
+    lost: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -126,6 +162,8 @@ enum Point {
 
 #[derive(Debug, Serialize)]
 struct Target {
+    node: Option<String>,
+    pod: Option<Pod>,
     name: String,
     netns: String,
     interface: String,
@@ -133,6 +171,13 @@ struct Target {
     gone: bool,
     xdp: Option<&'static str>,
     counters: Vec<Counters>,
+}
+
+#[derive(Debug, Serialize)]
+struct Pod {
+    namespace: String,
+    name: String,
+    uid: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -152,7 +197,8 @@ struct Counters {
 
 impl Run {
     /// With the effects to expect only where nothing was applied.
-    pub fn new(outcome: Outcome, experiment: &wire::Experiment) -> Self {
+    pub fn new(outcome: Outcome, whole: &Whole) -> Self {
+        let experiment = &whole.experiment;
         let expected_effects = if outcome == Outcome::DryRun {
             experiment.rules.iter().map(effect::of_rule).collect()
         } else {
@@ -160,17 +206,18 @@ impl Run {
         };
         Self {
             outcome,
-            experiment: experiment.into(),
+            experiment: whole.into(),
             expected_effects,
+            notes: whole.notes.clone(),
         }
     }
 }
 
 impl Experiments {
     /// In the given order.
-    pub fn new(experiments: &[wire::Experiment]) -> Self {
+    pub fn new(wholes: &[Whole]) -> Self {
         Self {
-            experiments: experiments.iter().map(Experiment::from).collect(),
+            experiments: wholes.iter().map(Experiment::from).collect(),
         }
     }
 }
@@ -199,13 +246,14 @@ impl Agent {
     }
 }
 
-impl From<&wire::Experiment> for Experiment {
-    fn from(experiment: &wire::Experiment) -> Self {
+impl From<&Whole> for Experiment {
+    fn from(whole: &Whole) -> Self {
+        let experiment = &whole.experiment;
+        let nodes = whole.nodes.iter().map(|node| unless_empty(node));
         Self {
             id: unless_empty(&experiment.id),
             state: words::state(experiment.state()),
-            end_reason: words::end_reason(experiment.end_reason())
-                .map(|reason| reason.replace(' ', "_")),
+            end_reason: end_reason(experiment.end_reason()),
             end_detail: unless_empty(&experiment.end_detail),
             selector: experiment.selector.as_ref().map(Selector::from),
             rules: experiment.rules.iter().map(Rule::from).collect(),
@@ -214,7 +262,14 @@ impl From<&wire::Experiment> for Experiment {
             detached: experiment.detached,
             seed: experiment.seed.to_string(),
             line_engine: words::engine(experiment.line_engine()),
-            targets: experiment.targets.iter().map(Target::from).collect(),
+            started_by: unless_empty(&experiment.started_by),
+            nodes: whole.parts.iter().map(Node::from).collect(),
+            targets: experiment
+                .targets
+                .iter()
+                .zip(nodes)
+                .map(|(target, node)| Target::new(target, node))
+                .collect(),
             totals: Counters::from(&tally::of_experiment(experiment)),
         }
     }
@@ -242,9 +297,28 @@ impl From<&wire::Selector> for Selector {
     }
 }
 
-impl From<&wire::Target> for Target {
-    fn from(target: &wire::Target) -> Self {
+impl From<&Part> for Node {
+    fn from(part: &Part) -> Self {
         Self {
+            node: unless_empty(&part.node),
+            id: unless_empty(&part.id),
+            state: words::state(part.state),
+            end_reason: end_reason(part.end_reason),
+            end_detail: unless_empty(&part.end_detail),
+            lost: part.is_lost,
+        }
+    }
+}
+
+impl Target {
+    fn new(target: &wire::Target, node: Option<String>) -> Self {
+        Self {
+            node,
+            pod: target.pod.as_ref().map(|pod| Pod {
+                namespace: pod.namespace.clone(),
+                name: pod.name.clone(),
+                uid: pod.uid.clone(),
+            }),
             name: target.name.clone(),
             netns: target.netns.clone(),
             interface: target.interface.clone(),
@@ -272,6 +346,10 @@ impl From<&wire::Counters> for Counters {
             rewritten_packets: counters.rewritten_packets,
         }
     }
+}
+
+fn end_reason(reason: wire::EndReason) -> Option<String> {
+    words::end_reason(reason).map(|reason| reason.replace(' ', "_"))
 }
 
 fn ns(time: Option<&prost_types::Duration>) -> u64 {

@@ -181,7 +181,7 @@ impl From<&cluster::Answer> for Answer {
                     .experiment
                     .iter()
                     .flat_map(|experiment| &experiment.targets)
-                    .map(Target::from)
+                    .map(|target| Target::new(target, None))
                     .collect(),
                 protected: prepared.protected.clone(),
                 guards: prepared.guards.iter().map(Guard::from).collect(),

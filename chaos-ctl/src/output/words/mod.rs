@@ -11,6 +11,8 @@ use chaos_proto::v1::{
     Protocol, Selector, State, XdpMode,
 };
 
+use super::whole::Whole;
+
 pub use fault::fault;
 pub use rewrite::{hex, rewritten};
 pub use rule::{pulse, rule};
@@ -109,6 +111,16 @@ pub fn selector(selector: Option<&Selector>) -> String {
 /// `1 target`, `5 targets`.
 pub fn targets(count: usize) -> String {
     counted(count, "target")
+}
+
+/// `5 targets`, or where they are on several nodes `5 targets on 2 nodes`.
+pub fn places(whole: &Whole) -> String {
+    let count = targets(whole.experiment.targets.len());
+    if whole.is_spread() {
+        format!("{count} on {}", counted(whole.node_count(), "node"))
+    } else {
+        count
+    }
 }
 
 /// A number of things, in singular where it is one.

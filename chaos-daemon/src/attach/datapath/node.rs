@@ -7,7 +7,6 @@ use super::{Kernel, Key};
 use crate::{
     attach::{
         attached::Attached,
-        protection::Protection,
         socket,
         xdp::{self, Xdp},
     },
@@ -20,11 +19,11 @@ impl Kernel {
         self.xdp_modes = modes;
     }
 
-    /// Has every rule spare these, of targets that come.
+    /// Has every rule spare these too, of targets that come.
     pub fn protect(&mut self, list: &[Protected]) -> io::Result<()> {
-        self.protection =
-            Protection::write(&mut self.object.maps, list).map_err(io::Error::other)?;
-        Ok(())
+        self.protection
+            .write(&mut self.object.maps, list)
+            .map_err(io::Error::other)
     }
 
     /// Has XDP see what arrives, where rules of the experiment may drop it there.

@@ -6,8 +6,9 @@ use aya_ebpf::{
 };
 use chaos_abi::{
     maps::MAX_PEERS,
-    rule::{EXCEPTION, HAS_PEERS, PEER, PEER_SET_BITS, PeerKey, Rule},
+    rule::{EXCEPTION, HAS_PEERS, PEER, PEER_SET_BITS, PeerKey, Rule, spared_set},
 };
+use chaos_ebpf::{filter::Direction, flow::Flow};
 
 #[map]
 static PEERS: LpmTrie<PeerKey, u32> = LpmTrie::with_max_entries(MAX_PEERS, BPF_F_NO_PREALLOC);
@@ -31,4 +32,13 @@ pub(crate) fn is_peer(rule: &Rule, address: [u32; 4]) -> bool {
         Some(PEER) => true,
         _ => rule.flags & HAS_PEERS == 0,
     }
+}
+
+/// Whether the rule in this slot leaves alone what this peer and this port of the target say to each other.
+#[inline(always)]
+pub(crate) fn is_spared(slot: u32, direction: Direction, flow: &Flow) -> bool {
+    let Some((own_port, _)) = direction.ports(flow) else {
+        return false;
+    };
+    known(spared_set(slot, own_port), direction.peer(flow)).is_some()
 }

@@ -27,7 +27,8 @@ pub(crate) fn covers(target: &Target, direction: Direction, flow: &Flow) -> bool
         // A fragment may be of any port.
         return flow.fragment != 0 && protects & (PROTECTS_PEER_PORTS | PROTECTS_OWN_PORTS) != 0;
     };
-    (protects & PROTECTS_PEER_PORTS != 0 && is_listed(ProtectedPort::of_peer(peer, peer_port)))
+    (protects & PROTECTS_PEER_PORTS != 0
+        && is_listed(ProtectedPort::of_peer_seen_by(protects, peer, peer_port)))
         || (protects & PROTECTS_OWN_PORTS != 0 && is_listed(ProtectedPort::own(own_port)))
 }
 

@@ -8,7 +8,7 @@ use chaos_abi::{
     rule::{
         CHOICE_FIRST, FAULT_CORRUPT, FAULT_DELAY, FAULT_DNS, FAULT_DUPLICATE, FAULT_LOSS,
         FAULT_RATE, FAULT_REJECT, FAULT_RESET, FAULT_REWRITE, HAS_EXCEPTIONS, HAS_PEERS, Memory,
-        NEW_CONNECTIONS, OLD_CONNECTIONS, REORDERS, Rule, Window,
+        NEW_CONNECTIONS, OLD_CONNECTIONS, REORDERS, Rule, SPARES, Window,
     },
     target::{ARRIVAL_PLACE, MAX_RULES_PER_TARGET, SOCKET_PLACE, Target},
 };
@@ -200,6 +200,9 @@ fn apply<C: Context>(
         || (rule.flags & (HAS_PEERS | HAS_EXCEPTIONS) != 0
             && !peers::is_peer(rule, direction.peer(&packet.flow)))
     {
+        return Some(false);
+    }
+    if rule.flags & SPARES != 0 && peers::is_spared(slot, direction, &packet.flow) {
         return Some(false);
     }
     if rule.cgroup_id != 0 && pass.ctx.ancestor_cgroup(rule.cgroup_level) != rule.cgroup_id {

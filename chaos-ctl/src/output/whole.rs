@@ -1,0 +1,368 @@
+//! One experiment out of what several agents say about their parts of it.
+
+use chaos_proto::v1::selector::Where;
+use chaos_proto::v1::{Counters, EndReason, Experiment, State, Target};
+
+/// What one agent says about its part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Piece {
+    /// The agent's node; empty where only one agent was asked, and it does not say.
+    pub node: String,
+    /// As it was last heard.
+    pub experiment: Experiment,
+    /// What there is to know about it besides.
+    pub standing: Standing,
+}
+
+/// What became of a part, as far as the client knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// What the agent says.
+    Current,
+    /// Over, and others act in its place, or none has to.
+    Past,
+    /// Nobody can say.
+    Lost,
+}
+
+/// One experiment on all its nodes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Whole {
+    /// With the targets of all.
+    pub experiment: Experiment,
+    /// The node of each target.
+    pub nodes: Vec<String>,
+    /// In the order of nodes and ids.
+    pub parts: Vec<Part>,
+    /// What happened on the way, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// One part of an experiment, without its targets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Part {
+    /// The node.
+    pub node: String,
+    /// The id on that node.
+    pub id: String,
+    /// Where it is in its life.
+    pub state: State,
+    /// Why it ended.
+    pub end_reason: EndReason,
+    /// In the agent's words.
+    pub end_detail: String,
+    /// Whether its agent could no longer be asked.
+    pub is_lost: bool,
+}
+
+impl From<&Experiment> for Whole {
+    fn from(experiment: &Experiment) -> Self {
+        Self::of(&[Piece {
+            node: experiment.node.clone(),
+            experiment: experiment.clone(),
+            standing: Standing::Current,
+        }])
+    }
+}
+
+/// The id that all parts of an experiment share: further ones on a node have a number after it.
+pub fn base(id: &str) -> &str {
+    id.split('.').next().unwrap_or(id)
+}
+
+impl Whole {
+    /// Puts the parts of one experiment together.
+    pub fn of(pieces: &[Piece]) -> Self {
+        let mut whole = Self::default();
+        // What all have in common is that of one that still counts.
+        let Some(first) = pieces
+            .iter()
+            .find(|piece| piece.standing == Standing::Current)
+            .or(pieces.first())
+        else {
+            return whole;
+        };
+        whole.experiment = Experiment {
+            id: base(&first.experiment.id).to_owned(),
+            targets: Vec::new(),
+            ..first.experiment.clone()
+        };
+        for piece in pieces {
+            whole.add_targets(piece);
+            whole.parts.push(Part::of(piece));
+        }
+        if pieces.len() > 1 {
+            whole.add_common(pieces);
+        }
+        whole
+    }
+
+    /// The same experiment with what happened to it.
+    #[must_use]
+    pub fn with_notes(mut self, notes: &[String]) -> Self {
+        self.notes = notes.to_vec();
+        self
+    }
+
+    /// Puts the parts of several experiments together by their ids, in the order in which they are first seen.
+    pub fn group(pieces: Vec<Piece>) -> Vec<Self> {
+        let mut groups: Vec<(String, Vec<Piece>)> = Vec::new();
+        for piece in pieces {
+            let id = base(&piece.experiment.id).to_owned();
+            match groups.iter_mut().find(|(other, _)| *other == id) {
+                Some((_, group)) => group.push(piece),
+                None => groups.push((id, vec![piece])),
+            }
+        }
+        groups
+            .into_iter()
+            .map(|(_, mut group)| {
+                group.sort_by(|one, other| {
+                    let key = |piece: &Piece| (piece.node.clone(), piece.experiment.id.clone());
+                    key(one).cmp(&key(other))
+                });
+                // A part that is over says nothing about the whole while others of it run.
+                if group.iter().any(|piece| !piece.is_over()) {
+                    for piece in &mut group {
+                        if piece.is_over() {
+                            piece.standing = Standing::Past;
+                        }
+                    }
+                }
+                Self::of(&group)
+            })
+            .collect()
+    }
+
+    /// Whether targets are on more than one node.
+    pub fn is_spread(&self) -> bool {
+        self.nodes.windows(2).any(|two| two[0] != two[1])
+    }
+
+    /// How many nodes have a part of it.
+    pub fn node_count(&self) -> usize {
+        let mut nodes: Vec<_> = self.parts.iter().map(|part| &part.node).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes.len()
+    }
+
+    /// A target that an earlier part on the same node had too goes on with its counters.
+    fn add_targets(&mut self, piece: &Piece) {
+        let known = self.experiment.targets.len();
+        for target in &piece.experiment.targets {
+            let same = (0..known).find(|&place| {
+                self.nodes[place] == piece.node && is_same(&self.experiment.targets[place], target)
+            });
+            match same {
+                Some(place) => go_on(&mut self.experiment.targets[place], target),
+                None => {
+                    self.experiment.targets.push(target.clone());
+                    self.nodes.push(piece.node.clone());
+                }
+            }
+        }
+    }
+
+    fn add_common(&mut self, pieces: &[Piece]) {
+        let current: Vec<&Experiment> = pieces
+            .iter()
+            .filter(|piece| piece.standing != Standing::Past)
+            .map(|piece| &piece.experiment)
+            .collect();
+        let whole = &mut self.experiment;
+        let has = |state| current.iter().any(|part| part.state() == state);
+        whole.state = if has(State::Armed) {
+            State::Armed
+        } else if has(State::Prepared) {
+            State::Prepared
+        } else {
+            whole.state()
+        }
+        .into();
+        whole.end_reason = EndReason::Unspecified.into();
+        whole.end_detail = String::new();
+        if whole.state() == State::Ended
+            && let Some(worst) = current.iter().max_by_key(|part| rank(part.end_reason()))
+        {
+            whole.end_reason = worst.end_reason;
+            whole.end_detail.clone_from(&worst.end_detail);
+        }
+        let longest = |times: fn(&Experiment) -> Option<prost_types::Duration>| {
+            let given = current.iter().filter_map(|part| times(part));
+            given.max_by_key(|time| (time.seconds, time.nanos))
+        };
+        whole.remaining = longest(|part| part.remaining).or(whole.remaining);
+        whole.duration = pieces
+            .iter()
+            .filter_map(|piece| piece.experiment.duration)
+            .max_by_key(|time| (time.seconds, time.nanos));
+        if let Some(engine) = pieces
+            .iter()
+            .map(|piece| piece.experiment.line_engine)
+            .find(|engine| *engine != 0)
+        {
+            whole.line_engine = engine;
+        }
+        // Each node was told of its own pods only.
+        if let Some(Where::Pods(all)) = whole
+            .selector
+            .as_mut()
+            .and_then(|selector| selector.r#where.as_mut())
+        {
+            all.pods = current
+                .iter()
+                .filter_map(|part| match part.selector.as_ref()?.r#where.as_ref()? {
+                    Where::Pods(pods) => Some(pods.pods.clone()),
+                    Where::Service(_)
+                    | Where::Netns(_)
+                    | Where::Pid(_)
+                    | Where::Cgroup(_)
+                    | Where::Node(_) => None,
+                })
+                .flatten()
+                .collect();
+        }
+    }
+}
+
+impl Piece {
+    fn is_over(&self) -> bool {
+        self.experiment.state() == State::Ended
+    }
+}
+
+impl Part {
+    fn of(piece: &Piece) -> Self {
+        Self {
+            node: piece.node.clone(),
+            id: piece.experiment.id.clone(),
+            state: piece.experiment.state(),
+            end_reason: piece.experiment.end_reason(),
+            end_detail: piece.experiment.end_detail.clone(),
+            is_lost: piece.standing == Standing::Lost,
+        }
+    }
+}
+
+/// Which end says most about the whole.
+fn rank(reason: EndReason) -> u8 {
+    match reason {
+        EndReason::Unspecified => 0,
+        EndReason::Expired => 1,
+        EndReason::Stopped => 2,
+        EndReason::ClientGone | EndReason::TargetGone => 3,
+        EndReason::AgentStopped | EndReason::AgentStalled | EndReason::Failed => 4,
+    }
+}
+
+fn is_same(one: &Target, other: &Target) -> bool {
+    one.name == other.name && one.interface == other.interface && one.pod == other.pod
+}
+
+fn go_on(sum: &mut Target, later: &Target) {
+    if sum.counters.len() < later.counters.len() {
+        sum.counters
+            .resize(later.counters.len(), Counters::default());
+    }
+    for (sum, one) in sum.counters.iter_mut().zip(&later.counters) {
+        *sum = super::tally::sum([&*sum, one]);
+    }
+    sum.gone = later.gone;
+    sum.netns.clone_from(&later.netns);
+    sum.ifindex = later.ifindex;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(node: &str, id: &str, state: State, matched: u64) -> Piece {
+        Piece {
+            node: node.to_owned(),
+            experiment: Experiment {
+                id: id.to_owned(),
+                state: state.into(),
+                remaining: Some(prost_types::Duration {
+                    seconds: i64::try_from(matched).unwrap(),
+                    nanos: 0,
+                }),
+                targets: vec![Target {
+                    name: "web".to_owned(),
+                    counters: vec![Counters {
+                        matched_packets: matched,
+                        ..Counters::default()
+                    }],
+                    ..Target::default()
+                }],
+                ..Experiment::default()
+            },
+            standing: Standing::Current,
+        }
+    }
+
+    #[test]
+    fn parts_are_one_experiment() {
+        let mut past = piece("a", "delay-1", State::Ended, 1);
+        past.experiment.end_reason = EndReason::AgentStopped.into();
+        past.standing = Standing::Past;
+        let whole = Whole::of(&[
+            past,
+            piece("a", "delay-1.2", State::Armed, 2),
+            piece("b", "delay-1", State::Armed, 4),
+        ]);
+        assert_eq!(whole.experiment.id, "delay-1");
+        assert_eq!(whole.experiment.state(), State::Armed);
+        assert_eq!(whole.experiment.end_reason(), EndReason::Unspecified);
+        assert_eq!(whole.experiment.remaining.unwrap().seconds, 4);
+        assert_eq!(whole.nodes, ["a", "b"], "the pod's counters go on");
+        let counts = whole
+            .experiment
+            .targets
+            .iter()
+            .map(|target| target.counters[0].matched_packets);
+        assert_eq!(counts.collect::<Vec<_>>(), [3, 4]);
+        assert!(whole.is_spread());
+        assert_eq!((whole.node_count(), whole.parts.len()), (2, 3));
+    }
+
+    #[test]
+    fn the_worst_end_is_the_end_of_all() {
+        let mut parts = [
+            EndReason::Expired,
+            EndReason::TargetGone,
+            EndReason::Stopped,
+        ]
+        .map(|reason| (reason, piece("a", "delay-1", State::Ended, 1)))
+        .map(|(reason, mut piece)| {
+            piece.experiment.end_reason = reason.into();
+            piece
+        });
+        assert_eq!(
+            Whole::of(&parts).experiment.end_reason(),
+            EndReason::TargetGone
+        );
+        parts[1].standing = Standing::Past;
+        assert_eq!(
+            Whole::of(&parts).experiment.end_reason(),
+            EndReason::Stopped
+        );
+    }
+
+    #[test]
+    fn experiments_are_told_apart_by_their_ids() {
+        let wholes = Whole::group(vec![
+            piece("b", "loss-2", State::Armed, 1),
+            piece("b", "delay-1.2", State::Armed, 1),
+            piece("a", "delay-1", State::Ended, 1),
+            piece("b", "delay-1", State::Ended, 1),
+        ]);
+        let seen: Vec<_> = wholes
+            .iter()
+            .map(|whole| (whole.experiment.id.as_str(), whole.parts.len()))
+            .collect();
+        assert_eq!(seen, [("loss-2", 1), ("delay-1", 3)]);
+        assert_eq!(wholes[1].experiment.state(), State::Armed);
+        assert_eq!(wholes[1].parts[0].node, "a");
+    }
+}

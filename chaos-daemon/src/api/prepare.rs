@@ -1,0 +1,217 @@
+//! Prepare and update: where something new is allowed to happen, or is not.
+
+use std::time::Instant;
+
+use chaos_proto::v1;
+use tonic::Status;
+use tracing::info;
+
+use super::{Service, answer, ask, gate::Probes, request, status};
+use crate::{
+    access::{Asker, Caller, How, Verb},
+    agent::{AgentError, Core},
+    audit::Entry,
+    engine::{Change, Experiment, Pods, Repoint, Selector, Spec, Target, Where},
+    policy::{Guard, Policies},
+};
+
+fn refused(error: impl Into<AgentError>) -> Status {
+    status::of(&error.into())
+}
+
+impl Service {
+    /// See the trait.
+    pub(super) async fn do_prepare(
+        &self,
+        caller: &Caller,
+        request: v1::PrepareRequest,
+        entry: &mut Entry,
+    ) -> Result<v1::PrepareResponse, Status> {
+        entry.id(&request.id);
+        let asker = self.gate.identify(caller, entry).await?;
+        let dry_run = request.dry_run;
+        let id = request::id(&request.id).map_err(refused)?;
+        let mut spec = request::spec(request, self.default_grace)
+            .map_err(|error| status::of_request(&error))?;
+        entry.rules(&spec.rules);
+        entry.duration(spec.duration);
+        entry.place(&spec.selector);
+        if dry_run {
+            entry.dry_run();
+        }
+        self.gate.may(&asker, Verb::Create, &spec.selector).await?;
+        spec.check().map_err(refused)?;
+        let line = self.features.line_for(&spec);
+        line.map_err(|error| status::of_datapath(&error))?;
+        let probes = match &mut spec.selector.at {
+            Where::Pods(pods) => self.gate.look_up(pods).await?,
+            _ => Probes::new(),
+        };
+        let chosen = id.clone().unwrap_or_default();
+        let guards = self.guards(&chosen, &spec, &spec, None).await?;
+        if !dry_run {
+            self.gate.enforce(&guards)?;
+        }
+        let mut targets = self.agent.find(&spec.selector).await.map_err(refused)?;
+        let mut protected = if spec.include_probes {
+            Vec::new()
+        } else {
+            self.gate.spare_probes(&mut targets, &probes)
+        };
+        protected.extend(self.protect(&spec.selector, &targets, dry_run).await?);
+        let experiment = if dry_run {
+            if let Some(id) = id.clone() {
+                ask(&self.agent, move |core| core.check_free(&id)).await?;
+            }
+            answer::plan(id, &spec, &targets, &self.here)
+        } else {
+            let prepared = self.install(&asker, id, spec, targets).await?;
+            entry.id(&prepared.id);
+            self.experiment(&prepared)
+        };
+        Ok(v1::PrepareResponse {
+            experiment: Some(experiment),
+            guards: guards.into_iter().map(answer::guard).collect(),
+            protected,
+        })
+    }
+
+    async fn install(
+        &self,
+        asker: &Asker,
+        id: Option<String>,
+        spec: Spec,
+        targets: Vec<Target>,
+    ) -> Result<Experiment, Status> {
+        let is_asked = !matches!(self.gate.policies, Policies::None)
+            || matches!(asker.how, How::Token | How::Certificate);
+        let started_by = is_asked.then(|| asker.name().to_owned());
+        let prepare = move |core: &mut Core| {
+            let drawn = || request::new_id(&spec, |id| core.check_free(id).is_ok());
+            let id = id.unwrap_or_else(drawn);
+            let prepared = core.prepare(&id, spec, targets, started_by)?;
+            Ok((prepared, core.ids()))
+        };
+        let (prepared, known) = ask(&self.agent, prepare).await?;
+        self.gate.access.forget_but(|id| known.contains(id));
+        self.gate.access.remember(asker, &prepared.id);
+        info!(
+            id = prepared.id,
+            targets = prepared.hits.len(),
+            "experiment prepared"
+        );
+        Ok(prepared)
+    }
+
+    /// See the trait.
+    pub(super) async fn do_update(
+        &self,
+        caller: &Caller,
+        request: v1::UpdateRequest,
+        entry: &mut Entry,
+    ) -> Result<v1::UpdateResponse, Status> {
+        entry.id(&request.id);
+        let asker = self.gate.identify(caller, entry).await?;
+        let (id, mut change, pods) =
+            request::update(request).map_err(|error| status::of_request(&error))?;
+        let experiment = self.status(&id).await?;
+        let now = changed(&experiment, &change, pods.as_ref());
+        entry.rules(&now.rules);
+        entry.duration(now.duration);
+        entry.place(&now.selector);
+        let there = &experiment.spec;
+        self.gate.may(&asker, Verb::Create, &there.selector).await?;
+        self.gate.may(&asker, Verb::Create, &now.selector).await?;
+        if let Some(pods) = &pods {
+            pods.check().map_err(refused)?;
+        }
+        let guards = self.guards(&id, &now, there, pods.as_ref()).await?;
+        self.gate.enforce(&guards)?;
+        if let Some(pods) = pods {
+            change.pods = Some(self.find_joining(&experiment, pods).await?);
+        }
+        self.gate.access.remember(&asker, &id);
+        let updated = ask(&self.agent, move |core| core.update(&id, &change)).await?;
+        Ok(v1::UpdateResponse {
+            experiment: Some(self.experiment(&updated)),
+        })
+    }
+
+    /// What guards say; of an update, about pods only where they change.
+    async fn guards(
+        &self,
+        id: &str,
+        spec: &Spec,
+        there: &Spec,
+        new_pods: Option<&Pods>,
+    ) -> Result<Vec<Guard>, Status> {
+        if matches!(self.gate.policies, Policies::None) {
+            return Ok(Vec::new());
+        }
+        let is_new = std::ptr::eq(spec, there);
+        let pods = match (&spec.selector.at, is_new) {
+            (Where::Pods(pods), true) => Some(pods),
+            _ => new_pods,
+        };
+        let others = self.all(false).await?;
+        let pods = pods.map(|pods| (id, pods));
+        Ok(self.gate.judge(spec, pods, &others).await)
+    }
+
+    /// Looks up those of an experiment's pods that are no targets of it yet.
+    async fn find_joining(&self, experiment: &Experiment, pods: Pods) -> Result<Repoint, Status> {
+        let Some(mut selector) = experiment.to_find(&pods).map_err(refused)? else {
+            let found = Vec::new();
+            return Ok(Repoint { pods, found });
+        };
+        let probes = match &mut selector.at {
+            Where::Pods(joining) => self.gate.look_up(joining).await?,
+            _ => Probes::new(),
+        };
+        let mut found = self.agent.find(&selector).await.map_err(refused)?;
+        if !experiment.spec.include_probes {
+            self.gate.spare_probes(&mut found, &probes);
+        }
+        Ok(Repoint { pods, found })
+    }
+
+    /// Has the kernel protect what must be; says what that is.
+    async fn protect(
+        &self,
+        selector: &Selector,
+        targets: &[Target],
+        dry_run: bool,
+    ) -> Result<Vec<String>, Status> {
+        let is_pods = matches!(selector.at, Where::Pods(_));
+        // Of workloads on the node's network, the interfaces are the node's.
+        let on_node = !is_pods || targets.iter().any(|target| target.cgroup.is_some());
+        let api_servers = match &self.gate.cluster {
+            Some(cluster) if on_node => self.protections.api_servers(cluster).await,
+            _ => Vec::new(),
+        };
+        if !dry_run && !api_servers.is_empty() {
+            let list = api_servers.clone();
+            let protect = move |core: &mut Core| core.protect(&list).map_err(AgentError::from);
+            ask(&self.agent, protect).await?;
+        }
+        Ok(self.protections.sentences(on_node, &api_servers))
+    }
+}
+
+/// What an experiment is to be, as far as guards look at it: all of its time counts.
+fn changed(experiment: &Experiment, change: &Change, pods: Option<&Pods>) -> Spec {
+    let mut spec = experiment.spec.clone();
+    if !change.rules.is_empty() {
+        spec.rules.clone_from(&change.rules);
+    }
+    if let Some(time) = change.time {
+        let passed = spec
+            .duration
+            .saturating_sub(experiment.remaining(Instant::now()));
+        spec.duration = passed.saturating_add(time);
+    }
+    if let Some(pods) = pods {
+        spec.selector.at = Where::Pods(pods.clone());
+    }
+    spec
+}

@@ -1,0 +1,280 @@
+//! Pods of this node, as the API server has them now: somebody resolved them a while ago.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::{
+    api::core::v1::{self as core, Container, ContainerStatus, PodSpec, Probe},
+    apimachinery::pkg::util::intstr::IntOrString,
+};
+use kube::api::{Api, ListParams};
+
+use super::{Cluster, ClusterError, ask, ask_all};
+use crate::{
+    engine::{Pod, Pods},
+    near,
+};
+
+/// From so many pods on, one list of all pods of the node takes less than a question for each.
+const MANY: usize = 4;
+/// Annotation of a pod that the kubelet made of a file: the UID by which the node knows it.
+const CONFIG_HASH: &str = "kubernetes.io/config.hash";
+
+/// What the agent needs to know of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodFacts {
+    /// Which, and what its cgroups are called.
+    pub pod: Pod,
+    /// Ports that the kubelet's probes go to, over the network.
+    pub probe_ports: BTreeSet<u16>,
+}
+
+/// Why a pod is no target: one sentence each.
+#[derive(Debug, thiserror::Error)]
+pub enum PodError {
+    /// It could not be asked for.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// It is not there.
+    #[error("pod {namespace}/{name} is not there any more: choose again")]
+    Gone {
+        /// As asked for.
+        namespace: String,
+        /// As asked for.
+        name: String,
+    },
+    /// Another has its name.
+    #[error(
+        "pod {namespace}/{name} is not the one that was chosen: its UID is {there}, not {asked}; choose again"
+    )]
+    Replaced {
+        /// As asked for.
+        namespace: String,
+        /// As asked for.
+        name: String,
+        /// Of the pod that is there.
+        there: String,
+        /// As asked for.
+        asked: String,
+    },
+    /// It is another agent's.
+    #[error("pod {namespace}/{name} is on {there}, and this agent is responsible for node {node}")]
+    Elsewhere {
+        /// As asked for.
+        namespace: String,
+        /// As asked for.
+        name: String,
+        /// Where it is.
+        there: String,
+        /// This one.
+        node: String,
+    },
+    /// It is about to go.
+    #[error("pod {namespace}/{name} {how}: there is nothing to hit")]
+    Over {
+        /// As asked for.
+        namespace: String,
+        /// As asked for.
+        name: String,
+        /// What it does, as a verb.
+        how: &'static str,
+    },
+    /// It has no such container.
+    #[error("pod {namespace}/{name} has no container {container}{hint}")]
+    NoContainer {
+        /// As asked for.
+        namespace: String,
+        /// As asked for.
+        name: String,
+        /// As asked for.
+        container: String,
+        /// Near misses, as the rest of the sentence.
+        hint: String,
+    },
+    /// The container does not run.
+    #[error("container {container} of pod {namespace}/{name} does not run now")]
+    NotRunning {
+        /// As asked for.
+        namespace: String,
+        /// As asked for.
+        name: String,
+        /// As asked for.
+        container: String,
+    },
+}
+
+impl Cluster {
+    /// These pods, in this order, if each is still the one that was chosen, is on this node, and is not about to go.
+    pub async fn pods(&self, wanted: &Pods) -> Result<Vec<PodFacts>, PodError> {
+        let mut there = BTreeMap::new();
+        if wanted.pods.len() >= MANY {
+            let pods: Api<core::Pod> = Api::all(self.client.clone());
+            let of_node = format!("spec.nodeName={}", self.node);
+            let parameters = ListParams::default().fields(&of_node);
+            let listed = ask_all("for the pods of this node", pods.list(&parameters)).await?;
+            for pod in listed.items {
+                let metadata = &pod.metadata;
+                let key = (metadata.namespace.clone(), metadata.name.clone());
+                there.insert(key, pod);
+            }
+        }
+        let mut found = Vec::with_capacity(wanted.pods.len());
+        for pod in &wanted.pods {
+            let key = (Some(pod.namespace.clone()), Some(pod.name.clone()));
+            let seen = match there.remove(&key) {
+                Some(seen) => Some(seen),
+                // Not on this node: it is asked for, so that the sentence says where it is.
+                None => self.pod(pod).await?,
+            };
+            found.push(judge(&self.node, pod, wanted.container.as_deref(), seen)?);
+        }
+        Ok(found)
+    }
+
+    async fn pod(&self, wanted: &Pod) -> Result<Option<core::Pod>, ClusterError> {
+        let pods: Api<core::Pod> = Api::namespaced(self.client.clone(), &wanted.namespace);
+        ask("for a pod", pods.get(&wanted.name)).await
+    }
+}
+
+/// What is known of a pod, if it is the one that is wanted.
+pub(super) fn judge(
+    this_node: &str,
+    wanted: &Pod,
+    container: Option<&str>,
+    seen: Option<core::Pod>,
+) -> Result<PodFacts, PodError> {
+    let (namespace, name) = (wanted.namespace.clone(), wanted.name.clone());
+    let Some(pod) = seen else {
+        return Err(PodError::Gone { namespace, name });
+    };
+    let uid = pod.metadata.uid.clone().unwrap_or_default();
+    if uid != wanted.uid {
+        return Err(PodError::Replaced {
+            namespace,
+            name,
+            there: uid,
+            asked: wanted.uid.clone(),
+        });
+    }
+    let spec = pod.spec.as_ref();
+    let node = spec.and_then(|spec| spec.node_name.clone());
+    if node.as_deref() != Some(this_node) {
+        let there = node.map_or("no node yet".to_owned(), |node| format!("node {node}"));
+        return Err(PodError::Elsewhere {
+            namespace,
+            name,
+            there,
+            node: this_node.to_owned(),
+        });
+    }
+    let status = pod.status.as_ref();
+    let how = match status.and_then(|status| status.phase.as_deref()) {
+        _ if pod.metadata.deletion_timestamp.is_some() => Some("is terminating"),
+        Some("Succeeded" | "Failed") => Some("has ended"),
+        _ => None,
+    };
+    if let Some(how) = how {
+        return Err(PodError::Over {
+            namespace,
+            name,
+            how,
+        });
+    }
+    let annotations = pod.metadata.annotations.as_ref();
+    let hash = annotations.and_then(|annotations| annotations.get(CONFIG_HASH));
+    Ok(PodFacts {
+        pod: Pod {
+            config_hash: hash.cloned(),
+            container_ids: match container {
+                Some(container) => vec![container_id(&pod, wanted, container)?],
+                None => Vec::new(),
+            },
+            ..wanted.clone()
+        },
+        probe_ports: spec.map(probe_ports).unwrap_or_default(),
+    })
+}
+
+/// Id of the pod's container of this name.
+fn container_id(pod: &core::Pod, wanted: &Pod, name: &str) -> Result<String, PodError> {
+    let statuses = pod.status.as_ref();
+    let statuses: Vec<&ContainerStatus> = statuses
+        .into_iter()
+        .flat_map(|status| {
+            [
+                &status.container_statuses,
+                &status.init_container_statuses,
+                &status.ephemeral_container_statuses,
+            ]
+        })
+        .flatten()
+        .flatten()
+        .collect();
+    let (namespace, pod_name) = (wanted.namespace.clone(), wanted.name.clone());
+    let Some(status) = statuses.iter().find(|status| status.name == name) else {
+        let there = statuses.iter().map(|status| status.name.as_str());
+        return Err(PodError::NoContainer {
+            namespace,
+            name: pod_name,
+            container: name.to_owned(),
+            hint: near::hint(name, there),
+        });
+    };
+    let state = status.state.as_ref();
+    let runs = state.is_some_and(|state| state.running.is_some());
+    let id = status.container_id.clone().filter(|_| runs);
+    id.ok_or(PodError::NotRunning {
+        namespace,
+        name: pod_name,
+        container: name.to_owned(),
+    })
+}
+
+/// Of all containers, side cars included. Probes that run a program in the container need no network.
+fn probe_ports(spec: &PodSpec) -> BTreeSet<u16> {
+    let containers = spec.containers.iter();
+    let containers = containers.chain(spec.init_containers.iter().flatten());
+    let mut ports = BTreeSet::new();
+    for container in containers {
+        let probes = [
+            &container.liveness_probe,
+            &container.readiness_probe,
+            &container.startup_probe,
+        ];
+        for probe in probes.into_iter().flatten() {
+            ports.extend(port_of(probe, container));
+        }
+    }
+    ports
+}
+
+/// A probe that names a host goes elsewhere.
+fn port_of(probe: &Probe, container: &Container) -> Option<u16> {
+    let elsewhere = |host: &Option<String>| host.as_ref().is_some_and(|host| !host.is_empty());
+    let port = match probe {
+        Probe {
+            http_get: Some(http),
+            ..
+        } if !elsewhere(&http.host) => http.port.clone(),
+        Probe {
+            tcp_socket: Some(tcp),
+            ..
+        } if !elsewhere(&tcp.host) => tcp.port.clone(),
+        Probe {
+            grpc: Some(grpc), ..
+        } => IntOrString::Int(grpc.port),
+        _ => return None,
+    };
+    let number = match port {
+        IntOrString::Int(number) => number,
+        IntOrString::String(name) => {
+            let named = container.ports.iter().flatten();
+            let found = named
+                .filter(|port| port.name.as_ref() == Some(&name))
+                .map(|port| port.container_port)
+                .next();
+            found.or_else(|| name.parse().ok())?
+        }
+    };
+    u16::try_from(number).ok().filter(|port| *port != 0)
+}
