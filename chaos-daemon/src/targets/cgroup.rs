@@ -1,12 +1,17 @@
 //! From a cgroup directory to the network namespaces of its processes. The same files in v1, v2 and hybrid.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    thread,
 };
 
-use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs};
+use nix::{
+    sched::{CloneFlags, setns},
+    sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs},
+};
 
 use super::{TargetError, Workload, is_own, not_the_host};
 use crate::{engine::Cgroup, netns::Netns};
@@ -72,7 +77,7 @@ pub(super) fn on_node(name: &str, path: &Path, netns: Netns) -> Result<Workload,
 /// The directory of the version 2 cgroup that a process is in.
 pub(super) fn of_process(pid: u32) -> Result<PathBuf, TargetError> {
     let failed = |source| TargetError::NoProcess { pid, source };
-    let lines = fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(failed)?;
+    let lines = as_the_node_sees(pid).map_err(failed)?;
     let mounts = fs::read_to_string("/proc/self/mounts").map_err(failed)?;
     let mount = mounts.lines().find_map(|line| {
         let mut fields = line.split(' ').skip(1);
@@ -84,6 +89,29 @@ pub(super) fn of_process(pid: u32) -> Result<PathBuf, TargetError> {
         (Some(mount), Some(below)) => Ok(Path::new(mount).join(below)),
         _ => Err(failed(not_version_2())),
     }
+}
+
+/// In which cgroups a process is. The kernel says it relative to the cgroup namespace of who asks, and that of a container
+/// begins at its own cgroup, while what is mounted for it begins at the node's.
+fn as_the_node_sees(pid: u32) -> io::Result<String> {
+    let path = format!("/proc/{pid}/cgroup");
+    let namespace = |of: &str| fs::metadata(format!("/proc/{of}/ns/cgroup"));
+    let is_own = match (namespace("self"), namespace("1")) {
+        (Ok(own), Ok(node)) => own.ino() == node.ino(),
+        // Somebody that sees only processes of its own.
+        _ => true,
+    };
+    if is_own {
+        return fs::read_to_string(path);
+    }
+    let node = File::open("/proc/1/ns/cgroup")?;
+    // Each thread has its own.
+    let read = || {
+        setns(&node, CloneFlags::CLONE_NEWCGROUP)?;
+        fs::read_to_string(path)
+    };
+    let said = thread::scope(|scope| scope.spawn(read).join());
+    said.unwrap_or_else(|_| Err(io::Error::other("the thread that asks has panicked")))
 }
 
 /// What the kernel knows it by. The hierarchy must be mounted from its root on, as hosts do: levels count from there.
