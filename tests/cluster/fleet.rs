@@ -8,8 +8,8 @@ use chaos_proto::v1::{
     agent_service_client::AgentServiceClient, selector::Where,
 };
 use chaos_tests::{
-    agents::{Fleet, NAMESPACE, PORT, pod_name},
     apiserver::{ApiServer, access::Rule as Allowed, kubeconfig::Credentials},
+    fleet::{Fleet, NAMESPACE, PORT, pod_name},
 };
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1;

@@ -61,11 +61,20 @@ impl Daemon {
         Self::start_on(lab, Some(node.clone()), arguments)
     }
 
+    /// Starts one of several agents, each with a node that is a host of the lab.
+    pub fn start_one_of(lab: &Lab, node: &Host, arguments: &[&str]) -> Result<Self> {
+        Self::start_as(lab, Some(node.clone()), node.name(), arguments)
+    }
+
     fn start_on(lab: &Lab, node: Option<Host>, arguments: &[&str]) -> Result<Self> {
+        Self::start_as(lab, node, "chaos", arguments)
+    }
+
+    fn start_as(lab: &Lab, node: Option<Host>, name: &str, arguments: &[&str]) -> Result<Self> {
         let mut daemon = Self {
             process: None,
-            socket: lab.directory().join("chaos.sock"),
-            log: lab.directory().join("chaos-daemon.log"),
+            socket: lab.directory().join(format!("{name}.sock")),
+            log: lab.directory().join(format!("{name}-daemon.log")),
             arguments: arguments
                 .iter()
                 .map(|&argument| argument.to_owned())

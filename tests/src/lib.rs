@@ -1,9 +1,10 @@
 //! The lab: real test hosts on one machine, traffic between them, and what a test needs to judge it.
 
 pub mod agent;
-pub mod agents;
 pub mod apiserver;
+pub mod cluster;
 pub mod daemon;
+pub mod fleet;
 pub mod lab;
 pub mod load;
 pub mod packet;

@@ -33,6 +33,11 @@ pub struct Pod {
 impl Pod {
     /// Starts a sandbox on the network of `host`, in class burstable, below the lab's cgroup.
     pub fn start(lab: &Lab, host: &Host, uid: &str, driver: Driver) -> Result<Self> {
+        Self::start_on(lab, "", host, uid, driver)
+    }
+
+    /// The same, on one of several nodes, whose pods have their cgroups below the one of this name.
+    pub fn start_on(lab: &Lab, node: &str, host: &Host, uid: &str, driver: Driver) -> Result<Self> {
         let slice = uid.replace('-', "_");
         let path = match driver {
             Driver::Systemd => format!(
@@ -44,10 +49,11 @@ impl Pod {
                 format!("{pods}/kubelet-kubepods-burstable-pod{slice}.slice")
             }
         };
+        let path = format!("{node}/{path}");
         let mut pod = Self {
             name: host.name().to_owned(),
             uid: uid.to_owned(),
-            cgroup: lab.child_cgroup(&path)?,
+            cgroup: lab.child_cgroup(path.trim_start_matches('/'))?,
             driver,
             host: host.clone(),
             processes: Vec::new(),

@@ -127,6 +127,31 @@ impl Rule {
         }
     }
 
+    /// What a `Role` or `ClusterRole` lists.
+    pub fn of_role(role: &Value) -> Vec<Self> {
+        let words = |list: &Value| -> Vec<String> {
+            let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+            list.iter()
+                .filter_map(|word| word.as_str().map(str::to_owned))
+                .collect()
+        };
+        let mut rules = Vec::new();
+        for rule in role["rules"].as_array().into_iter().flatten() {
+            for group in words(&rule["apiGroups"]) {
+                for resource in words(&rule["resources"]) {
+                    rules.push(Self {
+                        verbs: words(&rule["verbs"]),
+                        group: group.clone(),
+                        resource,
+                        namespace: None,
+                        names: words(&rule["resourceNames"]),
+                    });
+                }
+            }
+        }
+        rules
+    }
+
     /// Only in this namespace.
     #[must_use]
     pub fn within(mut self, namespace: &str) -> Self {

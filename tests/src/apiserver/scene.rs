@@ -263,6 +263,15 @@ impl ApiServer {
         stored
     }
 
+    /// Adds many pods of one namespace, and brings the slices up to them once.
+    pub fn add_pods(&self, namespace: &str, pods: &[NewPod]) {
+        for pod in pods {
+            let object = pod.object(&self.state());
+            self.put("Pod", object);
+        }
+        self.update_slices(namespace);
+    }
+
     /// Says whether a pod is ready.
     pub fn set_pod_ready(&self, namespace: &str, name: &str, ready: bool) {
         self.change_pod(namespace, name, |pod, stamp| {

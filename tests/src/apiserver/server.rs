@@ -1,6 +1,7 @@
 //! The server as a test holds it.
 
 use std::{
+    fmt,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -42,6 +43,16 @@ pub struct ApiServer {
     address: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    openers: Mutex<Vec<Opener>>,
+}
+
+/// Opens a listener, again after each stop.
+struct Opener(Box<dyn Fn() -> Result<TcpListener> + Send>);
+
+impl fmt::Debug for Opener {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Opener")
+    }
 }
 
 impl ApiServer {
@@ -88,6 +99,7 @@ impl ApiServer {
             address: listener.local_addr()?,
             tls,
             tasks: Mutex::new(Vec::new()),
+            openers: Mutex::default(),
         };
         server.listen(listener)?;
         for namespace in ["default", "kube-system"] {
@@ -96,8 +108,22 @@ impl ApiServer {
         Ok(server)
     }
 
-    /// Also answers on this listener, which a test may have opened in another network namespace.
-    pub fn listen(&self, listener: TcpListener) -> Result<()> {
+    /// Also answers on a listener that a test opens, perhaps in another network namespace; opened anew at each start.
+    pub fn listen_by(
+        &self,
+        open: impl Fn() -> Result<TcpListener> + Send + 'static,
+    ) -> Result<SocketAddr> {
+        let listener = open()?;
+        let address = listener.local_addr()?;
+        self.listen(listener)?;
+        self.openers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Opener(Box::new(open)));
+        Ok(address)
+    }
+
+    fn listen(&self, listener: TcpListener) -> Result<()> {
         listener.set_nonblocking(true)?;
         let _inside = self.handle.enter();
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -119,11 +145,15 @@ impl ApiServer {
         self.cut_forwards(None);
     }
 
-    /// Listens again, on loopback and the same port.
+    /// Listens again where it did.
     pub fn start_again(&self) -> Result<()> {
         // The library sets SO_REUSEADDR.
         let listener = TcpListener::bind(self.address);
-        self.listen(listener.context("listen on the same port again")?)
+        self.listen(listener.context("listen on the same port again")?)?;
+        let openers = self.openers.lock().unwrap_or_else(PoisonError::into_inner);
+        openers
+            .iter()
+            .try_for_each(|opener| self.listen((opener.0)()?))
     }
 
     /// Accepts and reads, but answers nothing; watches and tunnels stand still.
@@ -230,6 +260,17 @@ impl ApiServer {
     /// Allows a user, a group or a service account (`system:serviceaccount:NS:NAME`) something.
     pub fn allow(&self, user: &str, rule: Rule) {
         self.state().access.allow(user, rule);
+    }
+
+    /// Allows a user what a `Role` or `ClusterRole` lists, in one namespace or in all.
+    pub fn bind(&self, role: &Value, user: &str, namespace: Option<&str>) {
+        for rule in Rule::of_role(role) {
+            let rule = match namespace {
+                Some(namespace) => rule.within(namespace),
+                None => rule,
+            };
+            self.allow(user, rule);
+        }
     }
 
     /// Takes all that is allowed from a user.
