@@ -2,4 +2,7 @@
 
 mod fleet;
 mod recorded;
+mod scale;
 mod smoke;
+mod troubles;
+mod tutorial;

@@ -1,19 +1,18 @@
 //! The stand-in answers each recorded request as the real server did: status, headers and body. Only what differs from
 //! server to server may differ: versions, times, ids, tokens.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod file;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use chaos_tests::apiserver::{ApiServer, access::Rule};
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Method, Request, Response, body::Incoming, header};
+use hyper::{Request, Response, body::Incoming, header};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
+
+use self::file::{Recorded, body, recorded};
 
 /// What a body may have another value for.
 const VOLATILE: &[&str] = &[
@@ -46,93 +45,6 @@ const TOLD: &[(&str, &str, &str, &str)] = &[
 
 /// What the stand-in does not claim: resources that nothing here asks for.
 const PARTIAL: &[&str] = &["api_groups", "api_v1_resources", "discovery_v1_resources"];
-
-struct Recorded {
-    name: String,
-    method: Method,
-    uri: String,
-    body: String,
-    status: u16,
-    headers: BTreeMap<String, String>,
-    answer: Vec<u8>,
-}
-
-impl Recorded {
-    fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path)?;
-        let mut lines = text.lines();
-        let (method, uri) = lines
-            .next()
-            .and_then(|line| line.split_once(' '))
-            .context("a request line")?;
-        let mut line = lines.next().context("a status line")?;
-        let body = line.strip_prefix("request-body: ").unwrap_or_default();
-        if !body.is_empty() {
-            line = lines.next().context("a status line")?;
-        }
-        let headers = lines.filter_map(|line| line.split_once(": "));
-        let answer = ["json", "ndjson"]
-            .iter()
-            .find_map(|extension| fs::read(path.with_extension(extension)).ok());
-        Ok(Self {
-            name: path
-                .file_stem()
-                .context("a name")?
-                .to_string_lossy()
-                .into_owned(),
-            method: method.parse()?,
-            uri: uri.to_owned(),
-            body: body.to_owned(),
-            status: line.split(' ').next().context("a status")?.parse()?,
-            headers: headers
-                .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-                .collect(),
-            answer: answer.context("a body")?,
-        })
-    }
-
-    fn is_watch(&self) -> bool {
-        self.uri.contains("watch=1")
-    }
-
-    /// The lines of a watch.
-    fn events(&self) -> Result<Vec<Value>> {
-        let lines = self
-            .answer
-            .split(|&byte| byte == b'\n')
-            .filter(|line| !line.is_empty());
-        lines
-            .map(|line| Ok(serde_json::from_slice(line)?))
-            .collect()
-    }
-}
-
-fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("recorded")
-}
-
-fn body(name: &str) -> Result<Value> {
-    let path = directory().join(format!("{name}.json"));
-    Ok(serde_json::from_slice(&fs::read(path)?)?)
-}
-
-fn recorded() -> Result<Vec<Recorded>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(directory())? {
-        let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "http")
-        {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    paths
-        .iter()
-        .map(|path| Recorded::read(path).with_context(|| format!("read {}", path.display())))
-        .collect()
-}
 
 /// The recorded scene, and those who asked.
 fn scene() -> Result<(ApiServer, BTreeMap<&'static str, String>)> {

@@ -1,6 +1,8 @@
 //! Pods without a cluster: a host's network, and a process for the sandbox and one for each container, in cgroups that
 //! are named as kubelets and container runtimes name theirs.
 
+use std::{path::Path, process::Stdio};
+
 use anyhow::Result;
 
 use crate::lab::{Cgroup, Host, Lab, Process};
@@ -73,6 +75,18 @@ impl Pod {
         command.arg("600");
         self.processes.push(Process::spawn(command)?);
         Ok(cgroup)
+    }
+
+    /// Starts a container of this id that runs a program; whoever has the process ends it.
+    pub fn run_program(&mut self, id: &str, program: &Path) -> Result<Process> {
+        let name = match self.driver {
+            Driver::Systemd | Driver::Nested => format!("cri-containerd-{id}.scope"),
+            Driver::Cgroupfs => id.to_owned(),
+        };
+        let cgroup = self.cgroup.child(&name)?;
+        let mut command = self.host.command_in(&cgroup, program)?;
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Process::spawn(command)
     }
 
     /// Starts what CRI-O keeps beside a container: a process on the network of the machine.

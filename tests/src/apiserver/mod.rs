@@ -9,6 +9,7 @@ mod discovery;
 mod forward;
 pub mod kubeconfig;
 mod list;
+mod pod;
 mod request;
 pub mod requests;
 pub mod resource;
@@ -21,6 +22,7 @@ mod slices;
 mod status;
 mod store;
 mod tls;
+mod users;
 mod watch;
 
 use std::{

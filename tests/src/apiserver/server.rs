@@ -21,7 +21,7 @@ use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use super::{
     Planned, Shared, State,
-    access::{Identity, Rule},
+    access::Rule,
     create::merge,
     forward::Door,
     kubeconfig::{self, Context, Credentials},
@@ -30,7 +30,7 @@ use super::{
     resource,
     serve::serve,
     status::Failure,
-    tls::{Authority, Certificate},
+    tls::Authority,
 };
 
 /// A stand-in API server on loopback. Dropping it stops it.
@@ -242,69 +242,6 @@ impl ApiServer {
     /// The same, and forgets them.
     pub fn take_requests(&self) -> Vec<Seen> {
         std::mem::take(&mut self.state().seen)
-    }
-
-    /// A user who shows a token that never ends.
-    pub fn add_user(&self, token: &str, name: &str) {
-        self.state().access.add_token(token, Identity::user(name));
-    }
-
-    /// A certificate for a user. The server must have been started with TLS.
-    pub fn certify(&self, user: &str) -> Result<Certificate> {
-        let authority = self.shared.authority.as_ref();
-        let authority = authority.context("a server without TLS has no certificates")?;
-        let mut authority = authority.lock().unwrap_or_else(PoisonError::into_inner);
-        authority.certify(&Identity::user(user))
-    }
-
-    /// Allows a user, a group or a service account (`system:serviceaccount:NS:NAME`) something.
-    pub fn allow(&self, user: &str, rule: Rule) {
-        self.state().access.allow(user, rule);
-    }
-
-    /// Allows a user what a `Role` or `ClusterRole` lists, in one namespace or in all.
-    pub fn bind(&self, role: &Value, user: &str, namespace: Option<&str>) {
-        for rule in Rule::of_role(role) {
-            let rule = match namespace {
-                Some(namespace) => rule.within(namespace),
-                None => rule,
-            };
-            self.allow(user, rule);
-        }
-    }
-
-    /// Takes all that is allowed from a user.
-    pub fn deny(&self, user: &str) {
-        self.state().access.deny(user);
-    }
-
-    /// A token of a service account that is there, for these audiences (none: the server's own).
-    pub fn token(
-        &self,
-        namespace: &str,
-        name: &str,
-        audiences: &[&str],
-        lifetime: Duration,
-    ) -> Result<String> {
-        let accounts = resource::of_kind("ServiceAccount").context("there are service accounts")?;
-        let mut state = self.state();
-        let account = state.store.object(accounts, namespace, name);
-        let account = account.with_context(|| format!("no service account {namespace}/{name}"))?;
-        let uid = account["metadata"]["uid"].as_str().unwrap_or_default();
-        let identity = Identity::service_account(namespace, name, uid);
-        let mut audiences: Vec<String> = audiences.iter().map(|&word| word.to_owned()).collect();
-        if audiences.is_empty() {
-            audiences.push(super::access::OWN_AUDIENCE.to_owned());
-        }
-        let clock = state.clock;
-        Ok(state
-            .access
-            .issue(identity, audiences, lifetime, clock, random_uid()))
-    }
-
-    /// Makes a token unknown.
-    pub fn revoke(&self, token: &str) {
-        self.state().access.revoke(token);
     }
 
     /// A context for a kubeconfig that gets to this server.
