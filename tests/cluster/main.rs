@@ -1,7 +1,10 @@
 //! chaosctl and agents in a cluster whose API server is the stand-in.
 
+mod access;
+mod certificates;
 mod fleet;
 mod recorded;
+mod run;
 mod scale;
 mod smoke;
 mod troubles;

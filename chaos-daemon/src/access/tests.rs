@@ -1,3 +1,5 @@
+//! Who may, with an API server that answers at once.
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering},

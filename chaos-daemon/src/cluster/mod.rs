@@ -8,8 +8,6 @@ mod events;
 mod pods;
 mod reviews;
 mod services;
-#[cfg(test)]
-mod tests;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -21,7 +21,6 @@ use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use super::{
     Planned, Shared, State,
-    access::Rule,
     create::merge,
     forward::Door,
     kubeconfig::{self, Context, Credentials},
