@@ -16,7 +16,7 @@ use tracing::error;
 
 use crate::{
     access::Asker,
-    engine::{Rule, Selector, Where},
+    engine::{Pod, Rule, Selector, Where},
 };
 
 /// Lines that may wait for the writer.
@@ -188,7 +188,7 @@ impl Entry {
 pub fn places(selector: &Selector) -> Vec<String> {
     match &selector.at {
         Where::Pods(pods) => {
-            let named = pods.pods.iter().take(MOST_PODS).map(|pod| pod.words());
+            let named = pods.pods.iter().take(MOST_PODS).map(Pod::words);
             let more = pods.pods.len().saturating_sub(MOST_PODS);
             let rest = (more > 0).then(|| format!("and {more} more"));
             named.chain(rest).collect()

@@ -132,8 +132,8 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     let server = Server::bind(&config.socket, config.listen, tls.as_ref()).await?;
     let tally = Arc::new(Tally::default());
     if let Some(address) = config.metrics {
-        let served = metrics::serve(address, agent.clone(), Arc::clone(&tally)).await;
-        served.with_context(|| format!("cannot serve --metrics at {address}"))?;
+        let watched = metrics::serve(address, agent.clone(), Arc::clone(&tally)).await;
+        watched.with_context(|| format!("cannot serve --metrics at {address}"))?;
     }
     let (gate, writer) = gate(config, cluster.clone(), Arc::clone(&tally))?;
     let recorder = Recorder::start(agent.clone(), cluster, Arc::clone(&tally));
@@ -197,7 +197,7 @@ fn gate(
     cluster: Option<Cluster>,
     tally: Arc<Tally>,
 ) -> anyhow::Result<(Gate, Option<Writer>)> {
-    let agents = cluster.as_ref().map(|cluster| cluster.namespace());
+    let agents = cluster.as_ref().map(Cluster::namespace);
     let agents = agents.unwrap_or_default().to_owned();
     let policies = match &config.policy {
         Some(path) => Policies::File {

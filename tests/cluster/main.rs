@@ -4,6 +4,7 @@ mod access;
 mod certificates;
 mod fleet;
 mod recorded;
+mod resolve;
 mod run;
 mod scale;
 mod smoke;

@@ -57,7 +57,7 @@ pub enum ClientError {
         after: Duration,
     },
     /// The connection broke during a call.
-    #[error("the connection to the agent at {address} broke{}", because(said))]
+    #[error("the connection to the agent at {address} broke{}", because(said.as_ref()))]
     Broken {
         /// The agent.
         address: Address,
@@ -243,8 +243,8 @@ impl From<ClientError> for CommandError {
 }
 
 /// The end of a sentence about something that broke.
-fn because(said: &Option<String>) -> String {
-    said.as_ref().map_or(String::new(), |said| {
+fn because(said: Option<&String>) -> String {
+    said.map_or(String::new(), |said| {
         format!(": {}", said.trim().trim_end_matches('.'))
     })
 }

@@ -174,8 +174,7 @@ fn unready(pod: &Pod) -> Option<String> {
     let containers = status.container_statuses.unwrap_or_default();
     let waits = containers
         .iter()
-        .filter_map(|container| container.state.as_ref()?.waiting.as_ref()?.reason.clone())
-        .next();
+        .find_map(|container| container.state.as_ref()?.waiting.as_ref()?.reason.clone());
     let phase = status.phase.unwrap_or_else(|| "Pending".to_owned());
     Some(match waits {
         Some(reason) => format!("is {phase} ({reason})"),

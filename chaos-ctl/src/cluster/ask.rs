@@ -192,23 +192,17 @@ impl Cluster {
 
     fn error(&self, error: kube::Error, question: &Question) -> ApiError {
         let url = self.url();
-        let status = match error {
-            kube::Error::Api(status) => status,
-            error @ kube::Error::Auth(_) => {
-                let source = Box::new(error);
-                return ApiError::LogIn { url, source };
-            }
-            error => {
-                let is_auth = error.source().is_some_and(|source| {
-                    source.downcast_ref::<kube::client::AuthError>().is_some()
-                });
-                let source = Box::new(error);
-                return if is_auth {
-                    ApiError::LogIn { url, source }
-                } else {
-                    ApiError::Unreachable { url, source }
-                };
-            }
+        let is_auth = matches!(error, kube::Error::Auth(_))
+            || error
+                .source()
+                .is_some_and(|source| source.downcast_ref::<kube::client::AuthError>().is_some());
+        let kube::Error::Api(status) = error else {
+            let source = Box::new(error);
+            return if is_auth {
+                ApiError::LogIn { url, source }
+            } else {
+                ApiError::Unreachable { url, source }
+            };
         };
         let resource = question.resource.clone();
         match status.code {

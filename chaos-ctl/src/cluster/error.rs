@@ -13,7 +13,7 @@ pub enum ResolveError {
     /// There is no such thing.
     #[error(
         "there is no {kind} `{name}`{}{}",
-        in_namespace(namespace),
+        in_namespace(namespace.as_deref()),
         instead(near, elsewhere)
     )]
     NotFound {
@@ -152,8 +152,8 @@ pub enum ResolveError {
     },
 }
 
-fn in_namespace(namespace: &Option<String>) -> String {
-    namespace.as_ref().map_or_else(String::new, |namespace| {
+fn in_namespace(namespace: Option<&str>) -> String {
+    namespace.map_or_else(String::new, |namespace| {
         format!(" in namespace {namespace}")
     })
 }
@@ -182,13 +182,20 @@ impl ResolveError {
 
 impl From<ResolveError> for CommandError {
     fn from(error: ResolveError) -> Self {
-        match error {
-            ResolveError::Api(error) => error.into(),
-            error @ (ResolveError::PortTwice
-            | ResolveError::PortName(_)
-            | ResolveError::PeerOfCluster { .. }
-            | ResolveError::Dns { .. }) => Self::new(ErrorKind::Usage, error),
-            error => Self::new(ErrorKind::Failed, error).hint("nothing was applied"),
+        if let ResolveError::Api(error) = error {
+            return error.into();
+        }
+        let is_usage = matches!(
+            error,
+            ResolveError::PortTwice
+                | ResolveError::PortName(_)
+                | ResolveError::PeerOfCluster { .. }
+                | ResolveError::Dns { .. }
+        );
+        if is_usage {
+            Self::new(ErrorKind::Usage, error)
+        } else {
+            Self::new(ErrorKind::Failed, error).hint("nothing was applied")
         }
     }
 }

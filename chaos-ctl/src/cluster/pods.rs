@@ -263,13 +263,12 @@ impl Cluster {
 
 /// The API server's 400 is about the selector.
 pub(super) fn labels(selector: &str, error: ApiError) -> ResolveError {
-    match error {
-        ApiError::Answer {
-            code: 400, message, ..
-        } => ResolveError::Labels {
-            selector: selector.to_owned(),
-            message,
-        },
-        error => error.into(),
+    if let ApiError::Answer {
+        code: 400, message, ..
+    } = error
+    {
+        let selector = selector.to_owned();
+        return ResolveError::Labels { selector, message };
     }
+    error.into()
 }

@@ -134,7 +134,7 @@ fn asked_by<'a>(
     let numbers = filter
         .ports
         .iter()
-        .map(|range| (words(range), Some(*range)));
+        .map(|range| (words(*range), Some(*range)));
     let names = draft.names.ports.iter().map(|name| (name.clone(), None));
     let asked: Vec<_> = numbers.chain(names).collect();
     if !asked.is_empty() && !filter.target_ports.is_empty() {
@@ -182,7 +182,7 @@ fn asked_by<'a>(
     asked.into_iter().map(find).collect()
 }
 
-fn words(range: &PortRange) -> String {
+fn words(range: PortRange) -> String {
     if range.first == range.last {
         range.first.to_string()
     } else {

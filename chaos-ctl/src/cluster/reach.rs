@@ -50,7 +50,10 @@ impl Reach {
     /// Connects to the agent of a node as it was when all were looked up.
     pub async fn connect(&self, node: &str) -> Result<Agent, ClientError> {
         match self.known(node) {
-            Some(pod) => self.forward(node, &pod.map_err(no_agent)?).await,
+            Some(pod) => {
+                self.forward(node, &pod.map_err(|error| no_agent(&error))?)
+                    .await
+            }
             None => self.connect_anew(node).await,
         }
     }
@@ -66,8 +69,8 @@ impl Reach {
     pub async fn connect_anew(&self, node: &str) -> Result<Agent, ClientError> {
         let agents = Agents::list(&self.cluster, Some(node))
             .await
-            .map_err(no_agent)?;
-        let pod = agents.of(node).map_err(no_agent)?;
+            .map_err(|error| no_agent(&error))?;
+        let pod = agents.of(node).map_err(|error| no_agent(&error))?;
         self.forward(node, pod).await
     }
 
@@ -109,7 +112,7 @@ impl Reach {
     }
 }
 
-fn no_agent(error: AgentsError) -> ClientError {
+fn no_agent(error: &AgentsError) -> ClientError {
     ClientError::NoAgent {
         sentence: error.to_string(),
         hint: error.hint(),

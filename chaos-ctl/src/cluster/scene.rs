@@ -121,8 +121,8 @@ impl Scene {
                 let (found, peers) = tokio::try_join!(self.candidates(held), peers)?;
                 let none = vec![None; self.drafts.len()];
                 let pods = found.pods.iter().cloned();
-                let pods = pods.map(|pod| (pod, none.clone())).collect();
-                self.on_pods(pods, &found, &peers, held)
+                let pods: Vec<_> = pods.map(|pod| (pod, none.clone())).collect();
+                self.on_pods(&pods, &found, &peers, held)
             }
         }
     }
@@ -249,7 +249,7 @@ impl Scene {
         }
         let candidates = found.pods.clone();
         let pods = asked.in_pods(std::mem::take(&mut found.pods), &mut found.notes)?;
-        let mut plan = self.on_pods(pods, &found, &peers, held)?;
+        let mut plan = self.on_pods(&pods, &found, &peers, held)?;
         let chosen: BTreeSet<_> = plan.pods().map(|pod| pod.uid.as_str()).collect();
         let chosen = candidates
             .iter()
@@ -261,7 +261,7 @@ impl Scene {
     /// Chooses, and groups by node and by what the rules are there.
     fn on_pods(
         &self,
-        pods: Vec<(Candidate, Translated)>,
+        pods: &[(Candidate, Translated)],
         found: &Candidates,
         peers: &Known,
         held: &Held,
@@ -375,6 +375,3 @@ fn wire(pod: &Candidate) -> Pod {
 fn small(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
-
-#[cfg(test)]
-mod tests;

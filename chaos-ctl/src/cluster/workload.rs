@@ -1,4 +1,4 @@
-//! Pods of a Deployment, StatefulSet or DaemonSet: those that its selector picks and that it really owns.
+//! Pods of a Deployment, `StatefulSet` or `DaemonSet`: those that its selector picks and that it really owns.
 
 use std::collections::BTreeSet;
 

@@ -103,7 +103,7 @@ impl Asked<'_> {
                 request.selector = Some(self.selector.to_wire(self.namespace.as_deref())?);
                 request.rules = cluster::without_cluster(self.drafts).await?;
                 let asked = experiment::Asked::of_one(global.direct(address), request);
-                experiment::run(asked, output).await
+                Box::pin(experiment::run(asked, output)).await
             }
             Way::Cluster { mut options, only } => {
                 let choice = &self.selector.choice;
@@ -116,10 +116,10 @@ impl Asked<'_> {
                     interface: self.selector.interface.clone().unwrap_or_default(),
                     follow: !choice.no_follow,
                 };
-                let cluster = Cluster::connect(options).await?;
+                let cluster = Box::pin(Cluster::connect(options)).await?;
                 let scene = Scene::new(cluster, selection, self.drafts, request);
                 let only = only.map(|address| global.direct(address));
-                experiment::run_in_cluster(scene, only, output).await
+                Box::pin(experiment::run_in_cluster(scene, only, output)).await
             }
         }
     }

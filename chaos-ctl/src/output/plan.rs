@@ -34,9 +34,10 @@ pub fn in_words(plan: &Plan, answers: &[Answer]) -> String {
     text.push_str(&nodes(plan, answers));
     text.push('\n');
     for (rule, parts) in rules(plan) {
-        let on = match parts.len() == plan.parts.len() {
-            true => String::new(),
-            false => format!(" (on {})", parts.join(", ")),
+        let on = if parts.len() == plan.parts.len() {
+            String::new()
+        } else {
+            format!(" (on {})", parts.join(", "))
         };
         let _ = write!(
             text,
@@ -135,12 +136,12 @@ fn said(plan: &Plan, answers: &[Answer]) -> String {
         }
     }
     let all = plan.nodes().len();
-    let on = |nodes: &BTreeSet<&str>| match nodes.len() == all {
-        true => String::new(),
-        false => format!(
-            " (on {})",
-            nodes.iter().copied().collect::<Vec<_>>().join(", ")
-        ),
+    let on = |nodes: &BTreeSet<&str>| {
+        if nodes.len() == all {
+            return String::new();
+        }
+        let nodes: Vec<_> = nodes.iter().copied().collect();
+        format!(" (on {})", nodes.join(", "))
     };
     let mut text = String::new();
     if !protected.is_empty() || !guards.is_empty() {

@@ -101,9 +101,9 @@ fn named(text: &str) -> Result<PeerName, Problem> {
     let Some((kind, name)) = text.split_once('/') else {
         return host(text).map(PeerName::Host);
     };
-    let whole = |name: &str| match is_name(name) {
-        true => Ok(name.to_owned()),
-        false => Err(Problem::Malformed),
+    let whole = |name: &str| {
+        let name = is_name(name).then(|| name.to_owned());
+        name.ok_or(Problem::Malformed)
     };
     match kind {
         "svc" | "service" => {

@@ -51,11 +51,14 @@ impl Gate {
         let (verdict, reason) = match &result {
             Ok(_) => (Verdict::Allowed, String::new()),
             Err(status) => {
-                let verdict = match status.code() {
-                    Code::Unauthenticated | Code::PermissionDenied | Code::Unavailable => {
-                        Verdict::Refused
-                    }
-                    _ => Verdict::Failed,
+                let is_refusal = matches!(
+                    status.code(),
+                    Code::Unauthenticated | Code::PermissionDenied | Code::Unavailable
+                );
+                let verdict = if is_refusal {
+                    Verdict::Refused
+                } else {
+                    Verdict::Failed
                 };
                 (verdict, status.message().to_owned())
             }
@@ -311,12 +314,12 @@ impl Gate {
 }
 
 fn some(names: &BTreeSet<String>) -> String {
-    let named: Vec<&str> = names.iter().take(MOST_NAMES).map(String::as_str).collect();
+    let first: Vec<&str> = names.iter().take(MOST_NAMES).map(String::as_str).collect();
     let more = names.len().saturating_sub(MOST_NAMES);
     if more == 0 {
-        named.join(", ")
+        first.join(", ")
     } else {
-        format!("{} and {more} more", named.join(", "))
+        format!("{} and {more} more", first.join(", "))
     }
 }
 

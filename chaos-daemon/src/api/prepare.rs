@@ -43,9 +43,10 @@ impl Service {
         spec.check().map_err(refused)?;
         let line = self.features.line_for(&spec);
         line.map_err(|error| status::of_datapath(&error))?;
-        let probes = match &mut spec.selector.at {
-            Where::Pods(pods) => self.gate.look_up(pods).await?,
-            _ => Probes::new(),
+        let probes = if let Where::Pods(pods) = &mut spec.selector.at {
+            self.gate.look_up(pods).await?
+        } else {
+            Probes::new()
         };
         let chosen = id.clone().unwrap_or_default();
         let guards = self.guards(&chosen, &spec, &spec, None).await?;
@@ -164,9 +165,10 @@ impl Service {
             let found = Vec::new();
             return Ok(Repoint { pods, found });
         };
-        let probes = match &mut selector.at {
-            Where::Pods(joining) => self.gate.look_up(joining).await?,
-            _ => Probes::new(),
+        let probes = if let Where::Pods(joining) = &mut selector.at {
+            self.gate.look_up(joining).await?
+        } else {
+            Probes::new()
         };
         let mut found = self.agent.find(&selector).await.map_err(refused)?;
         if !experiment.spec.include_probes {

@@ -185,12 +185,12 @@ impl Server {
         };
         let unix = router(None)?
             .serve_with_incoming_shutdown(UnixListenerStream::new(socket), stop.clone());
-        let of_tcp = router(tls)?;
+        let with_tls = router(tls)?;
         let on_tcp = async {
             match tcp {
                 Some(listener) => {
                     let incoming = TcpListenerStream::new(listener);
-                    of_tcp
+                    with_tls
                         .serve_with_incoming_shutdown(incoming, stop.clone())
                         .await
                 }

@@ -89,18 +89,15 @@ impl Cluster {
     /// Finds out where the API server is. Asks it nothing yet.
     pub async fn find(place: Place) -> Result<Self, ClusterError> {
         let config = |error: &dyn std::error::Error| ClusterError::Config(error.to_string());
-        let (mut found, namespace) = match &place.kubeconfig {
-            Some(path) => {
-                let kubeconfig = Kubeconfig::read_from(path).map_err(|error| config(&error))?;
-                let options = KubeConfigOptions::default();
-                let found = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-                (found.map_err(|error| config(&error))?, None)
-            }
-            None => {
-                let found = Config::incluster().map_err(|error| config(&error))?;
-                let namespace = found.default_namespace.clone();
-                (found, Some(namespace))
-            }
+        let (mut found, namespace) = if let Some(path) = &place.kubeconfig {
+            let kubeconfig = Kubeconfig::read_from(path).map_err(|error| config(&error))?;
+            let options = KubeConfigOptions::default();
+            let found = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+            (found.map_err(|error| config(&error))?, None)
+        } else {
+            let found = Config::incluster().map_err(|error| config(&error))?;
+            let namespace = found.default_namespace.clone();
+            (found, Some(namespace))
         };
         found.connect_timeout = Some(CONNECT_PATIENCE);
         // Who asks us waits; it is for them to ask again.

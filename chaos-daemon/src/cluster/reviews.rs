@@ -1,4 +1,4 @@
-//! Who somebody is, and whether they may: TokenReview and SubjectAccessReview.
+//! Who somebody is, and whether they may: `TokenReview` and `SubjectAccessReview`.
 
 use futures::future::BoxFuture;
 use k8s_openapi::api::{
