@@ -1,5 +1,14 @@
 //! chaosctl and agents in a cluster whose API server is the stand-in.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, also in its helpers"
+)]
+#![expect(
+    clippy::print_stderr,
+    reason = "measurements, for whoever reads a failed run"
+)]
+
 mod access;
 mod certificates;
 mod fleet;

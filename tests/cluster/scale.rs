@@ -89,7 +89,7 @@ fn thousand() -> Result<()> {
     let targets: usize = fleet
         .agents()
         .iter()
-        .flat_map(|agent| agent.experiments())
+        .flat_map(chaos_tests::fleet::Agent::experiments)
         .map(|experiment| experiment.targets.len())
         .sum();
     assert_eq!(targets, usize::from(PODS));

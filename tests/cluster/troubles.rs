@@ -75,7 +75,7 @@ fn an_agent_that_is_killed_is_named() {
         says(&output, &["node-b"])?;
         nothing_outlives(&tutorial, began + Duration::from_secs(26))?;
         tutorial.cluster.node("node-b")?.daemon.start_again()?;
-        tutorial.is_over()
+        tutorial.must_be_over()
     };
     test().unwrap();
 }
@@ -92,7 +92,7 @@ fn a_fault_ends_on_time_without_an_api_server() {
         let output = attached.end()?;
         says(&output, &["node-a", "node-b"])?;
         tutorial.cluster.server.start_again()?;
-        tutorial.is_over()
+        tutorial.must_be_over()
     };
     test().unwrap();
 }
@@ -112,7 +112,7 @@ fn who_may_not_changes_nothing() {
         // It does not even know who asks.
         tutorial.cluster.server.revoke("operators-token");
         says(&tutorial.cluster.chaosctl(&words)?, &["token"])?;
-        tutorial.is_over()
+        tutorial.must_be_over()
     };
     test().unwrap();
 }
@@ -124,7 +124,7 @@ fn a_policy_holds_whoever_asks() {
         let tutorial = Tutorial::new("guards")?;
         let words = format!("delay --svc {SERVICE} 100ms --duration 2h");
         says(&tutorial.cluster.chaosctl(&words)?, &["1h", "node-a"])?;
-        tutorial.is_over()
+        tutorial.must_be_over()
     };
     test().unwrap();
 }
@@ -144,7 +144,7 @@ fn clocks_an_hour_apart_change_nothing() {
             let output = attached.end()?;
             ensure!(output.code == Some(0), "{output:?}");
             nothing_outlives(&tutorial, began + Duration::from_secs(12))?;
-            tutorial.is_over()?;
+            tutorial.must_be_over()?;
         }
         Ok(())
     };
@@ -227,7 +227,7 @@ fn the_circle_of_a_partition_and_a_liveness_probe_ends() {
         drop(kubelet);
         let output = attached.end()?;
         ensure!(output.code == Some(0), "{output:?}");
-        tutorial.is_over()
+        tutorial.must_be_over()
     };
     test().unwrap();
 }
@@ -245,7 +245,7 @@ fn an_attached_experiment_ends_when_chaosctl_is_killed() {
                 tutorial.is_delayed(pod).is_ok_and(|delayed| !delayed)
             })?;
         }
-        tutorial.is_over()
+        tutorial.must_be_over()
     };
     test().unwrap();
 }

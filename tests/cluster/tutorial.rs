@@ -123,7 +123,7 @@ impl Tutorial {
     }
 
     /// Nothing is delayed, and the agents leave nothing behind when they stop.
-    pub(crate) fn is_over(mut self) -> Result<()> {
+    pub(crate) fn must_be_over(mut self) -> Result<()> {
         for pod in self.providers.iter().chain([&self.other]) {
             ensure!(!self.is_delayed(pod)?, "{} is still delayed", pod.name());
         }
@@ -246,5 +246,5 @@ fn followed() -> Result<()> {
     for pod in &tutorial.providers {
         tutorial.wait_until_delayed(pod, false)?;
     }
-    tutorial.is_over()
+    tutorial.must_be_over()
 }

@@ -1,10 +1,5 @@
 //! Which of what a selector points at in a cluster, and what of it.
 
-#![expect(
-    clippy::doc_markdown,
-    reason = "doc comments of options are help texts, printed as they stand"
-)]
-
 use clap::Args;
 
 use crate::cluster::Mode;

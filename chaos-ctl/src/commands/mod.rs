@@ -54,8 +54,8 @@ impl Command {
 /// The agent of this host or the one whose address was given, or all of a cluster.
 async fn everyone(global: &Global) -> Result<Everyone, CommandError> {
     match global.way(Need::Any)? {
-        Way::Agent(address) => Everyone::only(&global.direct(address)).await,
-        Way::Cluster {
+        Way::Agent(address)
+        | Way::Cluster {
             only: Some(address),
             ..
         } => Everyone::only(&global.direct(address)).await,

@@ -173,12 +173,13 @@ impl UpdateArgs {
                 .await;
         };
         // Only where the new rules depend on what there is.
-        let there = match self.fault.is_some() || described.is_some() {
-            true => agent.experiment(&self.id).await?,
-            false => Experiment {
+        let there = if self.fault.is_some() || described.is_some() {
+            agent.experiment(&self.id).await?
+        } else {
+            Experiment {
                 id: self.id.clone(),
                 ..Experiment::default()
-            },
+            }
         };
         let request = self.request(&there, global, described.as_ref()).await?;
         let updated = Whole::from(&agent.update(request).await?);

@@ -31,32 +31,29 @@ pub async fn run_in_cluster(
 ) -> Result<(), CommandError> {
     let dry_run = scene.request.dry_run;
     let none = Held::new();
-    let (reach, plan): (Arc<dyn Reach>, _) = match only {
-        Some(mut direct) => {
-            let plan = scene.plan(&none).await?;
-            let nodes = plan.nodes();
-            if nodes.len() > 1 {
-                let nodes = nodes.into_iter().map(str::to_owned).collect();
-                return Err(CommandError::new(
-                    ErrorKind::Failed,
-                    OnlyError::Several(nodes),
-                ));
-            }
-            if direct.token.is_none() {
-                direct.token = Some(Arc::new(Tokens::new(&scene.cluster)));
-            }
-            (Arc::new(Only(direct)), plan)
+    let (reach, plan): (Arc<dyn Reach>, _) = if let Some(mut direct) = only {
+        let plan = scene.plan(&none).await?;
+        let nodes = plan.nodes();
+        if nodes.len() > 1 {
+            let nodes = nodes.into_iter().map(str::to_owned).collect();
+            return Err(CommandError::new(
+                ErrorKind::Failed,
+                OnlyError::Several(nodes),
+            ));
         }
-        None => {
-            let reach = cluster::Reach::new(scene.cluster.clone());
-            let (plan, agents) = tokio::join!(scene.plan(&none), reach.look_up());
-            let plan = plan?;
-            // What a plan is can be told without agents; each node's answer then says what is missing.
-            if !dry_run {
-                agents?;
-            }
-            (Arc::new(reach), plan)
+        if direct.token.is_none() {
+            direct.token = Some(Arc::new(Tokens::new(&scene.cluster)));
         }
+        (Arc::new(Only(direct)), plan)
+    } else {
+        let reach = cluster::Reach::new(scene.cluster.clone());
+        let (plan, agents) = tokio::join!(scene.plan(&none), reach.look_up());
+        let plan = plan?;
+        // What a plan is can be told without agents; each node's answer then says what is missing.
+        if !dry_run {
+            agents?;
+        }
+        (Arc::new(reach), plan)
     };
     if dry_run {
         return tell(&*reach, &plan, output).await;

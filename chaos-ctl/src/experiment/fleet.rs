@@ -78,7 +78,7 @@ pub(super) struct Attending<'a> {
 
 impl Attending<'_> {
     /// Attends to all parts until each is over, or the user has had enough.
-    pub(super) async fn to_the_end(
+    pub(super) async fn attend(
         mut self,
         armed: Vec<Armed>,
         replans: Option<Replans>,

@@ -236,13 +236,11 @@ impl Keeper {
     async fn apply(&self, part: &mut Prepared, change: &mut Change) -> Option<Left> {
         let wanted = self.wanted.borrow().clone();
         let Some(wanted) = wanted else {
-            return match part.agent.disarm(part.id()).await {
-                Ok(ended) => Some(Left::LetGo(Box::new(ended))),
-                Err(_) => {
-                    change.again(Instant::now());
-                    None
-                }
+            let Ok(ended) = part.agent.disarm(part.id()).await else {
+                change.again(Instant::now());
+                return None;
             };
+            return Some(Left::LetGo(Box::new(ended)));
         };
         let update = update(part, &wanted);
         if update.pods.is_none() && update.rules.is_empty() {

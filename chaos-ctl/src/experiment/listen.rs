@@ -151,7 +151,9 @@ mod tests {
                 match listener.next().await {
                     Heard::Silence => silences += 1,
                     Heard::Now(_) => {}
-                    other => return (silences, other),
+                    end @ (Heard::Ended(_) | Heard::GivenUp | Heard::Broken(_)) => {
+                        return (silences, end);
+                    }
                 }
             }
         };

@@ -206,9 +206,7 @@ async fn attend(
         progress: &mut progress,
         interval,
     };
-    let mut fleet = attending
-        .to_the_end(armed.collect(), replans, interrupt)
-        .await;
+    let mut fleet = attending.attend(armed.collect(), replans, interrupt).await;
     let untold = if fleet.interrupted {
         stop::all(run, &mut fleet, interrupt).await
     } else {

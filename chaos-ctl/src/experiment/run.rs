@@ -31,12 +31,10 @@ impl Slot {
     pub(super) fn of_parts(parts: Vec<Part>) -> BTreeMap<Self, PrepareRequest> {
         let mut slots = BTreeMap::new();
         for Part { node, request } in parts {
-            let place = (0..)
-                .find(|&place| {
-                    let node = node.clone();
-                    !slots.contains_key(&Self { node, place })
-                })
-                .unwrap_or_default();
+            let place = slots
+                .keys()
+                .filter(|slot: &&Self| slot.node == node)
+                .count();
             slots.insert(Self { node, place }, request);
         }
         slots

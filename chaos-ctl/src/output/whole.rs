@@ -154,12 +154,11 @@ impl Whole {
             let same = (0..known).find(|&place| {
                 self.nodes[place] == piece.node && is_same(&self.experiment.targets[place], target)
             });
-            match same {
-                Some(place) => go_on(&mut self.experiment.targets[place], target),
-                None => {
-                    self.experiment.targets.push(target.clone());
-                    self.nodes.push(piece.node.clone());
-                }
+            if let Some(place) = same {
+                go_on(&mut self.experiment.targets[place], target);
+            } else {
+                self.experiment.targets.push(target.clone());
+                self.nodes.push(piece.node.clone());
             }
         }
     }

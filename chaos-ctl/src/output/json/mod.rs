@@ -133,6 +133,7 @@ pub struct Experiment {
 
 /// One node's part of an experiment.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "keys of the JSON")]
 struct Node {
     node: Option<String>,
     id: Option<String>,
