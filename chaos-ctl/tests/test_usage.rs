@@ -15,10 +15,6 @@ const OURS: &[(&str, &str)] = &[
         "--mode is for a cluster, and this goes to one host: ",
     ),
     (
-        "delay 5ms --svc web --no-follow",
-        "--no-follow is for a cluster, and this goes to one host: ",
-    ),
-    (
         "delay 5ms --svc web --mode two",
         "mode `two` is not one: give all, one, fixed=N",
     ),
