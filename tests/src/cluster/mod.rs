@@ -29,8 +29,8 @@ use crate::{
 
 /// Where the API server is for who is on the lab's network: the switch's address.
 const SWITCH: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);
-/// How long a token of the cluster lives.
-const TOKENS: Duration = Duration::from_hours(1);
+/// How long an agent's own token lives: longer than any clock of a test is off, as kubelets renew those of real ones.
+const TOKENS: Duration = Duration::from_hours(24);
 /// How long a command may take; generous.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// As whom chaosctl speaks to the agents.

@@ -68,8 +68,10 @@ impl Lab {
             hosts: Mutex::new(BTreeMap::new()),
         };
         Namespace::create(lab.switch.name())?;
+        // An address of its own: else the bridge takes the least of its ports', a new host may change it, and who talks to
+        // the switch itself (an API server there) is not heard until ARP has noticed, some 5 s later.
         lab.switch.ip("link set lo up\n\
-             link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n\
+             link add br0 address 02:77:00:00:00:fe type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n\
              address add 10.77.0.254/24 dev br0\n\
              address add fd77::fe/64 dev br0 nodad\n\
              link set br0 up\n")?;
