@@ -63,6 +63,8 @@ pub struct Core {
     engine: Engine<Kernel>,
     queue: Queue,
     changes: watch::Sender<u64>,
+    /// Nothing begins any more.
+    stopping: bool,
     over: bool,
 }
 
@@ -83,6 +85,7 @@ impl Agent {
             engine: Engine::new(kernel),
             queue: Queue::default(),
             changes,
+            stopping: false,
             over: false,
         };
         let running = thread::Builder::new()
@@ -134,7 +137,10 @@ impl Agent {
     pub async fn stop(&self) {
         // Already stopped is stopped.
         let _ = self
-            .ask(|core| core.stop_all(&Ending::agent_stopped()))
+            .ask(|core| {
+                core.stopping = true;
+                core.stop_all(&Ending::agent_stopped())
+            })
             .await;
     }
 
@@ -214,6 +220,7 @@ impl Core {
         targets: Vec<Target>,
         started_by: Option<String>,
     ) -> Result<Experiment, AgentError> {
+        self.check_goes_on()?;
         let (id, now) = (id.to_owned(), Instant::now());
         let prepared = self.engine.prepare(id, spec, targets, started_by, now);
         let experiment = prepared?.clone();
@@ -223,6 +230,7 @@ impl Core {
 
     /// See [`Engine::arm`].
     pub fn arm(&mut self, id: &str) -> Result<Experiment, AgentError> {
+        self.check_goes_on()?;
         let was = self.engine.state(id);
         let armed = self.engine.arm(id, Instant::now()).cloned();
         self.after(id, was.as_ref());
@@ -231,6 +239,7 @@ impl Core {
 
     /// See [`Engine::update`].
     pub fn update(&mut self, id: &str, change: &Change) -> Result<Experiment, AgentError> {
+        self.check_goes_on()?;
         let was = self.engine.state(id);
         let updated = self.engine.update(id, change, Instant::now()).cloned();
         self.after(id, was.as_ref());
@@ -238,6 +247,15 @@ impl Core {
             self.tell_of_change();
         }
         Ok(updated?)
+    }
+
+    /// A caller who was being looked up when the agent was told to stop comes too late.
+    const fn check_goes_on(&self) -> Result<(), AgentError> {
+        if self.stopping {
+            Err(AgentError::Stopping)
+        } else {
+            Ok(())
+        }
     }
 
     /// Ends one experiment.

@@ -11,7 +11,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 use tokio::task::JoinSet;
 
-use super::pods::{addresses, is_on_host_network};
+use super::pods::{addresses, has_ended, is_on_host_network};
 use super::service::Endpoints;
 use super::{Cluster, Draft, Peers, ResolveError, nodes, ports};
 use crate::quantity::PeerName;
@@ -61,7 +61,9 @@ impl Cluster {
                 let note = is_on_host_network(&pod).then(|| {
                     format!("peer pod/{name} is on the host network: its address is that of its whole node")
                 });
-                Ok((addresses(&pod), note))
+                // One that has ended is a peer without an address, which is refused.
+                let addresses = Some(&pod).filter(|pod| !has_ended(pod)).map(addresses);
+                Ok((addresses.unwrap_or_default(), note))
             }
             PeerName::Namespace(name) => {
                 let pods = self.list(&self.pods(name), ListParams::default()).await?;
@@ -136,9 +138,11 @@ fn of_slices(slices: &[EndpointSlice]) -> impl Iterator<Item = String> {
         .flat_map(|endpoint| endpoint.addresses.clone())
 }
 
-/// The address of a pod on the host network is that of everything on its node.
+/// The address of a pod on the host network is that of everything on its node; that of one that has ended, of whoever has
+/// got it since.
 fn of_pods(peer: &str, pods: &[Pod]) -> (BTreeSet<String>, Option<String>) {
-    let (on_host, own): (Vec<_>, Vec<_>) = pods.iter().partition(|pod| is_on_host_network(pod));
+    let pods = pods.iter().filter(|pod| !has_ended(pod));
+    let (on_host, own): (Vec<_>, Vec<_>) = pods.partition(|pod| is_on_host_network(pod));
     let note = (!on_host.is_empty()).then(|| {
         let names: Vec<_> = on_host.iter().map(|pod| pod.name_any()).collect();
         format!(

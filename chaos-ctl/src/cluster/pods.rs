@@ -78,6 +78,13 @@ pub(super) fn unfit(pod: &Pod) -> Option<&'static str> {
     }
 }
 
+/// Its addresses may be another's by now.
+pub(super) fn has_ended(pod: &Pod) -> bool {
+    let status = pod.status.as_ref();
+    let phase = status.and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
 pub(super) fn node(pod: &Pod) -> Option<&str> {
     let node = pod.spec.as_ref()?.node_name.as_deref();
     node.filter(|node| !node.is_empty())

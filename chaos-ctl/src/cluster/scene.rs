@@ -88,11 +88,11 @@ impl Scene {
         cluster: Cluster,
         selection: Selection,
         drafts: Vec<Draft>,
-        request: PrepareRequest,
+        mut request: PrepareRequest,
     ) -> Self {
-        let seed = request
-            .seed
-            .unwrap_or_else(|| RandomState::new().build_hasher().finish());
+        // One seed for both, so that what was drawn can be asked for again.
+        let drawn = || RandomState::new().build_hasher().finish();
+        let seed = *request.seed.get_or_insert_with(drawn);
         Self {
             cluster,
             selection,

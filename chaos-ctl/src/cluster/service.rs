@@ -6,7 +6,9 @@ use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kube::api::{Api, ListParams};
 
-use super::pods::{Candidate, Candidates, addresses, candidate, is_on_host_network, unfit};
+use super::pods::{
+    Candidate, Candidates, addresses, candidate, has_ended, is_on_host_network, unfit,
+};
 use super::{Cluster, Held, ResolveError};
 
 /// A service and its endpoints, as the API server has them.
@@ -162,7 +164,9 @@ impl Found {
     /// Looks up what names no pod. Pods on the host network share their node's address: it does not tell which one.
     /// Returns whether nothing is left.
     fn by_address(&mut self, pods: &[Pod]) -> bool {
-        for pod in pods.iter().filter(|pod| !is_on_host_network(pod)) {
+        // The address of one that has ended may be another's.
+        let fits = |pod: &&Pod| !is_on_host_network(pod) && !has_ended(pod);
+        for pod in pods.iter().filter(fits) {
             let mut ports = Ports::new();
             let mut is_one = false;
             for address in addresses(pod) {

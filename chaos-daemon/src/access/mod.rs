@@ -234,8 +234,15 @@ impl Access {
         self.owners().has(id, &asker.user.name, asker.token)
     }
 
-    /// They started it, or go on with it: this token and name may end it.
-    pub fn remember(&self, asker: &Asker, id: &str) {
+    /// They have started it: this token and name may end it.
+    pub fn started(&self, asker: &Asker, id: &str) {
+        if let Some(token) = asker.token {
+            self.owners().start(id, &asker.user.name, token);
+        }
+    }
+
+    /// They go on with it: if they started it, this token may end it, too.
+    pub fn goes_on(&self, asker: &Asker, id: &str) {
         if let Some(token) = asker.token {
             self.owners().add(id, &asker.user.name, token);
         }

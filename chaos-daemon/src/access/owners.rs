@@ -15,13 +15,20 @@ struct Owner {
 }
 
 impl Owners {
-    /// The first is who started it; others who may go on with it do not become its owners.
-    pub(super) fn add(&mut self, id: &str, name: &str, token: TokenHash) {
-        let owner = self.by_id.entry(id.to_owned()).or_insert_with(|| Owner {
+    /// Whoever starts it owns it.
+    pub(super) fn start(&mut self, id: &str, name: &str, token: TokenHash) {
+        let owner = Owner {
             name: name.to_owned(),
-            tokens: HashSet::new(),
-        });
-        if owner.name == name {
+            tokens: HashSet::from([token]),
+        };
+        self.by_id.insert(id.to_owned(), owner);
+    }
+
+    /// A further token of who started it. Others who may go on with it do not become its owners.
+    pub(super) fn add(&mut self, id: &str, name: &str, token: TokenHash) {
+        if let Some(owner) = self.by_id.get_mut(id)
+            && owner.name == name
+        {
             owner.tokens.insert(token);
         }
     }

@@ -113,9 +113,9 @@ async fn without_the_api_server_only_who_started_it_goes_on() {
     let server = Standing::default();
     let access = access(&server);
     let ann = access.identify(&token("good-ann")).await.unwrap();
-    access.remember(&ann, "delay-1");
+    access.started(&ann, "delay-1");
     let bob = access.identify(&token("good-bob")).await.unwrap();
-    access.remember(&bob, "loss-2");
+    access.started(&bob, "loss-2");
     tokio::time::advance(KEPT).await;
     server.is_gone.store(true, Ordering::Relaxed);
     let gone = access.identify(&token("good-ann")).await.unwrap_err();
@@ -139,12 +139,15 @@ async fn an_owner_is_known_by_name_too_and_nobody_else_becomes_one() {
     let server = Standing::default();
     let access = access(&server);
     let ann = access.identify(&token("good-ann")).await.unwrap();
-    access.remember(&ann, "delay-1");
+    access.started(&ann, "delay-1");
     let renewed = access.identify(&token("good-ann-new")).await.unwrap();
     assert!(access.owns(&renewed, "delay-1"));
     let bob = access.identify(&token("good-bob")).await.unwrap();
-    access.remember(&bob, "delay-1");
+    access.goes_on(&bob, "delay-1");
     assert!(!access.owns(&bob, "delay-1"));
+    // Somebody started it who was not asked, at the node's own socket.
+    access.goes_on(&bob, "loss-2");
+    assert!(!access.owns(&bob, "loss-2"));
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ impl Service {
         describe(&prepared, entry);
         let selector = &prepared.spec.selector;
         self.gate.may(&asker, Verb::Create, selector).await?;
-        self.gate.access.remember(&asker, &id);
+        self.gate.access.goes_on(&asker, &id);
         let armed = ask(&self.agent, move |core| core.arm(&id)).await?;
         info!(id = armed.id, duration = ?armed.spec.duration, "experiment armed");
         Ok(v1::ArmResponse {
@@ -182,7 +182,7 @@ impl Service {
         // Who holds an experiment lets it run on.
         let verb = if hold { Verb::Create } else { Verb::Get };
         self.gate.may_about(&asker, verb, &there).await?;
-        self.gate.access.remember(&asker, id);
+        self.gate.access.goes_on(&asker, id);
         Ok(())
     }
 }

@@ -31,7 +31,7 @@ fn read_one(pod: v1::Pod) -> Result<Pod, RequestError> {
         namespace: given(pod.namespace, "namespace of a pod")?,
         name: given(pod.name, "name of a pod")?,
         uid: given(pod.uid, "UID of a pod")?,
-        config_hash: None,
+        of_file: None,
         container_ids: Vec::new(),
     })
 }

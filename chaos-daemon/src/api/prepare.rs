@@ -11,7 +11,8 @@ use crate::{
     access::{Asker, Caller, How, Verb},
     agent::{AgentError, Core},
     audit::Entry,
-    engine::{Change, Experiment, Pods, Repoint, Selector, Spec, Target, Where},
+    engine::{Change, Experiment, Pods, Repoint, Spec, Target, Where},
+    netns::Netns,
     policy::{Guard, Policies},
 };
 
@@ -39,8 +40,9 @@ impl Service {
         if dry_run {
             entry.dry_run();
         }
-        self.gate.may(&asker, Verb::Create, &spec.selector).await?;
+        // Before many questions are asked about it.
         spec.check().map_err(refused)?;
+        self.gate.may(&asker, Verb::Create, &spec.selector).await?;
         let line = self.features.line_for(&spec);
         line.map_err(|error| status::of_datapath(&error))?;
         let probes = if let Where::Pods(pods) = &mut spec.selector.at {
@@ -59,7 +61,7 @@ impl Service {
         } else {
             self.gate.spare_probes(&mut targets, &probes)
         };
-        protected.extend(self.protect(&spec.selector, &targets, dry_run).await?);
+        protected.extend(self.protect(&targets, dry_run).await?);
         let experiment = if dry_run {
             if let Some(id) = id.clone() {
                 ask(&self.agent, move |core| core.check_free(&id)).await?;
@@ -95,7 +97,7 @@ impl Service {
         };
         let (prepared, known) = ask(&self.agent, prepare).await?;
         self.gate.access.forget_but(|id| known.contains(id));
-        self.gate.access.remember(asker, &prepared.id);
+        self.gate.access.started(asker, &prepared.id);
         info!(
             id = prepared.id,
             targets = prepared.hits.len(),
@@ -121,17 +123,17 @@ impl Service {
         entry.duration(now.duration);
         entry.place(&now.selector);
         let there = &experiment.spec;
-        self.gate.may(&asker, Verb::Create, &there.selector).await?;
-        self.gate.may(&asker, Verb::Create, &now.selector).await?;
         if let Some(pods) = &pods {
             pods.check().map_err(refused)?;
         }
+        self.gate.may(&asker, Verb::Create, &there.selector).await?;
+        self.gate.may(&asker, Verb::Create, &now.selector).await?;
         let guards = self.guards(&id, &now, there, pods.as_ref()).await?;
         self.gate.enforce(&guards)?;
         if let Some(pods) = pods {
             change.pods = Some(self.find_joining(&experiment, pods).await?);
         }
-        self.gate.access.remember(&asker, &id);
+        self.gate.access.goes_on(&asker, &id);
         let updated = ask(&self.agent, move |core| core.update(&id, &change)).await?;
         Ok(v1::UpdateResponse {
             experiment: Some(self.experiment(&updated)),
@@ -174,19 +176,17 @@ impl Service {
         if !experiment.spec.include_probes {
             self.gate.spare_probes(&mut found, &probes);
         }
+        self.protect(&found, false).await?;
         Ok(Repoint { pods, found })
     }
 
     /// Has the kernel protect what must be; says what that is.
-    async fn protect(
-        &self,
-        selector: &Selector,
-        targets: &[Target],
-        dry_run: bool,
-    ) -> Result<Vec<String>, Status> {
-        let is_pods = matches!(selector.at, Where::Pods(_));
-        // Of workloads on the node's network, the interfaces are the node's.
-        let on_node = !is_pods || targets.iter().any(|target| target.cgroup.is_some());
+    async fn protect(&self, targets: &[Target], dry_run: bool) -> Result<Vec<String>, Status> {
+        // The agent is on the node's network.
+        let node = Netns::own().map(|own| own.cookie()).ok();
+        let on_node = targets
+            .iter()
+            .any(|target| Some(target.netns.cookie()) == node);
         let api_servers = match &self.gate.cluster {
             Some(cluster) if on_node => self.protections.api_servers(cluster).await,
             _ => Vec::new(),

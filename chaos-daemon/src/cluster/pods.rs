@@ -10,14 +10,15 @@ use kube::api::{Api, ListParams};
 
 use super::{Cluster, ClusterError, ask, ask_all};
 use crate::{
-    engine::{Pod, Pods},
+    engine::{Pod, Pods, StaticPod},
     near,
 };
 
 /// From so many pods on, one list of all pods of the node takes less than a question for each.
 const MANY: usize = 4;
-/// Annotation of a pod that the kubelet made of a file: the UID by which the node knows it.
+/// Annotations of a pod that the kubelet made of a file: by what the node knows it, and the same in its mirror.
 const CONFIG_HASH: &str = "kubernetes.io/config.hash";
+const CONFIG_MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// What the agent needs to know of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,11 +181,9 @@ pub(super) fn judge(
             how,
         });
     }
-    let annotations = pod.metadata.annotations.as_ref();
-    let hash = annotations.and_then(|annotations| annotations.get(CONFIG_HASH));
     Ok(PodFacts {
         pod: Pod {
-            config_hash: hash.cloned(),
+            of_file: of_file(&pod, this_node),
             container_ids: match container {
                 Some(container) => vec![container_id(&pod, wanted, container)?],
                 None => Vec::new(),
@@ -195,11 +194,26 @@ pub(super) fn judge(
     })
 }
 
-/// Id of the pod's container of this name.
-fn container_id(pod: &core::Pod, wanted: &Pod, name: &str) -> Result<String, PodError> {
-    let statuses = pod.status.as_ref();
-    let statuses: Vec<&ContainerStatus> = statuses
-        .into_iter()
+/// Whether it is the mirror of a pod that the kubelet made of a file, as far as the API server can tell. A UID has dashes,
+/// such a hash none: it cannot be another pod's.
+fn of_file(pod: &core::Pod, this_node: &str) -> Option<StaticPod> {
+    let annotations = pod.metadata.annotations.as_ref()?;
+    let hash = annotations.get(CONFIG_HASH)?;
+    let mut owners = pod.metadata.owner_references.iter().flatten();
+    let is_the_nodes = owners.any(|owner| owner.kind == "Node" && owner.name == this_node);
+    let is_hash = !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_mirror = annotations.get(CONFIG_MIRROR) == Some(hash);
+    (is_the_nodes && is_hash && is_mirror).then(|| StaticPod {
+        hash: hash.clone(),
+        container_ids: statuses(pod)
+            .filter_map(|status| status.container_id.clone())
+            .collect(),
+    })
+}
+
+fn statuses(pod: &core::Pod) -> impl Iterator<Item = &ContainerStatus> {
+    pod.status
+        .iter()
         .flat_map(|status| {
             [
                 &status.container_statuses,
@@ -209,7 +223,11 @@ fn container_id(pod: &core::Pod, wanted: &Pod, name: &str) -> Result<String, Pod
         })
         .flatten()
         .flatten()
-        .collect();
+}
+
+/// Id of the pod's container of this name.
+fn container_id(pod: &core::Pod, wanted: &Pod, name: &str) -> Result<String, PodError> {
+    let statuses: Vec<&ContainerStatus> = statuses(pod).collect();
     let (namespace, pod_name) = (wanted.namespace.clone(), wanted.name.clone());
     let Some(status) = statuses.iter().find(|status| status.name == name) else {
         let there = statuses.iter().map(|status| status.name.as_str());
@@ -277,4 +295,42 @@ fn port_of(probe: &Probe, container: &Container) -> Option<u16> {
         }
     };
     u16::try_from(number).ok().filter(|port| *port != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+    use super::*;
+
+    const HASH: &str = "0d3f9c1e6a1b4c1e9d2f0a1b2c3d4e5f";
+
+    fn mirror(hash: &str, mirror: &str, owner: &str) -> core::Pod {
+        let annotations = [(CONFIG_HASH, hash), (CONFIG_MIRROR, mirror)];
+        let mut pod = core::Pod::default();
+        pod.metadata.annotations = Some(
+            annotations
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+        );
+        pod.metadata.owner_references = Some(vec![OwnerReference {
+            kind: "Node".into(),
+            name: owner.into(),
+            ..OwnerReference::default()
+        }]);
+        pod
+    }
+
+    #[test]
+    fn an_annotation_alone_makes_no_static_pod() {
+        let is = |pod: &core::Pod| of_file(pod, "node-a").is_some();
+        assert!(is(&mirror(HASH, HASH, "node-a")));
+        let uid = "0d3f9c1e-6a1b-4c1e-9d2f-0a1b2c3d4e5f";
+        assert!(!is(&mirror(uid, uid, "node-a")), "another pod's UID");
+        assert!(!is(&mirror(HASH, "", "node-a")));
+        assert!(!is(&mirror(HASH, HASH, "node-b")));
+        let mut ownerless = mirror(HASH, HASH, "node-a");
+        ownerless.metadata.owner_references = None;
+        assert!(!is(&ownerless));
+    }
 }

@@ -27,11 +27,19 @@ pub struct Pod {
     pub name: String,
     /// Its UID, as in its metadata.
     pub uid: String,
-    /// The UID by which the kubelet knows a static pod, whose metadata is a mirror's: its annotation
-    /// `kubernetes.io/config.hash`.
-    pub config_hash: Option<String>,
+    /// Where the kubelet made it of a file: its metadata is a mirror's.
+    pub of_file: Option<StaticPod>,
     /// Ids of the container that was asked for, with or without the runtime's name in front (`containerd://`); empty
     /// where nobody knows them, or the whole pod is meant.
+    pub container_ids: Vec<String>,
+}
+
+/// By what the kubelet knows a pod that it made of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticPod {
+    /// What stands for the UID in the name of its cgroup.
+    pub hash: String,
+    /// Its containers, as the kubelet says: one of them must be there.
     pub container_ids: Vec<String>,
 }
 
@@ -75,17 +83,13 @@ impl Pod {
 
     /// The UIDs by which its cgroup may be named.
     pub fn uids(&self) -> impl Iterator<Item = &str> {
-        self.config_hash
-            .as_deref()
-            .into_iter()
-            .chain([self.uid.as_str()])
+        let of_file = self.of_file.iter().map(|file| file.hash.as_str());
+        [self.uid.as_str()].into_iter().chain(of_file)
     }
 
     /// The ids alone, without the runtime's name.
     pub fn bare_container_ids(&self) -> impl Iterator<Item = &str> {
-        self.container_ids
-            .iter()
-            .map(|id| id.split_once("://").map_or(id.as_str(), |(_, bare)| bare))
+        bare(&self.container_ids)
     }
 
     fn check(&self) -> Result<(), SpecError> {
@@ -95,6 +99,18 @@ impl Pod {
         self.bare_container_ids()
             .try_for_each(|id| is_plain("id of a container", id))
     }
+}
+
+impl StaticPod {
+    /// The ids alone, without the runtime's name.
+    pub fn bare_container_ids(&self) -> impl Iterator<Item = &str> {
+        bare(&self.container_ids)
+    }
+}
+
+fn bare(ids: &[String]) -> impl Iterator<Item = &str> {
+    ids.iter()
+        .map(|id| id.split_once("://").map_or(id.as_str(), |(_, bare)| bare))
 }
 
 /// What Kubernetes names are made of; also of UIDs, which become part of a path.
@@ -130,7 +146,7 @@ mod tests {
                 namespace: "default".into(),
                 name: "provider-1".into(),
                 uid: uid.into(),
-                config_hash: None,
+                of_file: None,
                 container_ids: vec!["containerd://abc".into()],
             }],
             origin: None,

@@ -10,7 +10,7 @@ use super::{
     error::{EngineError, SpecError},
     experiment::{Experiment, Hit, State},
     installations,
-    pods::Pods,
+    pods::{Pod, Pods},
     spec::{Rule, Selector, Spec, Target, Where},
 };
 
@@ -47,7 +47,7 @@ impl Experiment {
         if now.container == pods.container {
             wanted
                 .pods
-                .retain(|pod| !self.live().any(|hit| is_of(&hit.target, &pod.uid)));
+                .retain(|pod| !self.live().any(|hit| is_that(&hit.target, pod)));
         }
         Ok((!wanted.pods.is_empty()).then(|| Selector {
             at: Where::Pods(wanted),
@@ -103,6 +103,15 @@ impl Experiment {
             leaving.map(|(place, _)| place).collect(),
         )
     }
+}
+
+/// Whether the target is of this pod, by all that was said of it: a UID under another name is to be looked up, and refused.
+fn is_that(target: &Target, pod: &Pod) -> bool {
+    let words = |pod: &Pod| (pod.namespace.clone(), pod.name.clone(), pod.uid.clone());
+    target
+        .pod
+        .as_ref()
+        .is_some_and(|known| words(known) == words(pod))
 }
 
 fn is_of(target: &Target, uid: &str) -> bool {

@@ -55,7 +55,8 @@ fn of(
     places: &HashMap<&str, Place>,
     interface: Option<&str>,
 ) -> Result<Vec<Target>, TargetError> {
-    let place = pod.uids().find_map(|uid| places.get(uid));
+    let place = places.get(pod.uid.as_str());
+    let place = place.or_else(|| of_file(pod, places));
     let place = place.ok_or_else(|| TargetError::NoPod {
         pod: pod.words(),
         uid: pod.uid.clone(),
@@ -92,6 +93,18 @@ fn of(
         ..target.clone()
     });
     Ok(narrowed.collect())
+}
+
+/// The place of a pod that the kubelet made of a file. Whoever may change a pod may say by an annotation what such a place
+/// is called; which containers it has, only the kubelet says.
+fn of_file<'a>(pod: &Pod, places: &'a HashMap<&str, Place>) -> Option<&'a Place> {
+    let file = pod.of_file.as_ref()?;
+    let place = places.get(file.hash.as_str())?;
+    let is_there = |id: &str| {
+        let mut directories = place.directories.iter();
+        directories.any(|directory| kubepods::container(directory, id).is_some())
+    };
+    file.bare_container_ids().any(is_there).then_some(place)
 }
 
 fn network(pod: &Pod, place: &Place) -> Result<Network, TargetError> {
@@ -197,6 +210,7 @@ fn of_version_2(pod: &Pod, directories: &[PathBuf]) -> Result<Cgroup, TargetErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::StaticPod;
 
     #[test]
     fn the_sandbox_is_older_than_what_runs_inside() {
@@ -225,7 +239,10 @@ mod tests {
                 namespace: "default".into(),
                 name: "provider-1".into(),
                 uid: uid.into(),
-                config_hash: Some("hash".into()),
+                of_file: Some(StaticPod {
+                    hash: "hash".into(),
+                    container_ids: vec!["containerd://c0ffee".into()],
+                }),
                 container_ids: Vec::new(),
             }],
             origin: None,
@@ -238,7 +255,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         for uid in ["kubepods/poduid", "kubepods/podhash"] {
             let directory = root.path().join(uid);
-            fs::create_dir_all(&directory).unwrap();
+            fs::create_dir_all(directory.join("c0ffee")).unwrap();
             fs::write(directory.join("cgroup.procs"), pid).unwrap();
         }
         let error = targets(pods, Some(root.path()), None).unwrap_err();
@@ -249,9 +266,18 @@ mod tests {
     fn what_is_not_there_is_said() {
         let own = std::process::id().to_string();
         let mut stranger = pods("stranger", None);
-        stranger.pods[0].config_hash = None;
-        let no_pod = said(&stranger, &own);
-        assert!(no_pod.contains("default/provider-1") && no_pod.contains("UID stranger"));
+        let forged = StaticPod {
+            hash: "hash".into(),
+            container_ids: vec!["containerd://other".into()],
+        };
+        for of_file in [None, Some(forged)] {
+            stranger.pods[0].of_file = of_file;
+            let no_pod = said(&stranger, &own);
+            assert!(
+                no_pod.contains("default/provider-1") && no_pod.contains("UID stranger"),
+                "{no_pod}"
+            );
+        }
         for uid in ["uid", "mirror"] {
             let pods = pods(uid, None);
             assert!(said(&pods, "").contains("no processes"));

@@ -31,7 +31,7 @@ fn spec(pod: &Pod, container: &str, direction: Direction) -> Spec {
             namespace: "default".into(),
             name: pod.name.clone(),
             uid: pod.uid.clone(),
-            config_hash: None,
+            of_file: None,
             container_ids: vec![format!("containerd://{container}")],
         }],
         origin: None,

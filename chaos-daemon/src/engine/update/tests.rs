@@ -11,7 +11,7 @@ fn pod(name: &str) -> Pod {
         namespace: "default".into(),
         name: name.into(),
         uid: format!("uid-of-{name}"),
-        config_hash: None,
+        of_file: None,
         container_ids: Vec::new(),
     }
 }
