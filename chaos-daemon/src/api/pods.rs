@@ -33,6 +33,7 @@ fn read_one(pod: v1::Pod) -> Result<Pod, RequestError> {
         uid: given(pod.uid, "UID of a pod")?,
         of_file: None,
         container_ids: Vec::new(),
+        network: None,
     })
 }
 

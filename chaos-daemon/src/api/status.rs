@@ -63,6 +63,7 @@ fn code(error: &AgentError) -> Code {
             TargetError::NoService { .. }
             | TargetError::NoPod { .. }
             | TargetError::NoContainer { .. }
+            | TargetError::OtherNetwork { .. }
             | TargetError::NoNetns { .. }
             | TargetError::NoProcess { .. }
             | TargetError::NoCgroup { .. }
@@ -74,6 +75,7 @@ fn code(error: &AgentError) -> Code {
             | TargetError::EmptyPod { .. }
             | TargetError::UnseenPod { .. }
             | TargetError::AgentElsewhere { .. }
+            | TargetError::NotOnNode { .. }
             | TargetError::UnknownContainer { .. }
             | TargetError::NotToldApart { .. }
             | TargetError::EmptyCgroup { .. }

@@ -1,6 +1,9 @@
 //! Pods of this node, as the API server has them now: somebody resolved them a while ago.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use k8s_openapi::{
     api::core::v1::{self as core, Container, ContainerStatus, PodSpec, Probe},
@@ -10,7 +13,7 @@ use kube::api::{Api, ListParams};
 
 use super::{Cluster, ClusterError, ask, ask_all};
 use crate::{
-    engine::{Pod, Pods, StaticPod},
+    engine::{Pod, PodNetwork, Pods, StaticPod},
     near,
 };
 
@@ -188,10 +191,28 @@ pub(super) fn judge(
                 Some(container) => vec![container_id(&pod, wanted, container)?],
                 None => Vec::new(),
             },
+            network: Some(network(&pod)),
             ..wanted.clone()
         },
         probe_ports: spec.map(probe_ports).unwrap_or_default(),
     })
+}
+
+/// Where its packets are, by its specification; which addresses it has there, by its status.
+fn network(pod: &core::Pod) -> PodNetwork {
+    let spec = pod.spec.as_ref();
+    if spec.and_then(|spec| spec.host_network) == Some(true) {
+        return PodNetwork::Node;
+    }
+    let Some(status) = &pod.status else {
+        return PodNetwork::Own(Vec::new());
+    };
+    let listed = status.pod_ips.iter().flatten().map(|listed| &listed.ip);
+    let all: BTreeSet<IpAddr> = listed
+        .chain(&status.pod_ip)
+        .filter_map(|address| address.parse().ok())
+        .collect();
+    PodNetwork::Own(all.into_iter().collect())
 }
 
 /// Whether it is the mirror of a pod that the kubelet made of a file, as far as the API server can tell. A UID has dashes,
@@ -319,6 +340,21 @@ mod tests {
             ..OwnerReference::default()
         }]);
         pod
+    }
+
+    #[test]
+    fn its_network_is_what_the_specification_says() {
+        let mut pod = core::Pod::default();
+        assert_eq!(network(&pod), PodNetwork::Own(Vec::new()));
+        let status = serde_json::json!({"podIP": "10.1.0.5", "podIPs": [{"ip": "10.1.0.5"}, {"ip": "fd00::5"}]});
+        pod.status = Some(serde_json::from_value(status).unwrap());
+        let own = ["10.1.0.5", "fd00::5"].map(|address| address.parse().unwrap());
+        assert_eq!(network(&pod), PodNetwork::Own(own.into()));
+        pod.spec = Some(PodSpec {
+            host_network: Some(true),
+            ..PodSpec::default()
+        });
+        assert_eq!(network(&pod), PodNetwork::Node);
     }
 
     #[test]

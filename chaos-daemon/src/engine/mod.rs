@@ -34,7 +34,7 @@ pub use experiment::{EndReason, Ending, Experiment, Hit, State};
 pub(crate) use fault::SMALLEST_BURST;
 pub use fault::{Choice, Counters, Delay, Distribution, Fault, Ppm, Rate};
 pub use filter::{Connections, Direction, Filter, PortRange, Protocol, Side};
-pub use pods::{Origin, Pod, Pods, StaticPod};
+pub use pods::{Origin, Pod, PodNetwork, Pods, StaticPod};
 pub use protection::{Protected, ProtectedError};
 pub use ramp::{Ramp, Share};
 pub use reset::Reset;

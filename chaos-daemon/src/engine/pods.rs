@@ -1,5 +1,7 @@
 //! Pods of this node, as control resolved them and as the kubelet named their cgroups.
 
+use std::net::IpAddr;
+
 use super::error::SpecError;
 
 /// Most pods of one experiment on one node.
@@ -32,6 +34,17 @@ pub struct Pod {
     /// Ids of the container that was asked for, with or without the runtime's name in front (`containerd://`); empty
     /// where nobody knows them, or the whole pod is meant.
     pub container_ids: Vec<String>,
+    /// Which network the API server says it is on; nothing where nobody asked.
+    pub network: Option<PodNetwork>,
+}
+
+/// The network of a pod, by its specification and status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PodNetwork {
+    /// That of its node.
+    Node,
+    /// One of its own, where it has these addresses.
+    Own(Vec<IpAddr>),
 }
 
 /// By what the kubelet knows a pod that it made of a file.
@@ -148,6 +161,7 @@ mod tests {
                 uid: uid.into(),
                 of_file: None,
                 container_ids: vec!["containerd://abc".into()],
+                network: None,
             }],
             origin: None,
             container: None,

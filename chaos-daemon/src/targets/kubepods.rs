@@ -36,6 +36,17 @@ pub(super) struct Place {
     pub(super) has_unseen: bool,
 }
 
+impl Place {
+    /// Whether the process is still one of the pod's: its number may be another's by now.
+    pub(super) fn still_has(&self, pid: u32) -> bool {
+        let mut now = Self::default();
+        for directory in &self.directories {
+            collect(directory, &mut now);
+        }
+        now.processes.contains(&pid)
+    }
+}
+
 /// Where hierarchies are mounted, those of version 2 first.
 pub(super) fn hierarchies() -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();

@@ -139,6 +139,24 @@ pub enum TargetError {
         /// Namespace and name.
         pod: String,
     },
+    /// It says one thing, its processes another.
+    #[error(
+        "the API server says that pod {pod} is on its node's network, and none of its processes is: look it up again"
+    )]
+    NotOnNode {
+        /// Namespace and name.
+        pod: String,
+    },
+    /// Its address is nowhere where it has processes.
+    #[error(
+        "none of the processes of pod {pod} is on a network with an address of the pod ({addresses}): it is starting or ending, or its processes are elsewhere; wait until it runs"
+    )]
+    OtherNetwork {
+        /// Namespace and name.
+        pod: String,
+        /// Those that the API server knows.
+        addresses: String,
+    },
     /// Its id is not known.
     #[error(
         "which of the processes of pod {pod} are container {container}'s, only an agent knows that asks the Kubernetes API: start it with --kubernetes"

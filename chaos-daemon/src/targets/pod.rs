@@ -6,9 +6,12 @@
 use std::{
     collections::HashMap,
     fs, io,
+    net::IpAddr,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
+
+use nix::ifaddrs::getifaddrs;
 
 use super::{
     TargetError, Workload, cgroup,
@@ -16,7 +19,7 @@ use super::{
     links, node,
 };
 use crate::{
-    engine::{Cgroup, Pod, Pods, Target},
+    engine::{Cgroup, Pod, PodNetwork, Pods, Target},
     netns::Netns,
 };
 
@@ -119,36 +122,112 @@ fn network(pod: &Pod, place: &Place) -> Result<Network, TargetError> {
     let mut seen = Vec::new();
     for &pid in &place.processes {
         let process = PathBuf::from(format!("/proc/{pid}"));
+        let started = started(&process);
         match inode(&process.join("ns/net")) {
-            Ok(netns) => seen.push((started(&process), pid, netns)),
+            Ok(netns) => seen.push((started, pid, netns)),
             // Processes end while we look.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => refused = Some(error),
         }
     }
-    if let Some(pid) = oldest(&seen, [own, node]) {
-        let netns = Netns::at(format!("/proc/{pid}/ns/net")).map_err(failed)?;
-        return Ok(Network::Own(netns));
-    }
-    let pod = pod.words();
-    if seen.iter().any(|(_, _, netns)| *netns == own) {
-        return Ok(Network::Node);
+    let on_node = seen.iter().any(|(_, _, netns)| *netns == own);
+    let name = pod.words();
+    match &pod.network {
+        Some(PodNetwork::Node) if on_node => return Ok(Network::Node),
+        Some(PodNetwork::Node) if seen.iter().any(|(_, _, netns)| *netns == node) => {
+            return Err(TargetError::AgentElsewhere { pod: name });
+        }
+        Some(PodNetwork::Node) if !seen.is_empty() => {
+            return Err(TargetError::NotOnNode { pod: name });
+        }
+        Some(PodNetwork::Own(addresses)) => {
+            let is_the_pods = |netns: &Netns| has_one_of(netns, addresses);
+            if let Some(netns) = inside(place, &seen, [own, node], is_the_pods).map_err(failed)? {
+                return Ok(Network::Own(netns));
+            }
+            if !seen.is_empty() {
+                return Err(TargetError::OtherNetwork {
+                    pod: name,
+                    addresses: words(addresses),
+                });
+            }
+        }
+        None => {
+            if let Some(netns) = inside(place, &seen, [own, node], |_| Ok(true)).map_err(failed)? {
+                return Ok(Network::Own(netns));
+            }
+            if on_node {
+                return Ok(Network::Node);
+            }
+        }
+        Some(PodNetwork::Node) => {}
     }
     Err(match refused {
-        _ if !seen.is_empty() => TargetError::AgentElsewhere { pod },
+        _ if !seen.is_empty() => TargetError::AgentElsewhere { pod: name },
         Some(error) => failed(error),
-        None if place.has_unseen => TargetError::UnseenPod { pod },
-        None => TargetError::EmptyPod { pod },
+        None if place.has_unseen => TargetError::UnseenPod { pod: name },
+        None => TargetError::EmptyPod { pod: name },
     })
 }
 
-/// The process that began first, of those that are not on the node's network: one of the sandbox, or a container's
-/// first. What runs in a namespace of its own inside the pod came later, and a runtime's monitor is on the node's network.
-fn oldest(processes: &[(u64, u32, u64)], node: [u64; 2]) -> Option<u32> {
+/// The namespace of the process that began first, of those that are not on the node's network and whose namespace is
+/// the pod's: one of the sandbox, or a container's first. What runs in a namespace of its own inside the pod came later,
+/// and a runtime's monitor is on the node's network.
+fn inside(
+    place: &Place,
+    processes: &[(u64, u32, u64)],
+    node: [u64; 2],
+    is_the_pods: impl Fn(&Netns) -> io::Result<bool>,
+) -> io::Result<Option<Netns>> {
+    let mut strange = Vec::new();
+    for (begun, pid, inode) in by_age(processes, node) {
+        if strange.contains(&inode) {
+            continue;
+        }
+        let found = Netns::at(format!("/proc/{pid}/ns/net"));
+        // Another process may have got the number since it was read in the pod's cgroup.
+        if started(Path::new(&format!("/proc/{pid}"))) != begun || !place.still_has(pid) {
+            continue;
+        }
+        let netns = found?;
+        if is_the_pods(&netns)? {
+            return Ok(Some(netns));
+        }
+        strange.push(inode);
+    }
+    Ok(None)
+}
+
+fn by_age(processes: &[(u64, u32, u64)], node: [u64; 2]) -> Vec<(u64, u32, u64)> {
     let inside = processes
         .iter()
         .filter(|(_, _, netns)| !node.contains(netns));
-    inside.min().map(|(_, pid, _)| *pid)
+    let mut inside: Vec<_> = inside.copied().collect();
+    inside.sort_unstable();
+    inside
+}
+
+/// Whether an interface of the namespace has one of these addresses.
+fn has_one_of(netns: &Netns, addresses: &[IpAddr]) -> io::Result<bool> {
+    let there = netns.enter(|_| addresses_here())??;
+    Ok(addresses.iter().any(|address| there.contains(address)))
+}
+
+fn addresses_here() -> io::Result<Vec<IpAddr>> {
+    let all = getifaddrs()?.filter_map(|interface| interface.address);
+    let all = all.filter_map(|address| {
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
+    });
+    Ok(all.collect())
+}
+
+fn words(addresses: &[IpAddr]) -> String {
+    if addresses.is_empty() {
+        return "it has none yet".to_owned();
+    }
+    let all: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    all.join(", ")
 }
 
 fn inode(path: &Path) -> io::Result<u64> {
@@ -218,11 +297,37 @@ mod tests {
         let (monitor, inside, sandbox, container) =
             ((5, 10, 1), (9, 11, 4), (6, 12, 3), (7, 13, 3));
         assert_eq!(
-            oldest(&[monitor, inside, container, sandbox], NODE),
-            Some(12)
+            by_age(&[monitor, inside, container, sandbox], NODE),
+            [sandbox, container, inside]
         );
-        assert_eq!(oldest(&[monitor, (1, 2, 2)], NODE), None);
-        assert_eq!(oldest(&[], NODE), None);
+        assert_eq!(by_age(&[monitor, (1, 2, 2)], NODE), []);
+    }
+
+    #[test]
+    fn the_number_of_a_process_that_left_the_pod_is_anothers() {
+        let (directory, pid) = (tempfile::tempdir().unwrap(), std::process::id());
+        let procs = directory.path().join("cgroup.procs");
+        let place = Place {
+            directories: vec![directory.path().to_owned()],
+            ..Place::default()
+        };
+        let seen = [(started(Path::new("/proc/self")), pid, 7)];
+        let found = |seen: &[(u64, u32, u64)]| inside(&place, seen, [1, 2], |_| Ok(true)).unwrap();
+        fs::write(&procs, pid.to_string()).unwrap();
+        assert!(found(&seen).is_some());
+        let younger = seen.map(|(started, pid, netns)| (started - 1, pid, netns));
+        assert_eq!(found(&younger), None, "began at another time");
+        fs::write(&procs, "1").unwrap();
+        assert_eq!(found(&seen), None, "is in another cgroup");
+    }
+
+    #[test]
+    fn a_pods_network_has_its_address() {
+        let own = Netns::own().unwrap();
+        let here = addresses_here().unwrap();
+        assert!(has_one_of(&own, &here).unwrap());
+        assert!(!has_one_of(&own, &["203.0.113.7".parse().unwrap()]).unwrap());
+        assert!(!has_one_of(&own, &[]).unwrap());
     }
 
     #[test]
@@ -244,6 +349,7 @@ mod tests {
                     container_ids: vec!["containerd://c0ffee".into()],
                 }),
                 container_ids: Vec::new(),
+                network: None,
             }],
             origin: None,
             container: container.map(str::to_owned),
@@ -284,6 +390,12 @@ mod tests {
             assert!(said(&pods, "0").contains("hostPID"));
             // This test's process is on the node's network, and its directory no cgroup of version 2.
             assert!(said(&pods, &own).contains("version 2"));
+            let mut known = pods;
+            known.pods[0].network = Some(PodNetwork::Node);
+            assert!(said(&known, &own).contains("version 2"));
+            // It has no address yet, and the agent's own is not its.
+            known.pods[0].network = Some(PodNetwork::Own(Vec::new()));
+            assert!(said(&known, &own).contains("it has none yet"));
         }
         assert!(said(&pods("uid", Some("app")), &own).contains("--kubernetes"));
     }

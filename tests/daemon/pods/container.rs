@@ -33,6 +33,7 @@ fn spec(pod: &Pod, container: &str, direction: Direction) -> Spec {
             uid: pod.uid.clone(),
             of_file: None,
             container_ids: vec![format!("containerd://{container}")],
+            network: None,
         }],
         origin: None,
         container: Some("app".into()),

@@ -13,6 +13,7 @@ fn pod(name: &str) -> Pod {
         uid: format!("uid-of-{name}"),
         of_file: None,
         container_ids: Vec::new(),
+        network: None,
     }
 }
 
