@@ -111,7 +111,7 @@ impl Guest {
         // several offsets into one file overwrite each other.
         let witness = Witness::new();
         let (mut child, shown) = process::spawn_shown(&mut self.vng(&script.0, &witness)?)?;
-        let waited = self.wait(&mut child, &shown)?;
+        let waited = wait(&mut child, &shown, self.timeout + BOOT, self.silence)?;
         if let Waited::Silent = waited {
             eprintln!("{}", witness.report(self.kernel.series()));
         }
@@ -152,20 +152,6 @@ impl Guest {
             output,
             froze: false,
         })
-    }
-
-    fn wait(&self, child: &mut Child, shown: &Shown) -> Result<Waited> {
-        let deadline = Instant::now() + self.timeout + BOOT;
-        while Instant::now() < deadline {
-            if let Some(status) = child.try_wait().context("cannot wait for virtme-ng")? {
-                return Ok(Waited::Exited(status));
-            }
-            if self.silence.is_some_and(|most| shown.silence() > most) {
-                return Ok(Waited::Silent);
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
-        Ok(Waited::TooLong)
     }
 
     fn vng(&self, script: &Path, witness: &Witness) -> Result<Command> {
@@ -279,6 +265,26 @@ enum Waited {
     TooLong,
 }
 
+/// Waits for `child`, at most for `limit`, and while it prints something at least every `silence`.
+fn wait(
+    child: &mut Child,
+    shown: &Shown,
+    limit: Duration,
+    silence: Option<Duration>,
+) -> Result<Waited> {
+    let deadline = Instant::now() + limit;
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait().context("cannot wait for virtme-ng")? {
+            return Ok(Waited::Exited(status));
+        }
+        if silence.is_some_and(|most| shown.silence() > most) {
+            return Ok(Waited::Silent);
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Ok(Waited::TooLong)
+}
+
 /// Ends `child` and all that it started.
 fn end(child: &mut Child) -> Result<()> {
     let mut ids = vec![child.id()];
@@ -318,14 +324,8 @@ fn parent(id: u32) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn guest(timeout: Duration, silence: Option<Duration>) -> Guest {
-        Guest {
-            kernel: Kernel::V6_1,
-            timeout,
-            console: false,
-            silence,
-        }
-    }
+    const SHORT: Duration = Duration::from_millis(300);
+    const LONG: Duration = Duration::from_mins(1);
 
     fn shell(script: &str) -> (Child, Shown) {
         process::spawn_shown(Command::new("sh").args(["-c", script])).unwrap()
@@ -333,12 +333,18 @@ mod tests {
 
     #[test]
     fn a_machine_that_falls_silent_is_noticed_and_ended_with_its_children() {
-        let guest = guest(Duration::from_hours(1), Some(Duration::from_millis(300)));
         let (mut child, shown) = shell("echo; sleep 1000 & wait");
-        assert!(matches!(
-            guest.wait(&mut child, &shown).unwrap(),
-            Waited::Silent
-        ));
+        let waited = wait(&mut child, &shown, LONG, Some(SHORT)).unwrap();
+        assert!(matches!(waited, Waited::Silent));
+        end(&mut child).unwrap();
+        assert!(children(child.id()).is_empty());
+    }
+
+    #[test]
+    fn a_machine_that_talks_on_and_on_is_ended_too() {
+        let (mut child, shown) = shell("while echo; do sleep 0.05; done");
+        let waited = wait(&mut child, &shown, SHORT, Some(LONG)).unwrap();
+        assert!(matches!(waited, Waited::TooLong));
         end(&mut child).unwrap();
         assert!(children(child.id()).is_empty());
     }
@@ -346,8 +352,8 @@ mod tests {
     #[test]
     fn an_exit_status_comes_through() {
         let (mut child, shown) = shell("sleep 0.1; exit 7");
-        let waited = guest(Duration::from_mins(1), None).wait(&mut child, &shown);
-        let Waited::Exited(status) = waited.unwrap() else {
+        let waited = wait(&mut child, &shown, LONG, None).unwrap();
+        let Waited::Exited(status) = waited else {
             panic!("it ended by itself");
         };
         assert_eq!(status.code(), Some(7));

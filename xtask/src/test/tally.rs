@@ -75,8 +75,16 @@ impl Tally {
     }
 }
 
-/// Names of the tests that nextest says have ended, and whether they passed.
-pub(super) fn ended(output: &str) -> Vec<(String, bool)> {
+/// A test that nextest says has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct EndedTest {
+    /// As nextest's filters call it.
+    pub(super) binary: String,
+    pub(super) name: String,
+    pub(super) passed: bool,
+}
+
+pub(super) fn ended(output: &str) -> Vec<EndedTest> {
     without_colour(output)
         .lines()
         .filter_map(|line| {
@@ -84,8 +92,13 @@ pub(super) fn ended(output: &str) -> Vec<(String, bool)> {
             let passed = status == "PASS";
             let failed =
                 matches!(status, "FAIL" | "TIMEOUT" | "ABORT") || status.starts_with("SIG");
-            let name = rest.split_whitespace().last()?;
-            (passed || failed).then(|| (name.to_owned(), passed))
+            let mut words = rest.split_whitespace().rev();
+            let (name, binary) = (words.next()?, words.next()?);
+            (passed || failed).then(|| EndedTest {
+                binary: binary.to_owned(),
+                name: name.to_owned(),
+                passed,
+            })
         })
         .collect()
 }
@@ -143,8 +156,16 @@ mod tests {
     #[test]
     fn tests_that_ended_are_named() {
         let output = "x [y\n        PASS [  15.698s] (  1/188) chaos-tests::daemon answers::a_b\n        FAIL [   1.000s] (  2/188) chaos-tests::daemon c::d\n        SLOW [>120.000s] (───────) chaos-tests::daemon e\n\x1b[32;1m        PASS\x1b[0m [   0.1s] \x1b[35;1mchaos-tests::netns\x1b[0m \x1b[36mf\x1b[0m\n";
-        let expected = [("answers::a_b", true), ("c::d", false), ("f", true)];
-        let expected = expected.map(|(name, passed)| (name.to_owned(), passed));
+        let expected = [
+            ("chaos-tests::daemon", "answers::a_b", true),
+            ("chaos-tests::daemon", "c::d", false),
+            ("chaos-tests::netns", "f", true),
+        ];
+        let expected = expected.map(|(binary, name, passed)| EndedTest {
+            binary: binary.to_owned(),
+            name: name.to_owned(),
+            passed,
+        });
         assert_eq!(ended(output), expected);
     }
 
