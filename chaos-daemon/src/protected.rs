@@ -9,7 +9,10 @@ use std::{
 use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
 use tracing::warn;
 
-use crate::{cluster::Cluster, engine::Protected};
+use crate::{
+    cluster::{Cluster, ClusterError},
+    engine::Protected,
+};
 
 /// SSH of the node.
 const SSH: u16 = 22;
@@ -21,8 +24,23 @@ pub struct Protections {
     /// By the operator, and of the agent itself.
     named: Vec<Protected>,
     is_in_cluster: bool,
-    api_servers: Mutex<BTreeSet<SocketAddr>>,
+    api_servers: Mutex<ApiServers>,
 }
+
+/// Where the API server was, whenever somebody asked.
+#[derive(Debug, Default)]
+struct ApiServers {
+    all: BTreeSet<SocketAddr>,
+    /// Whether it has ever said so itself.
+    has_said: bool,
+}
+
+/// Nobody knows yet what to leave alone.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "what keeps this node in reach of the API server is not known yet, so that a fault of the node's network might cut it off: {0}"
+)]
+pub struct Unknown(#[from] ClusterError);
 
 impl Protections {
     /// Of an agent that protects these already; in a cluster, the node's own ways in too.
@@ -43,29 +61,33 @@ impl Protections {
         list
     }
 
-    /// Asks where the API server is now. Where it does not answer, what it said before counts, and where it was found at
-    /// first.
-    pub async fn api_servers(&self, cluster: &Cluster) -> Vec<Protected> {
-        let mut now: Vec<SocketAddr> = cluster.at().await;
-        match cluster.api_servers().await {
-            Ok(found) => now.extend(found),
-            Err(error) => warn!(%error, "the API server's addresses are those that were known"),
-        }
-        let mut all = self
+    /// Asks where the API server is now. Where it does not answer, what it said before counts; an error, where it never
+    /// said anything.
+    pub async fn api_servers(&self, cluster: &Cluster) -> Result<Vec<Protected>, Unknown> {
+        let (at, said) = tokio::join!(cluster.at(), cluster.api_servers());
+        let all = self.learn(at, said)?;
+        Ok(of_api_servers(&all, &node_addresses()))
+    }
+
+    fn learn(
+        &self,
+        at: Vec<SocketAddr>,
+        said: Result<Vec<SocketAddr>, ClusterError>,
+    ) -> Result<BTreeSet<SocketAddr>, Unknown> {
+        let mut known = self
             .api_servers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        all.extend(now);
-        let own = node_addresses();
-        let mut list: Vec<Protected> = Vec::new();
-        for server in all.iter() {
-            list.push(Protected::NodesPeerPort(*server));
-            // It is on this node.
-            if own.contains(&server.ip()) {
-                list.push(Protected::OwnPort(server.port()));
+        known.all.extend(at);
+        match said {
+            Ok(found) => {
+                known.all.extend(found);
+                known.has_said = true;
             }
+            Err(error) if !known.has_said => return Err(error.into()),
+            Err(error) => warn!(%error, "the API server's addresses are those that were known"),
         }
-        list
+        Ok(known.all.clone())
     }
 
     /// A sentence for each, of what rules of the node spare, or those of others.
@@ -95,15 +117,27 @@ impl Protections {
     }
 }
 
-/// Addresses of this node, from which its kubelet may ask pods: of all interfaces but the loopback, and none that counts on
-/// one link only.
+fn of_api_servers(all: &BTreeSet<SocketAddr>, own: &[IpAddr]) -> Vec<Protected> {
+    let mut list: Vec<Protected> = Vec::new();
+    for server in all {
+        list.push(Protected::NodesPeerPort(*server));
+        // It is on this node.
+        if own.contains(&server.ip()) {
+            list.push(Protected::OwnPort(server.port()));
+        }
+    }
+    list
+}
+
+/// Addresses of this node, from which its kubelet may ask pods: of all interfaces that are up but the loopback, and none
+/// that counts on one link only. Those of one that is down are nobody's: kube-proxy keeps the addresses of all services so.
 pub fn node_addresses() -> Vec<IpAddr> {
     let Ok(all) = getifaddrs() else {
         return Vec::new();
     };
     let mut addresses = BTreeSet::new();
     for interface in all {
-        if interface.flags.contains(InterfaceFlags::IFF_LOOPBACK) {
+        if !asks_pods(interface.flags) {
             continue;
         }
         let Some(address) = interface.address else {
@@ -121,9 +155,52 @@ pub fn node_addresses() -> Vec<IpAddr> {
     addresses.into_iter().collect()
 }
 
+const fn asks_pods(flags: InterfaceFlags) -> bool {
+    flags.contains(InterfaceFlags::IFF_UP) && !flags.contains(InterfaceFlags::IFF_LOOPBACK)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+    use crate::netns::Scratch;
+
+    fn ip(words: &str) {
+        let done = Command::new("ip").args(words.split(' ')).status();
+        assert!(done.unwrap().success(), "ip {words}");
+    }
+
+    #[test]
+    fn what_protects_the_api_server_must_have_been_said_once() {
+        let protections = Protections::new(Vec::new(), true);
+        let silent = || {
+            Err(ClusterError::Silent {
+                what: "where it is",
+            })
+        };
+        let at: SocketAddr = "10.96.0.1:443".parse().unwrap();
+        let unknown = protections.learn(vec![at], silent()).unwrap_err();
+        assert!(unknown.to_string().contains("did not answer"), "{unknown}");
+        let itself: SocketAddr = "192.0.2.1:6443".parse().unwrap();
+        let said = protections.learn(vec![at], Ok(vec![itself])).unwrap();
+        assert_eq!(said, [at, itself].into());
+        // It need not say it again.
+        assert_eq!(protections.learn(Vec::new(), silent()).unwrap(), said);
+        let on_this_node = of_api_servers(&said, &[itself.ip()]);
+        assert!(on_this_node.contains(&Protected::OwnPort(6443)));
+        assert!(!on_this_node.contains(&Protected::OwnPort(443)));
+    }
+
+    #[test]
+    fn an_interface_that_is_down_asks_nobody() {
+        let (up, lo) = (InterfaceFlags::IFF_UP, InterfaceFlags::IFF_LOOPBACK);
+        // As kube-ipvs0 is.
+        assert!(!asks_pods(
+            InterfaceFlags::IFF_BROADCAST | InterfaceFlags::IFF_NOARP
+        ));
+        assert!(asks_pods(up) && !asks_pods(up | lo));
+    }
 
     #[test]
     fn the_ways_into_the_node_are_protected_in_a_cluster() {
@@ -140,10 +217,15 @@ mod tests {
 
     #[test]
     fn no_address_of_the_node_is_a_loopback() {
-        assert!(
+        let scratch = Scratch::new().unwrap();
+        let found = scratch.run(|| {
+            ip("link set lo up");
+            ip("link add up0 type veth peer name up1");
+            ip("address add 192.0.2.1/24 dev up0");
+            ip("link set up0 up");
+            ip("address add 198.51.100.1/32 dev up1");
             node_addresses()
-                .iter()
-                .all(|address| !address.is_loopback())
-        );
+        });
+        assert_eq!(found.unwrap(), ["192.0.2.1".parse::<IpAddr>().unwrap()]);
     }
 }

@@ -188,7 +188,10 @@ impl Service {
             .iter()
             .any(|target| Some(target.netns.cookie()) == node);
         let api_servers = match &self.gate.cluster {
-            Some(cluster) if on_node => self.protections.api_servers(cluster).await,
+            Some(cluster) if on_node => {
+                let asked = self.protections.api_servers(cluster).await;
+                asked.map_err(|unknown| Status::unavailable(unknown.to_string()))?
+            }
             _ => Vec::new(),
         };
         if !dry_run && !api_servers.is_empty() {

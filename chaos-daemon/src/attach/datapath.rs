@@ -7,7 +7,7 @@ mod update;
 use std::{
     collections::{BTreeMap, HashMap},
     io,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use aya::programs::cgroup_skb::CgroupSkbLink;
@@ -251,9 +251,9 @@ impl Datapath for Kernel {
     fn switch(
         &mut self,
         installations: &[Installation],
-        time: Option<Duration>,
+        until: Option<Instant>,
     ) -> Result<(), DatapathError> {
-        self.put_in_place(installations, time)
+        self.put_in_place(installations, until)
     }
 
     fn unstage(&mut self, installations: &[Installation]) {
@@ -263,21 +263,17 @@ impl Datapath for Kernel {
     fn extend(
         &mut self,
         installations: &[Installation],
-        time: Duration,
+        until: Instant,
     ) -> Result<(), DatapathError> {
-        self.move_deadline(installations, time)
+        self.move_deadline(installations, until)
     }
 
     fn protect(&mut self, list: &[Protected]) -> Result<(), DatapathError> {
         Self::protect(self, list).map_err(kernel)
     }
 
-    fn arm(
-        &mut self,
-        installations: &[Installation],
-        duration: Duration,
-    ) -> Result<(), DatapathError> {
-        self.set_windows(installations, window(monotonic_ns(), duration))
+    fn arm(&mut self, installations: &[Installation], until: Instant) -> Result<(), DatapathError> {
+        self.set_windows(installations, window(until))
     }
 
     fn disarm(&mut self, installations: &[Installation]) {
@@ -373,11 +369,13 @@ impl Kernel {
     }
 }
 
-/// From `now_ns` on, for so long.
-fn window(now_ns: u64, time: Duration) -> Window {
+/// From now on.
+fn window(until: Instant) -> Window {
+    let (now_ns, now) = (monotonic_ns(), Instant::now());
+    let left = until.saturating_duration_since(now);
     Window {
         start_ns: now_ns,
-        deadline_ns: now_ns.saturating_add(nanoseconds(time)),
+        deadline_ns: now_ns.saturating_add(nanoseconds(left)),
     }
 }
 

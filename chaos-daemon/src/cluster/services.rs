@@ -8,7 +8,7 @@ use std::{
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use kube::api::{Api, ListParams};
 
-use super::{Cluster, ClusterError, ask, ask_all};
+use super::{CONNECT_PATIENCE, Cluster, ClusterError, ask, ask_all};
 
 /// Label of an endpoint slice: its service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -29,8 +29,12 @@ impl Cluster {
     /// Where the agent asks it, as addresses.
     pub async fn at(&self) -> Vec<SocketAddr> {
         let (host, port) = &self.host;
-        let found = tokio::net::lookup_host((host.as_str(), *port)).await;
-        found.map(Iterator::collect).unwrap_or_default()
+        let asked = tokio::net::lookup_host((host.as_str(), *port));
+        // A name is for DNS to say, which may be away.
+        match tokio::time::timeout(CONNECT_PATIENCE, asked).await {
+            Ok(found) => found.map(Iterator::collect).unwrap_or_default(),
+            Err(_) => Vec::new(),
+        }
     }
 
     /// Addresses and ports by which the API server is reached: of its service, and of itself.

@@ -1,6 +1,6 @@
 //! What the engine asks of the kernel.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use super::{
     fault::Counters,
@@ -112,30 +112,26 @@ pub trait Datapath {
         spec: &Spec,
     ) -> Result<(), DatapathError>;
 
-    /// Lets what was staged take over from what was there, which is taken away; counters go on. It acts for so long from
-    /// now, or does not yet act.
+    /// Lets what was staged take over from what was there, which is taken away; counters go on. It acts until then,
+    /// or does not yet act.
     fn switch(
         &mut self,
         installations: &[Installation],
-        time: Option<Duration>,
+        until: Option<Instant>,
     ) -> Result<(), DatapathError>;
 
     /// Takes away what was staged.
     fn unstage(&mut self, installations: &[Installation]);
 
-    /// Moves the deadline of rules that act to so long from now.
+    /// Moves the deadline of rules that act.
     fn extend(
         &mut self,
         installations: &[Installation],
-        time: Duration,
+        until: Instant,
     ) -> Result<(), DatapathError>;
 
-    /// Lets rules act for so long from now.
-    fn arm(
-        &mut self,
-        installations: &[Installation],
-        duration: Duration,
-    ) -> Result<(), DatapathError>;
+    /// Lets rules act from now until then: what putting others in place has taken does not make it later.
+    fn arm(&mut self, installations: &[Installation], until: Instant) -> Result<(), DatapathError>;
 
     /// Stops rules from acting, at once. Cannot fail: where the kernel does not answer, deadlines do it.
     fn disarm(&mut self, installations: &[Installation]);

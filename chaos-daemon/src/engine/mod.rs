@@ -122,7 +122,8 @@ impl<D: Datapath> Engine<D> {
             return Err(EngineError::AlreadyArmed { id: id.to_owned() });
         }
         let installations = installations(&experiment.hits);
-        if let Err(source) = self.datapath.arm(&installations, experiment.spec.duration) {
+        let until = now + experiment.spec.duration;
+        if let Err(source) = self.datapath.arm(&installations, until) {
             let detail = self.fail(index, &source);
             return Err(EngineError::Arm {
                 id: id.to_owned(),

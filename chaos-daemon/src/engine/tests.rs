@@ -6,13 +6,36 @@ use super::*;
 use crate::netns::Netns;
 
 /// What the engine told the kernel, in order, and what the kernel is to answer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Script {
+    /// Made when the test began: deadlines are told from here, to the second.
+    began: Instant,
     pub(super) log: Vec<String>,
     next: u64,
     pub(super) refuse: Option<&'static str>,
     pub(super) refuse_arm: bool,
     pub(super) health: BTreeMap<u64, Health>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            log: Vec::new(),
+            next: 0,
+            refuse: None,
+            refuse_arm: false,
+            health: BTreeMap::new(),
+        }
+    }
+}
+
+impl Script {
+    fn second(&self, until: Instant) -> String {
+        let half = Duration::from_millis(500);
+        let since = until.saturating_duration_since(self.began) + half;
+        format!("until {}s", since.as_secs())
+    }
 }
 
 impl Datapath for Script {
@@ -40,13 +63,14 @@ impl Datapath for Script {
     fn switch(
         &mut self,
         installations: &[Installation],
-        time: Option<Duration>,
+        until: Option<Instant>,
     ) -> Result<(), DatapathError> {
         if self.refuse_arm {
             return Err(DatapathError::TargetGone);
         }
         let numbers = numbers(installations);
-        self.log.push(format!("switch {numbers} for {time:?}"));
+        let until = until.map_or_else(|| "not yet".to_owned(), |until| self.second(until));
+        self.log.push(format!("switch {numbers} {until}"));
         Ok(())
     }
     fn unstage(&mut self, installations: &[Installation]) {
@@ -55,22 +79,19 @@ impl Datapath for Script {
     fn extend(
         &mut self,
         installations: &[Installation],
-        time: Duration,
+        until: Instant,
     ) -> Result<(), DatapathError> {
         let numbers = numbers(installations);
-        self.log.push(format!("extend {numbers} by {time:?}"));
+        let until = self.second(until);
+        self.log.push(format!("extend {numbers} {until}"));
         Ok(())
     }
-    fn arm(
-        &mut self,
-        installations: &[Installation],
-        duration: Duration,
-    ) -> Result<(), DatapathError> {
+    fn arm(&mut self, installations: &[Installation], until: Instant) -> Result<(), DatapathError> {
         if self.refuse_arm {
             return Err(DatapathError::TargetGone);
         }
-        self.log
-            .push(format!("arm {} for {duration:?}", numbers(installations)));
+        let (numbers, until) = (numbers(installations), self.second(until));
+        self.log.push(format!("arm {numbers} {until}"));
         Ok(())
     }
     fn disarm(&mut self, installations: &[Installation]) {
@@ -165,7 +186,7 @@ fn detached_experiment_ends_at_its_deadline() {
     let expected = [
         "install 1 one",
         "install 2 two",
-        "arm 1,2 for 30s",
+        "arm 1,2 until 30s",
         "disarm 1,2",
         "remove 1,2",
     ];
@@ -288,10 +309,7 @@ fn changed_rules_act_until_the_same_deadline() {
     engine.wake("a", start + seconds(30));
     assert_eq!(reason(&mut engine), Some(EndReason::Expired));
     let log = engine.into_datapath().log;
-    assert_eq!(
-        log[3..6],
-        ["stage 1", "stage 2", "switch 1,2 for Some(20s)"]
-    );
+    assert_eq!(log[3..6], ["stage 1", "stage 2", "switch 1,2 until 30s"]);
 }
 
 #[test]
@@ -308,7 +326,7 @@ fn more_time_counts_from_now_and_touches_no_rule() {
     assert_eq!(reason(&mut engine), None);
     engine.wake("a", start + seconds(70));
     assert_eq!(reason(&mut engine), Some(EndReason::Expired));
-    assert_eq!(engine.into_datapath().log[2], "extend 1 by 60s");
+    assert_eq!(engine.into_datapath().log[2], "extend 1 until 70s");
 }
 
 #[test]
@@ -328,7 +346,7 @@ fn an_experiment_that_is_not_armed_does_not_act_after_an_update() {
     engine.arm("a", start).unwrap();
     assert_eq!(
         engine.into_datapath().log[1..],
-        ["stage 1", "switch 1 for None", "arm 1 for 5s"]
+        ["stage 1", "switch 1 not yet", "arm 1 until 5s"]
     );
 }
 

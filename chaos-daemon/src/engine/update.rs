@@ -137,7 +137,7 @@ impl<D: Datapath> Engine<D> {
         let changes_rules = spec.rules != experiment.spec.rules;
         let is_armed = experiment.state == State::Armed;
         let remaining = experiment.remaining(now);
-        let left = is_armed.then(|| change.time.unwrap_or(remaining));
+        let until = is_armed.then(|| now + change.time.unwrap_or(remaining));
         let repoint = change.pods.as_ref();
         let (joining, leaving) = repoint.map_or_else(Default::default, |to| experiment.moves(to));
         let places = experiment.hits.iter().enumerate();
@@ -156,7 +156,7 @@ impl<D: Datapath> Engine<D> {
             self.take_away(new);
             return Err(error);
         }
-        if let Err(source) = self.begin(&new, left) {
+        if let Err(source) = self.begin(&new, until) {
             if changes_rules {
                 self.datapath.unstage(&old);
             }
@@ -164,9 +164,9 @@ impl<D: Datapath> Engine<D> {
             let target = joined.into_iter().next().map(|hit| hit.target.name);
             return Err(refused((target.unwrap_or_default(), source)));
         }
-        let done = match left {
-            _ if changes_rules => self.datapath.switch(&old, left),
-            Some(left) if change.time.is_some() => self.datapath.extend(&old, left),
+        let done = match until {
+            _ if changes_rules => self.datapath.switch(&old, until),
+            Some(until) if change.time.is_some() => self.datapath.extend(&old, until),
             Some(_) | None => Ok(()),
         };
         self.live[index].hits.extend(joined);
@@ -177,8 +177,8 @@ impl<D: Datapath> Engine<D> {
                 detail,
             });
         }
-        let deadline = left.filter(|_| changes_rules || change.time.is_some());
-        self.live[index].update(spec, deadline.map(|left| now + left));
+        let deadline = until.filter(|_| changes_rules || change.time.is_some());
+        self.live[index].update(spec, deadline);
         self.let_go(index, &leaving);
         info!(
             id,
@@ -194,10 +194,10 @@ impl<D: Datapath> Engine<D> {
     fn begin(
         &mut self,
         installations: &[Installation],
-        left: Option<Duration>,
+        until: Option<Instant>,
     ) -> Result<(), DatapathError> {
-        match left {
-            Some(left) if !installations.is_empty() => self.datapath.arm(installations, left),
+        match until {
+            Some(until) if !installations.is_empty() => self.datapath.arm(installations, until),
             Some(_) | None => Ok(()),
         }
     }

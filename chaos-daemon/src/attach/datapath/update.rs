@@ -1,6 +1,6 @@
 //! Updates: other forms of rules are written beside those that act, and put in their place.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use chaos_abi::rule::Window;
 
@@ -8,7 +8,7 @@ use super::{Kernel, window};
 use crate::{
     attach::{
         attached::kernel,
-        clock::{self, monotonic_ns},
+        clock,
         rules::{self, Placed},
     },
     engine::{DatapathError, Installation, Spec, Target},
@@ -43,9 +43,9 @@ impl Kernel {
     pub(super) fn put_in_place(
         &mut self,
         installations: &[Installation],
-        time: Option<Duration>,
+        until: Option<Instant>,
     ) -> Result<(), DatapathError> {
-        let window = time.map_or_else(Window::default, |time| window(monotonic_ns(), time));
+        let window = until.map_or_else(Window::default, window);
         for id in installations {
             let Some(installed) = self.installed.get_mut(id) else {
                 continue;
@@ -92,9 +92,9 @@ impl Kernel {
     pub(super) fn move_deadline(
         &mut self,
         installations: &[Installation],
-        time: Duration,
+        until: Instant,
     ) -> Result<(), DatapathError> {
-        let Window { deadline_ns, .. } = window(monotonic_ns(), time);
+        let Window { deadline_ns, .. } = window(until);
         for installed in installations.iter().filter_map(|id| self.installed.get(id)) {
             for placed in &installed.rules {
                 rules::set_deadline(&mut self.object.maps, placed.slot, deadline_ns)

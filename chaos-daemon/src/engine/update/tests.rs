@@ -108,7 +108,7 @@ fn who_joins_acts_for_the_time_that_is_left() {
         engine.into_datapath().log,
         [
             "install 3 three",
-            "arm 3 for 20s",
+            "arm 3 until 30s",
             "disarm 1,2,3",
             "remove 1,2,3"
         ]
@@ -131,7 +131,7 @@ fn who_leaves_stays_in_the_list_and_who_comes_back_is_new() {
             "disarm 1",
             "remove 1",
             "install 3 one",
-            "arm 3 for 30s",
+            "arm 3 until 30s",
             "disarm 2,3",
             "remove 2,3"
         ]
@@ -197,8 +197,8 @@ fn rules_and_time_change_with_the_pods() {
         [
             "install 3 three",
             "stage 2",
-            "arm 3 for 60s",
-            "switch 2 for Some(60s)",
+            "arm 3 until 70s",
+            "switch 2 until 70s",
             "disarm 1",
             "remove 1"
         ]
@@ -290,7 +290,7 @@ fn who_joins_before_arm_is_armed_with_the_others() {
     engine.arm("a", start).unwrap();
     assert_eq!(
         engine.into_datapath().log,
-        ["install 1 one", "install 2 two", "arm 1,2 for 30s"]
+        ["install 1 one", "install 2 two", "arm 1,2 until 30s"]
     );
 }
 
