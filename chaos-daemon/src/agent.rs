@@ -21,8 +21,8 @@ use tracing::{error, warn};
 use crate::{
     attach::{Heartbeat, Kernel, Steps},
     engine::{
-        Change, DatapathError, Ending, Engine, EngineError, Experiment, Protected, Selector, Spec,
-        SpecError, State, Target,
+        Change, DatapathError, Ending, Engine, EngineError, Experiment, Protected, Return,
+        Selector, Spec, SpecError, State, Target,
     },
     expiry::Queue,
     targets::{Finder, TargetError},
@@ -199,9 +199,12 @@ impl Core {
             }
             let now = Instant::now();
             while let Some(id) = self.queue.pop_due(now) {
-                let was = self.engine.state(&id);
+                let (was, hits) = (self.engine.state(&id), self.engine.live_hits(&id));
                 self.engine.wake(&id, now);
                 self.after(&id, was.as_ref());
+                if self.engine.live_hits(&id) != hits {
+                    self.tell_of_change();
+                }
             }
         }
         self.engine
@@ -282,6 +285,21 @@ impl Core {
         let was = self.engine.state(id);
         self.engine.hold(id, holds, Instant::now());
         self.after(id, was.as_ref());
+    }
+
+    /// See [`Engine::look_for_missing`].
+    pub const fn look_for_missing(&mut self) {
+        self.engine.look_for_missing();
+    }
+
+    /// See [`Engine::returned`].
+    pub fn returned(&mut self, id: &str, told: Return) {
+        let (was, hits) = (self.engine.state(id), self.engine.live_hits(id));
+        self.engine.returned(id, told);
+        self.after(id, was.as_ref());
+        if self.engine.live_hits(id) != hits {
+            self.tell_of_change();
+        }
     }
 
     /// See [`Engine::protect`].

@@ -14,6 +14,7 @@ pub mod engine;
 pub mod expiry;
 pub mod holder;
 pub mod metrics;
+pub mod missing;
 pub mod near;
 pub mod netlink;
 pub mod netns;
@@ -120,7 +121,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     kernel.retire(swept.devices);
     kernel.try_xdp(wishes.xdp);
     let cluster = find_cluster(config).await?;
-    let protections = Protections::new(config.protected(), cluster.is_some());
+    let protections = Arc::new(Protections::new(config.protected(), cluster.is_some()));
     let protected = protections.known();
     kernel
         .protect(&protected)
@@ -136,6 +137,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         watched.with_context(|| format!("cannot serve --metrics at {address}"))?;
     }
     let (gate, writer) = gate(config, cluster.clone(), Arc::clone(&tally))?;
+    missing::look(agent.clone(), cluster.clone(), Arc::clone(&protections));
     let recorder = Recorder::start(agent.clone(), cluster, Arc::clone(&tally));
     info!(
         attach_mode = ?features.attach_mode,

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use crate::{
     cluster::{Cluster, ClusterError},
-    engine::Protected,
+    engine::{Protected, Spared},
 };
 
 /// SSH of the node.
@@ -115,6 +115,12 @@ impl Protections {
         }
         sentences
     }
+}
+
+/// What rules of a pod leave alone: what these addresses ask of these ports of it.
+pub fn asked_of<'a>(ports: impl IntoIterator<Item = &'a u16>, by: &[IpAddr]) -> Vec<Spared> {
+    let each = |&own_port| by.iter().map(move |&peer| Spared { peer, own_port });
+    ports.into_iter().flat_map(each).collect()
 }
 
 fn of_api_servers(all: &BTreeSet<SocketAddr>, own: &[IpAddr]) -> Vec<Protected> {

@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -37,6 +37,8 @@ pub struct Recorder {
 struct Told {
     /// Pods that know of it.
     pods: BTreeSet<Object>,
+    /// Those that know that it has let them go.
+    let_go: BTreeSet<Object>,
     has_started: bool,
     is_over: bool,
 }
@@ -117,18 +119,12 @@ impl Follower {
             self.tell(origin(experiment, self.node()), &started(experiment));
         }
         if experiment.was_armed {
-            let now = pods(experiment, ending.is_some());
-            let joined: Vec<Object> = now.difference(&told.pods).cloned().collect();
+            let Moves { joined, left } = told.moves(experiment);
             for pod in joined {
-                told.pods.insert(pod.clone());
                 self.tell(Some(pod), &started(experiment));
             }
-            if ending.is_none() {
-                let left: Vec<Object> = told.pods.difference(&now).cloned().collect();
-                for pod in left {
-                    told.pods.remove(&pod);
-                    self.tell(Some(pod), &let_go(experiment));
-                }
+            for pod in left {
+                self.tell(Some(pod), &let_go(experiment));
             }
         }
         let Some(ending) = ending else { return };
@@ -165,6 +161,35 @@ impl Follower {
                 warn!(%error, reason = notice.reason, kind, namespace, name, "no event");
             }
         });
+    }
+}
+
+/// Pods to be told that they are hit now, and that they no longer are.
+#[derive(Debug, PartialEq, Eq)]
+struct Moves {
+    joined: Vec<Object>,
+    left: Vec<Object>,
+}
+
+impl Told {
+    /// Who is to be told now, and counts as told. When it has ended, who left earlier knows that already, and who has heard
+    /// nothing at all is told that it began.
+    fn moves(&mut self, experiment: &Experiment) -> Moves {
+        let has_ended = matches!(experiment.state, State::Ended(_));
+        let now = pods(experiment, has_ended);
+        let knows =
+            |pod: &Object| self.pods.contains(pod) || (has_ended && self.let_go.contains(pod));
+        let joined: Vec<Object> = now.iter().filter(|pod| !knows(pod)).cloned().collect();
+        let left: Vec<Object> = self.pods.difference(&now).cloned().collect();
+        for pod in &joined {
+            self.let_go.remove(pod);
+            self.pods.insert(pod.clone());
+        }
+        for pod in &left {
+            self.pods.remove(pod);
+            self.let_go.insert(pod.clone());
+        }
+        Moves { joined, left }
     }
 }
 
@@ -218,8 +243,18 @@ fn words(experiment: &Experiment) -> String {
     )
 }
 
+/// How long it acts on who is hit now: on who joins later, for what is left. To the second, as people say it.
+fn rest(experiment: &Experiment, now: Instant) -> Duration {
+    let whole = experiment.spec.duration;
+    if experiment.state != State::Armed {
+        return whole;
+    }
+    let left = experiment.remaining(now) + Duration::from_millis(500);
+    Duration::from_secs(left.as_secs().max(1)).min(whole)
+}
+
 fn started(experiment: &Experiment) -> Notice {
-    let duration = humantime::format_duration(experiment.spec.duration);
+    let duration = humantime::format_duration(rest(experiment, Instant::now()));
     Notice {
         kind: Kind::Normal,
         reason: "ChaosStarted",
@@ -249,5 +284,55 @@ fn ended(experiment: &Experiment, ending: &Ending) -> Notice {
         reason,
         action: "End",
         note: format!("{} has ended: {}", words(experiment), ending.detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::tests::{repoint, running, seconds};
+
+    fn names(list: &[Object]) -> Vec<&str> {
+        list.iter().map(|object| object.name.as_str()).collect()
+    }
+
+    #[test]
+    fn who_was_let_go_hears_nothing_at_the_end() {
+        let start = Instant::now();
+        let mut engine = running(&["one", "two"], start);
+        let mut told = Told::default();
+        let mut look = |experiment: &Experiment| {
+            let Moves { joined, left } = told.moves(experiment);
+            let ended = matches!(experiment.state, State::Ended(_));
+            let end = ended.then(|| told.pods.iter().cloned().collect::<Vec<_>>());
+            let words = |list: &[Object]| names(list).join(",");
+            format!(
+                "+{} -{} ={}",
+                words(&joined),
+                words(&left),
+                end.map_or_else(String::new, |end| words(&end))
+            )
+        };
+        assert_eq!(look(engine.status("a").unwrap()), "+one,two - =");
+        engine.update("a", &repoint(&["two"], &[]), start).unwrap();
+        assert_eq!(look(engine.status("a").unwrap()), "+ -one =");
+        engine
+            .update("a", &repoint(&["two", "three"], &["three"]), start)
+            .unwrap();
+        assert_eq!(look(engine.status("a").unwrap()), "+three - =");
+        engine.wake("a", start + seconds(30));
+        // Not `one`, which is hit no more since long ago.
+        assert_eq!(look(engine.status("a").unwrap()), "+ - =three,two");
+    }
+
+    #[test]
+    fn who_joins_is_told_what_is_left() {
+        let start = Instant::now();
+        let mut engine = running(&["one"], start);
+        let experiment = engine.status("a").unwrap();
+        for (passed, left) in [(0, 30), (20, 10), (29, 1)] {
+            let now = start + seconds(passed) + Duration::from_millis(20);
+            assert_eq!(rest(experiment, now), seconds(left));
+        }
     }
 }

@@ -13,9 +13,10 @@ use crate::{
     access::{Access, AccessError, Asker, CLUSTER_WIDE, Caller, How, Verb},
     audit::{Audit, Entry, Verdict},
     cluster::{Cluster, PodFacts},
-    engine::{Experiment, Origin, Pods, Selector, Spared, Spec, State, Target, Where},
+    engine::{Experiment, Origin, Pods, Selector, Spec, State, Target, Where},
     metrics::Tally,
     policy::{Asked, Guard, Policies, Share},
+    protected,
 };
 
 /// Most names in one sentence.
@@ -288,13 +289,7 @@ impl Gate {
             let Some(pod) = &target.pod else { continue };
             let ports = probes.get(&pod.uid).into_iter().flatten();
             let ports: Vec<u16> = ports.copied().collect();
-            target.spared = ports
-                .iter()
-                .flat_map(|&own_port| {
-                    let each = addresses.iter();
-                    each.map(move |&peer| Spared { peer, own_port })
-                })
-                .collect();
+            target.spared = protected::asked_of(&ports, &addresses);
             if !ports.is_empty() {
                 by_ports.entry(ports).or_default().insert(pod.words());
             }

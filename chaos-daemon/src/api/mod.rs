@@ -15,7 +15,7 @@ mod serve;
 mod status;
 mod wire;
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use chaos_proto::v1::{self, agent_service_server::AgentService};
 use tokio::sync::mpsc;
@@ -47,7 +47,7 @@ pub struct Service {
     default_grace: Duration,
     here: Here,
     gate: Gate,
-    protections: Protections,
+    protections: Arc<Protections>,
 }
 
 impl Service {
@@ -58,7 +58,7 @@ impl Service {
         default_grace: Duration,
         node: String,
         gate: Gate,
-        protections: Protections,
+        protections: Arc<Protections>,
     ) -> Self {
         let engine = features.line_engine;
         Self {

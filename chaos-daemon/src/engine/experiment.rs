@@ -1,6 +1,9 @@
 //! One experiment and its life: prepared, armed, ended.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use humantime::format_duration;
 
@@ -9,7 +12,7 @@ use super::{
     datapath::{Installation, XdpMode},
     fault::Counters,
     spec::{Spec, Target, Where},
-    update::{Change, Repoint},
+    update::{Change, Repoint, is_of},
 };
 
 /// Where an experiment is in its life.
@@ -93,6 +96,8 @@ pub struct Experiment {
     pub started_by: Option<String>,
     /// Whether it ever acted.
     pub was_armed: bool,
+    /// UIDs of its pods that have gone for good.
+    pub(super) lost: BTreeSet<String>,
     deadline: Instant,
     holders: usize,
     unheld_since: Instant,
@@ -114,6 +119,7 @@ impl Experiment {
             hits,
             started_by,
             was_armed: false,
+            lost: BTreeSet::new(),
             deadline: now + PREPARED_LIFETIME,
             holders: 0,
             unheld_since: now,
@@ -128,6 +134,11 @@ impl Experiment {
             State::Armed => self.deadline.saturating_duration_since(now),
             State::Ended(_) => Duration::ZERO,
         }
+    }
+
+    /// Until when rules of targets that come act; nothing, where those of the others do not act.
+    pub(super) fn acts_until(&self) -> Option<Instant> {
+        (self.state == State::Armed).then_some(self.deadline)
     }
 
     pub(super) fn armed(&mut self, now: Instant) {
@@ -260,11 +271,17 @@ impl Ending {
     }
 
     pub(super) fn target_gone(experiment: &Experiment) -> Self {
-        let names: Vec<&str> = experiment
-            .hits
-            .iter()
-            .map(|hit| hit.target.name.as_str())
-            .collect();
+        // Who was let go earlier is not why.
+        let pods = experiment.spec.selector.at.pods();
+        let is_wanted = |target: &Target| {
+            pods.is_none_or(|pods| pods.pods.iter().any(|pod| is_of(target, &pod.uid)))
+        };
+        let mut names: Vec<&str> = Vec::new();
+        for hit in experiment.hits.iter().filter(|hit| is_wanted(&hit.target)) {
+            if !names.contains(&hit.target.name.as_str()) {
+                names.push(&hit.target.name);
+            }
+        }
         Self {
             reason: EndReason::TargetGone,
             detail: format!("target gone: {}", names.join(", ")),

@@ -12,10 +12,11 @@ mod pods;
 mod protection;
 mod ramp;
 mod reset;
+mod returning;
 mod rewrite;
 mod spec;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod update;
 
 use std::{
@@ -38,6 +39,7 @@ pub use pods::{Origin, Pod, PodNetwork, Pods, StaticPod};
 pub use protection::{Protected, ProtectedError};
 pub use ramp::{Ramp, Share};
 pub use reset::Reset;
+pub use returning::Return;
 pub use rewrite::{Patch, Replace, Rewrite};
 pub use spec::{Cgroup, Pulse, Rule, Selector, Spared, Spec, Target, Where};
 pub use update::{Change, Repoint};
@@ -57,6 +59,8 @@ pub struct Engine<D> {
     datapath: D,
     live: Vec<Experiment>,
     ended: VecDeque<Experiment>,
+    /// Whether somebody looks for pods whose targets are gone.
+    is_looking: bool,
 }
 
 impl<D: Datapath> Engine<D> {
@@ -66,6 +70,7 @@ impl<D: Datapath> Engine<D> {
             datapath,
             live: Vec::new(),
             ended: VecDeque::new(),
+            is_looking: false,
         }
     }
 
@@ -238,18 +243,16 @@ impl<D: Datapath> Engine<D> {
         }
         experiment.health_seen(now);
         self.let_go(index, &gone);
-        let experiment = &self.live[index];
-        let ending = if experiment.hits.iter().all(|hit| hit.gone) {
-            Ending::target_gone(experiment)
-        } else if let Some(name) = broken {
-            Ending {
+        if self.end_without_targets(index) {
+            return;
+        }
+        if let Some(name) = broken {
+            let ending = Ending {
                 reason: EndReason::Failed,
                 detail: format!("the delay line of {name} broke; packets pass without delay"),
-            }
-        } else {
-            return;
-        };
-        self.end(index, ending);
+            };
+            self.end(index, ending);
+        }
     }
 
     /// Takes rules off targets that stay in the list as gone, with what they did.

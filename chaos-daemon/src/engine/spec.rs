@@ -134,6 +134,18 @@ pub struct Pulse {
     pub off: Duration,
 }
 
+impl Where {
+    /// The pods, if it is pods.
+    pub const fn pods(&self) -> Option<&Pods> {
+        match self {
+            Self::Pods(pods) => Some(pods),
+            Self::Service { .. } | Self::Netns(_) | Self::Pid(_) | Self::Cgroup(_) | Self::Node => {
+                None
+            }
+        }
+    }
+}
+
 impl Target {
     /// Whether it is the same place: packets that one matches, the other does.
     pub fn is_same(&self, other: &Self) -> bool {

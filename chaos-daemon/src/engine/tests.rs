@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+pub(crate) use super::update::tests::{repoint, running};
 use super::*;
 use crate::netns::Netns;
 
 /// What the engine told the kernel, in order, and what the kernel is to answer.
 #[derive(Debug)]
-pub(super) struct Script {
+pub(crate) struct Script {
     /// Made when the test began: deadlines are told from here, to the second.
     began: Instant,
     pub(super) log: Vec<String>,
@@ -154,7 +155,7 @@ pub(super) fn targets(names: &[&str]) -> Vec<Target> {
     names.iter().map(target).collect()
 }
 
-pub(super) fn seconds(count: u64) -> Duration {
+pub(crate) fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 

@@ -78,7 +78,7 @@ impl Experiment {
         Ok(spec)
     }
 
-    fn live(&self) -> impl Iterator<Item = &Hit> {
+    pub(super) fn live(&self) -> impl Iterator<Item = &Hit> {
         self.hits.iter().filter(|hit| hit.installation.is_some())
     }
 
@@ -114,7 +114,7 @@ fn is_that(target: &Target, pod: &Pod) -> bool {
         .is_some_and(|known| words(known) == words(pod))
 }
 
-fn is_of(target: &Target, uid: &str) -> bool {
+pub(super) fn is_of(target: &Target, uid: &str) -> bool {
     target.pod.as_ref().is_some_and(|pod| pod.uid == uid)
 }
 
@@ -178,6 +178,10 @@ impl<D: Datapath> Engine<D> {
             });
         }
         let deadline = until.filter(|_| changes_rules || change.time.is_some());
+        if change.pods.is_some() {
+            // Somebody has seen them again.
+            self.live[index].lost.clear();
+        }
         self.live[index].update(spec, deadline);
         self.let_go(index, &leaving);
         info!(
@@ -191,7 +195,7 @@ impl<D: Datapath> Engine<D> {
     }
 
     /// Lets rules of targets that join act, if those of the others do.
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         installations: &[Installation],
         until: Option<Instant>,
@@ -203,7 +207,7 @@ impl<D: Datapath> Engine<D> {
     }
 
     /// Takes targets away that were about to join.
-    fn take_away(&mut self, installations: Vec<Installation>) {
+    pub(super) fn take_away(&mut self, installations: Vec<Installation>) {
         if !installations.is_empty() {
             self.datapath.disarm(&installations);
             self.datapath.remove(installations);
@@ -231,4 +235,4 @@ impl<D: Datapath> Engine<D> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

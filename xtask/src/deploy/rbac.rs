@@ -12,13 +12,13 @@ const AGENT: [(&str, &str, &str); 10] = [
     ("", "pods", "get"),
     ("", "pods", "list"),
     ("", "services", "get"),
-    ("", "services", "list"),
+    ("apps", "daemonsets", "get"),
+    ("apps", "deployments", "get"),
+    ("apps", "statefulsets", "get"),
     ("authentication.k8s.io", "tokenreviews", "create"),
     ("authorization.k8s.io", "subjectaccessreviews", "create"),
-    ("discovery.k8s.io", "endpointslices", "get"),
     ("discovery.k8s.io", "endpointslices", "list"),
     ("events.k8s.io", "events", "create"),
-    ("events.k8s.io", "events", "patch"),
 ];
 
 /// The service account of the agent, and of `chaosctl` where it has none of its own.
