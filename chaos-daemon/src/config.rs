@@ -392,10 +392,69 @@ fn grace(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
 
 #[cfg(test)]
 mod tests {
+    use std::{ffi::OsStr, path::Path};
+
+    use serde_json::Value;
+
     use super::*;
+    use crate::policy::Policies;
 
     #[test]
     fn command_line_is_consistent() {
         Config::command().debug_assert();
+    }
+
+    /// The only object of this kind in a file of the base of `deploy/`.
+    fn deployed(file: &str, kind: &str) -> Value {
+        let path = format!(
+            "{}/../deploy/kubernetes/base/{file}",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let text = std::fs::read_to_string(path).unwrap();
+        let objects = text.split("\n---\n");
+        let mut objects = objects.map(|text| serde_saphyr::from_str::<Value>(text).unwrap());
+        objects.find(|object| object["kind"] == kind).unwrap()
+    }
+
+    #[test]
+    fn what_deploy_starts_is_a_command_line_of_ours() {
+        let set = deployed("agent.yaml", "DaemonSet");
+        let container = &set["spec"]["template"]["spec"]["containers"][0];
+        let words = container["args"].as_array().unwrap().iter();
+        let words = words.map(|word| word.as_str().unwrap());
+        let config = Config::try_parse_from(["chaos-daemon"].into_iter().chain(words)).unwrap();
+        assert!(config.is_in_cluster());
+        assert!(config.listen.unwrap().ip().is_loopback());
+        assert_eq!(config.audience, ["chaos-daemon"]);
+        assert_eq!(config.policy.unwrap(), Path::new("/etc/chaos/policy.yaml"));
+        // Where the API server is found says the kubelet; everything else is a variable of ours.
+        let command = Config::command();
+        let known: Vec<&OsStr> = command.get_arguments().filter_map(Arg::get_env).collect();
+        for variable in container["env"].as_array().unwrap() {
+            let name = variable["name"].as_str().unwrap();
+            assert!(known.contains(&OsStr::new(name)), "{name}");
+        }
+        let unit = include_str!("../../deploy/systemd/chaos-daemon.service");
+        let start = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("ExecStart="));
+        Config::try_parse_from(start.unwrap().split(' ')).unwrap();
+    }
+
+    #[test]
+    fn the_policy_of_deploy_is_what_holds_without_one() {
+        let map = deployed("policy.yaml", "ConfigMap");
+        let text = map["data"]["policy.yaml"].as_str().unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let agents = "chaos-system".to_owned();
+        let path = file.path().to_owned();
+        let said = Policies::File {
+            path,
+            agents: agents.clone(),
+        };
+        let default = Policies::Default { agents };
+        let [said, default] = [said, default].map(|policies| policies.read().unwrap().unwrap());
+        assert_eq!(said, default);
     }
 }

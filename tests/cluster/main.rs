@@ -12,8 +12,10 @@
 mod access;
 mod certificates;
 mod fleet;
+mod node;
 mod recorded;
 mod resolve;
+mod returning;
 mod run;
 mod scale;
 mod smoke;

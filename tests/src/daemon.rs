@@ -26,6 +26,10 @@ use crate::{
 /// How long a start or a command may take; generous, for emulated machines.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// What a container runtime makes of the volume `cgroup` of `deploy/`, and then the agent.
+const IN_A_CONTAINER: &str = "mount --rbind /sys/fs/cgroup /sys/fs/cgroup && \
+    mount -o remount,bind,ro /sys/fs/cgroup && exec \"$@\"";
+
 /// A running agent. When the guard is dropped the agent is told to stop, and killed if it does not; in a failing test
 /// the end of its log is printed.
 #[derive(Debug)]
@@ -36,6 +40,7 @@ pub struct Daemon {
     arguments: Vec<String>,
     cgroup: Cgroup,
     node: Option<Host>,
+    contained: bool,
     _alone: Arc<File>,
 }
 
@@ -66,12 +71,27 @@ impl Daemon {
         Self::start_as(lab, Some(node.clone()), node.name(), arguments)
     }
 
+    /// Starts the agent inside `node` as in a container of the DaemonSet: in cgroup and mount namespaces of its own, with the
+    /// node's cgroups where the node has them, read-only.
+    pub fn start_contained(lab: &Lab, node: &Host, arguments: &[&str]) -> Result<Self> {
+        let mut daemon = Self::new(lab, Some(node.clone()), "chaos", arguments)?;
+        daemon.contained = true;
+        daemon.start_again()?;
+        Ok(daemon)
+    }
+
     fn start_on(lab: &Lab, node: Option<Host>, arguments: &[&str]) -> Result<Self> {
         Self::start_as(lab, node, "chaos", arguments)
     }
 
     fn start_as(lab: &Lab, node: Option<Host>, name: &str, arguments: &[&str]) -> Result<Self> {
-        let mut daemon = Self {
+        let mut daemon = Self::new(lab, node, name, arguments)?;
+        daemon.start_again()?;
+        Ok(daemon)
+    }
+
+    fn new(lab: &Lab, node: Option<Host>, name: &str, arguments: &[&str]) -> Result<Self> {
+        Ok(Self {
             process: None,
             socket: lab.directory().join(format!("{name}.sock")),
             log: lab.directory().join(format!("{name}-daemon.log")),
@@ -81,10 +101,9 @@ impl Daemon {
                 .collect(),
             cgroup: lab.node_cgroup()?,
             node,
+            contained: false,
             _alone: alone()?,
-        };
-        daemon.start_again()?;
-        Ok(daemon)
+        })
     }
 
     /// Starts it after it has ended, on the same socket.
@@ -196,10 +215,26 @@ impl Daemon {
 
     fn daemon_command(&self) -> Result<Command> {
         let program = program("chaos-daemon")?;
-        let mut command = match &self.node {
-            Some(node) => node.command(program)?,
-            None => self.cgroup.command(program)?,
+        let first = if self.contained {
+            Path::new("unshare")
+        } else {
+            program.as_path()
         };
+        let mut command = match &self.node {
+            Some(node) => node.command(first)?,
+            None => self.cgroup.command(first)?,
+        };
+        if self.contained {
+            command.args([
+                "--cgroup",
+                "--mount",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+            ]);
+            command.args([IN_A_CONTAINER, "sh"]).arg(&program);
+        }
         command.arg("--socket").arg(&self.socket);
         Ok(command)
     }

@@ -64,13 +64,17 @@ impl Pod {
         Ok(pod)
     }
 
-    /// Starts a container of this id; gives its cgroup.
-    pub fn run(&mut self, id: &str) -> Result<Cgroup> {
-        let name = match self.driver {
+    /// The cgroup of the container of this id.
+    pub fn container(&self, id: &str) -> Result<Cgroup> {
+        self.cgroup.child(&match self.driver {
             Driver::Systemd | Driver::Nested => format!("cri-containerd-{id}.scope"),
             Driver::Cgroupfs => id.to_owned(),
-        };
-        let cgroup = self.cgroup.child(&name)?;
+        })
+    }
+
+    /// Starts a container of this id; gives its cgroup.
+    pub fn run(&mut self, id: &str) -> Result<Cgroup> {
+        let cgroup = self.container(id)?;
         let mut command = self.host.command_in(&cgroup, "sleep")?;
         command.arg("600");
         self.processes.push(Process::spawn(command)?);
@@ -79,11 +83,7 @@ impl Pod {
 
     /// Starts a container of this id that runs a program; whoever has the process ends it.
     pub fn run_program(&mut self, id: &str, program: &Path) -> Result<Process> {
-        let name = match self.driver {
-            Driver::Systemd | Driver::Nested => format!("cri-containerd-{id}.scope"),
-            Driver::Cgroupfs => id.to_owned(),
-        };
-        let cgroup = self.cgroup.child(&name)?;
+        let cgroup = self.container(id)?;
         let mut command = self.host.command_in(&cgroup, program)?;
         command.stdin(Stdio::null()).stdout(Stdio::null());
         Process::spawn(command)

@@ -140,9 +140,7 @@ pub trait Datapath {
     fn remove(&mut self, installations: Vec<Installation>);
 
     /// Has all rules spare these too.
-    fn protect(&mut self, _: &[Protected]) -> Result<(), DatapathError> {
-        Ok(())
-    }
+    fn protect(&mut self, list: &[Protected]) -> Result<(), DatapathError>;
 
     /// What each rule has done.
     fn counters(&mut self, installation: Installation) -> Vec<Counters>;

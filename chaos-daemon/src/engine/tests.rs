@@ -101,6 +101,10 @@ impl Datapath for Script {
     fn remove(&mut self, installations: Vec<Installation>) {
         self.log.push(format!("remove {}", numbers(&installations)));
     }
+    fn protect(&mut self, list: &[Protected]) -> Result<(), DatapathError> {
+        self.log.push(format!("protect {list:?}"));
+        Ok(())
+    }
     fn counters(&mut self, Installation(number): Installation) -> Vec<Counters> {
         vec![Counters {
             matched_packets: number * 10,

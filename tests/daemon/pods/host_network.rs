@@ -68,3 +68,31 @@ fn on_the_nodes_network_only_its_sockets_are_hit() {
     agent.disarm(&experiment.id).unwrap();
     leaves_nothing(daemon, &lab);
 }
+
+/// As the DaemonSet of `deploy/` runs: what the agent sees of itself begins at its own cgroup, and what the kernel counts
+/// does not.
+#[test]
+fn from_inside_a_container_the_same_sockets_are_hit() {
+    requires!(root, cgroup2, "unshare");
+    let lab = Lab::new("pods-contained").unwrap();
+    let (node, peer) = (lab.host("node").unwrap(), lab.host("peer").unwrap());
+    let [mut pod, mut spared] = [(UIDS[0], Driver::Systemd), (UIDS[1], Driver::Cgroupfs)]
+        .map(|(uid, driver)| Pod::start(&lab, &node, uid, driver).unwrap());
+    let [of_pod, of_spared] = [&mut pod, &mut spared].map(|pod| pod.run(&id('a')).unwrap());
+    let daemon = Daemon::start_contained(&lab, &node, &[]).unwrap();
+    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/cgroup")).unwrap();
+    let agents = namespace(&daemon.pid().unwrap().to_string());
+    assert_ne!(agents, namespace("self"), "a namespace of its own");
+    let mut agent = Agent::at(daemon.socket()).unwrap();
+    let all = series(50, 500).count as usize;
+    for (direction, from, to) in [(1, &node, &peer), (2, &peer, &node)] {
+        let mut request = request(selector(&[&pod]), loss());
+        request.rules[0].filter.as_mut().unwrap().direction = direction;
+        let experiment = start(&mut agent, request);
+        assert_eq!(lost(&of_pod, from, to), all, "{direction}: of the pod");
+        assert_eq!(lost(&of_spared, from, to), 0, "{direction}: of the other");
+        agent.disarm(&experiment.id).unwrap();
+        assert_eq!(lost(&of_pod, from, to), 0, "{direction}: after it");
+    }
+    leaves_nothing(daemon, &lab);
+}

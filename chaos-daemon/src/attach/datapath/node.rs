@@ -19,7 +19,7 @@ impl Kernel {
         self.xdp_modes = modes;
     }
 
-    /// Has every rule spare these too, of targets that come.
+    /// Has every rule spare these too. A target that is there looks for the kinds of which there were some when it came.
     pub fn protect(&mut self, list: &[Protected]) -> io::Result<()> {
         self.protection
             .write(&mut self.object.maps, list)
