@@ -70,10 +70,11 @@ const EXAMPLES_AND_EXIT_CODES: &str = concat!(
 
 Exit codes:
   0  done
-  1  refused by the agent, ended before its time, or delayed nothing although packets matched
+  1  refused by the agent, ended before its time, or delayed nothing although packets matched; in a cluster also:
+     the API server or the agent of a node does not answer
   2  the command line, or a file that it names, is wrong; nothing was asked of the agent
   3  the experiment ran, but no packet matched
-  4  no agent answers, or it died during the experiment"
+  4  the only agent, of this host or at --server, does not answer, or it died during the experiment"
 );
 
 /// Options that stand before or after the verb.
@@ -95,11 +96,11 @@ pub struct Global {
     pub tls_ca: Option<PathBuf>,
 
     /// Your certificate for an agent at an https address (PEM); with --tls-key
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
 
     /// The key of your certificate (PEM); with --tls-cert
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
     /// Context of the kubeconfig, which is the cluster to go to [default: its current one]

@@ -44,5 +44,8 @@ fn execute(cli: &Cli, output: Output) -> Result<(), CommandError> {
         .enable_all()
         .build()
         .map_err(|error| CommandError::new(ErrorKind::Failed, error))?;
-    runtime.block_on(cli.command.run(&cli.global, output))
+    let done = runtime.block_on(cli.command.run(&cli.global, output));
+    // Neither a name server nor a plugin for logging in that hangs is waited for.
+    runtime.shutdown_background();
+    done
 }

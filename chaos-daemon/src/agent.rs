@@ -211,8 +211,8 @@ impl Core {
     }
 
     /// See [`Engine::check_free`].
-    pub fn check_free(&self, id: &str) -> Result<(), AgentError> {
-        Ok(self.engine.check_free(id)?)
+    pub fn check_free(&self, id: &str, started_by: Option<&str>) -> Result<(), AgentError> {
+        Ok(self.engine.check_free(id, started_by)?)
     }
 
     /// See [`Engine::prepare`].

@@ -21,8 +21,12 @@ use crate::{
 
 /// Lines that may wait for the writer.
 const WAITING: usize = 4096;
-/// Most pods that one line names.
-const MOST_PODS: usize = 64;
+/// Most pods, or faults, that one line names.
+const MOST: usize = 64;
+/// Most bytes of one text, which may be a caller's.
+const LONGEST: usize = 512;
+/// What is said of a call whose end nobody saw.
+const UNFINISHED: &str = "whoever called did not wait for the answer";
 
 /// What came of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -36,10 +40,16 @@ pub enum Verdict {
     Failed,
 }
 
-/// One line.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// A line that is being written: one that nobody finishes, because the caller has gone, is written all the same.
 pub struct Entry {
+    line: Line,
+    audit: Audit,
+}
+
+/// One line.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
     /// When the call came.
     time: String,
     /// Name of whoever called; empty where that is not known.
@@ -50,7 +60,7 @@ pub struct Entry {
     known_by: &'static str,
     /// What they called.
     call: &'static str,
-    /// The experiment.
+    /// The experiment, or those that were ended.
     #[serde(skip_serializing_if = "String::is_empty")]
     id: String,
     /// Its faults, in short.
@@ -110,20 +120,21 @@ impl Audit {
     /// A line about a call that has just come.
     pub fn entry(&self, call: &'static str) -> Entry {
         let now = humantime::format_rfc3339_millis(SystemTime::now());
-        Entry {
+        let line = Line {
             time: now.to_string(),
             call,
             node: self.node.clone(),
-            ..Entry::default()
+            ..Line::default()
+        };
+        Entry {
+            line,
+            audit: self.clone(),
         }
     }
 
-    /// Writes it.
-    pub fn write(&self, mut entry: Entry, verdict: Verdict, reason: String) {
+    fn write(&self, line: &Line) {
         let Some(lines) = &self.lines else { return };
-        entry.verdict = Some(verdict);
-        entry.reason = reason;
-        match serde_json::to_string(&entry).map(|line| lines.try_send(line)) {
+        match serde_json::to_string(line).map(|line| lines.try_send(line)) {
             Ok(Ok(())) => {}
             Ok(Err(TrySendError::Full(line) | TrySendError::Disconnected(line))) => {
                 error!(line, "the audit log does not take a line");
@@ -153,43 +164,75 @@ impl Writer {
 impl Entry {
     /// Who it is.
     pub fn asker(&mut self, asker: &Asker) {
-        self.user.clone_from(&asker.user.name);
-        self.groups.clone_from(&asker.user.groups);
-        self.known_by = asker.how.as_str();
+        self.line.user.clone_from(&asker.user.name);
+        self.line.groups.clone_from(&asker.user.groups);
+        self.line.known_by = asker.how.as_str();
     }
 
     /// Which experiment.
     pub fn id(&mut self, id: &str) {
-        id.clone_into(&mut self.id);
+        self.line.id = cut(id);
+    }
+
+    /// Which experiments: each of them, however many.
+    pub fn ids<'a>(&mut self, ids: impl Iterator<Item = &'a str>) {
+        self.line.id = ids.collect::<Vec<_>>().join(", ");
     }
 
     /// Nothing is to be done.
     pub const fn dry_run(&mut self) {
-        self.dry_run = true;
+        self.line.dry_run = true;
     }
 
     /// What is to happen.
     pub fn rules(&mut self, rules: &[Rule]) {
-        self.rules = rules.iter().map(in_short).collect();
+        self.line.rules = rules.iter().take(MOST).map(in_short).collect();
     }
 
     /// For how long.
     pub fn duration(&mut self, duration: Duration) {
-        self.duration = Some(humantime::format_duration(duration).to_string());
+        self.line.duration = Some(humantime::format_duration(duration).to_string());
     }
 
     /// Where.
     pub fn place(&mut self, selector: &Selector) {
-        self.places = places(selector);
+        self.line.places = places(selector).iter().map(|place| cut(place)).collect();
     }
+
+    /// Writes it down.
+    pub fn finish(mut self, verdict: Verdict, reason: &str) {
+        self.end(verdict, reason);
+    }
+
+    fn end(&mut self, verdict: Verdict, reason: &str) {
+        self.line.verdict = Some(verdict);
+        self.line.reason = cut(reason);
+        self.audit.write(&self.line);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if self.line.verdict.is_none() {
+            self.end(Verdict::Failed, UNFINISHED);
+        }
+    }
+}
+
+/// At most [`LONGEST`] of a text.
+fn cut(text: &str) -> String {
+    if text.len() <= LONGEST {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(LONGEST)])
 }
 
 /// What was pointed at, in words.
 pub fn places(selector: &Selector) -> Vec<String> {
     match &selector.at {
         Where::Pods(pods) => {
-            let named = pods.pods.iter().take(MOST_PODS).map(Pod::words);
-            let more = pods.pods.len().saturating_sub(MOST_PODS);
+            let named = pods.pods.iter().take(MOST).map(Pod::words);
+            let more = pods.pods.len().saturating_sub(MOST);
             let rest = (more > 0).then(|| format!("and {more} more"));
             named.chain(rest).collect()
         }
@@ -261,8 +304,11 @@ mod tests {
             at: Where::Node,
             interface: None,
         });
-        audit.write(entry, Verdict::Refused, "not allowed".to_owned());
-        audit.write(audit.entry("list"), Verdict::Allowed, String::new());
+        entry.finish(Verdict::Refused, "not allowed");
+        audit.entry("list").finish(Verdict::Allowed, "");
+        let mut left = audit.entry("arm");
+        left.id(&"x".repeat(1 << 20));
+        drop(left);
         drop(audit);
         writer.finish(Duration::from_secs(10));
         let text = fs::read_to_string(&path).unwrap();
@@ -270,7 +316,7 @@ mod tests {
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
-        assert_eq!(lines.len(), 2, "{text}");
+        assert_eq!(lines.len(), 3, "{text}");
         for (key, value) in [
             ("user", "ann"),
             ("knownBy", "certificate"),
@@ -286,5 +332,8 @@ mod tests {
         assert_eq!(lines[0]["where"][0], "node");
         assert_eq!(lines[0]["groups"][0], "sre");
         assert_eq!(lines[1]["verdict"], "allowed");
+        assert_eq!(lines[2]["verdict"], "failed", "nobody waited for it");
+        assert_eq!(lines[2]["reason"], UNFINISHED);
+        assert!(lines[2]["id"].as_str().unwrap().len() <= LONGEST + '…'.len_utf8());
     }
 }

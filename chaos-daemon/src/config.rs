@@ -10,7 +10,7 @@ use crate::{
     api::Tls,
     attach::features::Wishes,
     engine::{AttachMode, LineEngine, Protected, Spec, SpecError, XdpMode},
-    holder,
+    holder, metrics,
     targets::Finder,
 };
 
@@ -183,7 +183,8 @@ pub struct Config {
         long,
         env = "CHAOS_METRICS",
         hide_env_values = true,
-        value_name = "ADDRESS:PORT"
+        value_name = "ADDRESS:PORT",
+        value_parser = metrics::address
     )]
     pub metrics: Option<SocketAddr>,
 

@@ -4,7 +4,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{AddrParseError, IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -34,6 +34,19 @@ use crate::{
 /// An agent that does not answer for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(3);
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Reads where to serve. An IPv6 address may be without brackets: what puts a node's address in front of the port does not
+/// know which kind it is.
+pub fn address(text: &str) -> Result<SocketAddr, AddrParseError> {
+    let error = match text.parse() {
+        Ok(address) => return Ok(address),
+        Err(error) => error,
+    };
+    let (host, port) = text.rsplit_once(':').ok_or_else(|| error.clone())?;
+    let port = port.parse().map_err(|_| error.clone())?;
+    let host: IpAddr = host.parse().map_err(|_| error)?;
+    Ok(SocketAddr::new(host, port))
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
@@ -211,6 +224,27 @@ fn unavailable(why: &'static str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_nodes_address_may_be_of_either_family() {
+        for (text, read) in [
+            ("10.0.0.1:7412", "10.0.0.1:7412"),
+            ("[fd00::1]:7412", "[fd00::1]:7412"),
+            ("fd00::1:7412", "[fd00::1]:7412"),
+        ] {
+            assert_eq!(address(text), Ok(read.parse().unwrap()), "{text}");
+        }
+        for text in [
+            "",
+            "7412",
+            ":7412",
+            "host:7412",
+            "10.0.0.1:",
+            "10.0.0.1:99999",
+        ] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn numbers_have_the_names_that_the_documents_say() {

@@ -1,6 +1,8 @@
 //! Who may, what the policy says, what is protected, and what is told: one agent on a lab host that is a node, asked as
 //! control asks.
 
+mod bounds;
+mod left;
 mod scene;
 
 use std::{
@@ -52,6 +54,11 @@ fn who_is_unknown_or_may_not_is_refused_and_it_is_written_down() {
     assert_eq!(started.started_by, "system:serviceaccount:demo:ann");
     assert!(scene.list(&eve).unwrap().is_empty());
     assert_eq!(scene.list(&scene.token("bob")).unwrap().len(), 1);
+    let numbers = http(&scene, "/metrics");
+    assert!(
+        numbers.contains("chaos_refusals_total{reason=\"denied\"} 2"),
+        "that a list leaves something out is no refusal: {numbers}"
+    );
     assert_eq!(
         refusal(scene.stop(&eve, "loss-ann")).0,
         Code::PermissionDenied
@@ -135,7 +142,8 @@ fn a_stale_answer_does_not_hit_a_stranger() {
         pod["spec"]["nodeName"] = "node-a".into();
         pod["metadata"]["deletionTimestamp"] = stamp.into();
     });
-    let (_, sentence) = refusal(scene.prepare(&ann, request("", pods(UID))));
+    let (code, sentence) = refusal(scene.prepare(&ann, request("", pods(UID))));
+    assert_eq!(code, Code::NotFound, "{sentence}");
     assert!(sentence.contains("is terminating"), "{sentence}");
     scene.stop_agent();
 }

@@ -1,21 +1,21 @@
 //! What goes wrong while a fault acts: it ends on time all the same, and chaosctl says where and exits with 1.
 
+mod circle;
+mod clocks;
+mod pods;
+mod tokens;
+
 use std::{
-    net::{SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use chaos_tests::{
-    apiserver::scene::container_id,
     cluster::{CHAOSCTL, OPERATOR},
-    lab::{Family, Process},
-    programs::program,
     requires,
     wait::wait_until,
 };
-use jiff::SignedDuration;
 use nix::sys::signal::Signal;
 
 use crate::tutorial::{PATIENCE, SERVICE, Tutorial};
@@ -132,103 +132,40 @@ fn a_policy_holds_whoever_asks() {
 }
 
 #[test]
-fn clocks_an_hour_apart_change_nothing() {
+fn a_tunnel_that_is_cut_is_made_anew() {
     requires!(root, cgroup2);
     let test = || -> Result<()> {
-        for hours in [1, -1] {
-            let tutorial = Tutorial::new("clock-skew")?;
-            tutorial
-                .cluster
-                .server
-                .set_clock_ahead(SignedDuration::from_hours(hours));
-            let began = Instant::now();
-            let attached = attached(&tutorial, 10)?;
-            let output = attached.end()?;
-            ensure!(output.code == Some(0), "{output:?}");
-            nothing_outlives(&tutorial, began + Duration::from_secs(12))?;
-            tutorial.must_be_over()?;
+        let tutorial = Tutorial::new("tunnel-cut")?;
+        let began = Instant::now();
+        let attached = attached(&tutorial, 15)?;
+        tutorial.cluster.server.cut_forwards(None);
+        // Longer than an agent waits for whoever is attached.
+        while began.elapsed() < Duration::from_secs(13) {
+            for pod in &tutorial.providers {
+                ensure!(tutorial.is_delayed(pod)?, "{} was let go", pod.name());
+            }
+            thread::sleep(Duration::from_millis(500));
         }
-        Ok(())
+        let output = attached.end()?;
+        ensure!(output.code == Some(0), "{output:?}");
+        nothing_outlives(&tutorial, began + Duration::from_secs(17))?;
+        tutorial.must_be_over()
     };
     test().unwrap();
 }
 
-/// The part of a kubelet that makes the vicious circle: a container whose probe fails three times is killed and started.
-struct Kubelet<'scene> {
-    tutorial: &'scene mut Tutorial,
-    at: SocketAddr,
-    container: Option<Process>,
-    failed: usize,
-    restarts: usize,
-}
-
-impl Kubelet<'_> {
-    fn start(&mut self) -> Result<()> {
-        let id = container_id();
-        self.container = None;
-        let pods = &mut self.tutorial.cluster.pods;
-        let pod = pods.iter_mut().find(|pod| pod.name == "provider-1");
-        let pod = pod.context("provider-1")?;
-        self.container = Some(pod.run_program(&id, &program("provider")?)?);
-        let server = &self.tutorial.cluster.server;
-        server.restart_container("demo", "provider-1", "main", &id);
-        Ok(())
-    }
-
-    /// Probes once, from the node; whether the container answers.
-    fn probe(&mut self) -> Result<bool> {
-        let at = self.at;
-        let node = self.tutorial.cluster.node("node-a")?.host.clone();
-        let connect = || TcpStream::connect_timeout(&at, Duration::from_millis(300)).is_ok();
-        let alive = node.run(connect)?;
-        self.failed = if alive { 0 } else { self.failed + 1 };
-        if self.failed == 3 {
-            self.failed = 0;
-            self.restarts += 1;
-            self.start()?;
-        }
-        Ok(alive)
-    }
-}
-
 #[test]
-fn the_circle_of_a_partition_and_a_liveness_probe_ends() {
+fn a_node_that_is_lost_is_named_and_its_fault_ends() {
     requires!(root, cgroup2);
     let test = || -> Result<()> {
-        let mut tutorial = Tutorial::new("crash-loop")?;
-        let at = tutorial.providers[0].socket_address(Family::V4, 3000);
-        let words = "partition --pod provider-1 --include-probes --duration 12s";
-        let mut kubelet = Kubelet {
-            tutorial: &mut tutorial,
-            at,
-            container: None,
-            failed: 0,
-            restarts: 0,
-        };
-        kubelet.start()?;
-        let first = kubelet.restarts;
-        let mut alive = false;
-        let until = Instant::now() + PATIENCE;
-        while !alive && Instant::now() < until {
-            alive = kubelet.probe()?;
-        }
-        ensure!(alive, "the provider does not answer");
-        let attached = kubelet.tutorial.start(words)?;
+        let tutorial = Tutorial::new("node-lost")?;
         let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(16) {
-            alive = kubelet.probe()?;
-            thread::sleep(Duration::from_millis(200));
-        }
-        ensure!(
-            kubelet.restarts >= first + 2,
-            "killed only {} times",
-            kubelet.restarts
-        );
-        ensure!(alive, "it does not recover by itself");
-        eprintln!("restarted {} times", kubelet.restarts);
-        drop(kubelet);
+        let attached = attached(&tutorial, 25)?;
+        // Nobody gets there any more; what runs there goes on by itself.
+        tutorial.cluster.server.lose_node("node-b");
         let output = attached.end()?;
-        ensure!(output.code == Some(0), "{output:?}");
+        says(&output, &["node-b"])?;
+        nothing_outlives(&tutorial, began + Duration::from_secs(27))?;
         tutorial.must_be_over()
     };
     test().unwrap();

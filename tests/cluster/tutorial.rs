@@ -45,6 +45,19 @@ impl Tutorial {
         for node in ["node-a", "node-b"] {
             cluster.add_node(node, options)?;
         }
+        Self::on(cluster)
+    }
+
+    /// With nodes whose clocks are off by these.
+    pub(crate) fn with_clocks(name: &str, clocks: [&str; 2]) -> Result<Self> {
+        let mut cluster = Cluster::new(name)?;
+        for (node, clock) in ["node-a", "node-b"].into_iter().zip(clocks) {
+            cluster.add_node_at(node, &[], Some(clock))?;
+        }
+        Self::on(cluster)
+    }
+
+    fn on(mut cluster: Cluster) -> Result<Self> {
         let labels = [("app", "provider-chaos")];
         let ports = [("http", 3001, json!(3000))];
         cluster

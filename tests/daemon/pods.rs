@@ -250,6 +250,29 @@ fn an_id_is_taken_once_and_a_stranger_is_not_hit() {
     leaves_nothing(daemon, &lab);
 }
 
+#[test]
+fn where_nobody_asks_whose_pods_they_are_a_policy_takes_them_for_the_node() {
+    requires!(root, cgroup2);
+    let lab = Lab::new("pod-policy").unwrap();
+    let host = lab.host("a").unwrap();
+    let pod = Pod::start(&lab, &host, UIDS[0], Driver::Systemd).unwrap();
+    let policy = lab.directory().join("policy.yaml");
+    std::fs::write(&policy, "namespaces: {allow: [default]}").unwrap();
+    let root = lab.cgroup().to_string_lossy().into_owned();
+    let policy_text = policy.to_string_lossy().into_owned();
+    let arguments = ["--cgroup-root", &root, "--policy", &policy_text];
+    let daemon = Daemon::start_with(&lab, &arguments).unwrap();
+    let mut agent = Agent::at(daemon.socket()).unwrap();
+    let refused = agent
+        .prepare(request(selector(&[&pod]), loss()))
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    assert!(refused.message().contains("nodeLevel"), "{refused}");
+    std::fs::write(&policy, "nodeLevel: true").unwrap();
+    agent.prepare(request(selector(&[&pod]), loss())).unwrap();
+    leaves_nothing(daemon, &lab);
+}
+
 fn update(id: &str, pods: &[&Pod]) -> UpdateRequest {
     UpdateRequest {
         id: id.to_owned(),

@@ -41,6 +41,8 @@ pub struct Daemon {
     cgroup: Cgroup,
     node: Option<Host>,
     contained: bool,
+    /// How far its clock is off, as `faketime` writes it.
+    clock: Option<String>,
     _alone: Arc<File>,
 }
 
@@ -67,8 +69,13 @@ impl Daemon {
     }
 
     /// Starts one of several agents, each with a node that is a host of the lab.
-    pub fn start_one_of(lab: &Lab, node: &Host, arguments: &[&str]) -> Result<Self> {
-        Self::start_as(lab, Some(node.clone()), node.name(), arguments)
+    pub fn start_one_of(
+        lab: &Lab,
+        node: &Host,
+        arguments: &[&str],
+        clock: Option<&str>,
+    ) -> Result<Self> {
+        Self::start_as(lab, Some(node.clone()), node.name(), arguments, clock)
     }
 
     /// Starts the agent inside `node` as in a container of the DaemonSet: in cgroup and mount namespaces of its own, with the
@@ -81,11 +88,18 @@ impl Daemon {
     }
 
     fn start_on(lab: &Lab, node: Option<Host>, arguments: &[&str]) -> Result<Self> {
-        Self::start_as(lab, node, "chaos", arguments)
+        Self::start_as(lab, node, "chaos", arguments, None)
     }
 
-    fn start_as(lab: &Lab, node: Option<Host>, name: &str, arguments: &[&str]) -> Result<Self> {
+    fn start_as(
+        lab: &Lab,
+        node: Option<Host>,
+        name: &str,
+        arguments: &[&str],
+        clock: Option<&str>,
+    ) -> Result<Self> {
         let mut daemon = Self::new(lab, node, name, arguments)?;
+        daemon.clock = clock.map(str::to_owned);
         daemon.start_again()?;
         Ok(daemon)
     }
@@ -102,6 +116,7 @@ impl Daemon {
             cgroup: lab.node_cgroup()?,
             node,
             contained: false,
+            clock: None,
             _alone: alone()?,
         })
     }
@@ -234,6 +249,13 @@ impl Daemon {
                 "-c",
             ]);
             command.args([IN_A_CONTAINER, "sh"]).arg(&program);
+        }
+        if let Some(clock) = &self.clock {
+            // Only what a wall shows: uptime is nothing that nodes differ in by mistake. The loader knows what $LIB is.
+            command
+                .env("LD_PRELOAD", "/usr/$LIB/faketime/libfaketimeMT.so.1")
+                .env("FAKETIME", clock)
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
         command.arg("--socket").arg(&self.socket);
         Ok(command)

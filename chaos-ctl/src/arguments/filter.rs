@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 use super::text;
 use crate::quantity::{
-    Peer, PeerName, Port, Share, dscp, exception, length, peer, percent, port_or_name, read_ports,
+    Peer, PeerName, Peers, Port, Share, dscp, exceptions, length, peers, percent, port_or_name,
+    read_ports,
 };
 
 /// Which packets of the target; all that is given must match. In a file, the keys of `filter`.
@@ -77,17 +78,17 @@ pub struct FilterArgs {
     ///
     /// Names stand for all addresses that they have when the fault starts. A host name with a dot (db.example.com) is looked
     /// up where chaosctl runs. In a cluster: svc/NAME or svc/NAME.NAMESPACE (the service's own addresses and those of its
-    /// endpoints), pod/NAME, ns/NAME (the pods of a namespace), node/NAME, and label/KEY=VALUE or label/KEY=VALUE@NAMESPACE
-    /// (pods). While chaosctl is attached, those in a cluster follow what changes there.
+    /// endpoints), pod/NAME or pod/NAME.NAMESPACE, ns/NAME (the pods of a namespace), node/NAME, and pods by their labels:
+    /// `-l app=web,tier!=db` or label/app=web, with @NAMESPACE at the end for those of another one. While chaosctl is
+    /// attached, those in a cluster follow what changes there.
     #[arg(
         long = "peer",
         value_name = "PEER[,PEER]",
-        value_delimiter = ',',
-        value_parser = peer,
+        value_parser = peers,
         allow_hyphen_values = true
     )]
     #[serde(deserialize_with = "text::peers")]
-    pub peers: Vec<Peer>,
+    pub peers: Vec<Peers>,
 
     /// The other side of packets that do not match, although --peer has it, or is not given; written as for --peer
     ///
@@ -97,12 +98,11 @@ pub struct FilterArgs {
         long = "except",
         visible_alias = "except-peer",
         value_name = "PEER[,PEER]",
-        value_delimiter = ',',
-        value_parser = exception,
+        value_parser = exceptions,
         allow_hyphen_values = true
     )]
     #[serde(deserialize_with = "text::exceptions")]
-    pub except: Vec<Peer>,
+    pub except: Vec<Peers>,
 
     /// Share of the connections, all packets of each or none [default: 100%]
     ///
@@ -235,16 +235,16 @@ fn ranges(ports: &[Port]) -> Vec<PortRange> {
     numbers.collect()
 }
 
-fn addresses(peers: &[Peer]) -> Vec<String> {
-    let addresses = peers.iter().filter_map(|peer| match peer {
+fn addresses(peers: &[Peers]) -> Vec<String> {
+    let addresses = peers.iter().flatten().filter_map(|peer| match peer {
         Peer::Address(address) => Some(address.clone()),
         Peer::Named(_) => None,
     });
     addresses.collect()
 }
 
-fn names(peers: &[Peer]) -> Vec<PeerName> {
-    let names = peers.iter().filter_map(|peer| match peer {
+fn names(peers: &[Peers]) -> Vec<PeerName> {
+    let names = peers.iter().flatten().filter_map(|peer| match peer {
         Peer::Address(_) => None,
         Peer::Named(name) => Some(name.clone()),
     });

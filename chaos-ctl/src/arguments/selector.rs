@@ -16,6 +16,7 @@ use clap::Args;
 use super::choice::ChoiceArgs;
 use crate::cluster::Point;
 use crate::error::{CommandError, ErrorKind};
+use crate::quantity::is_name;
 use crate::way::Need;
 
 /// Where.
@@ -121,6 +122,22 @@ pub enum SelectorError {
         "{option} is for a cluster, and this goes to one host: leave it out, or give --context"
     )]
     ClusterOnly {
+        /// The option.
+        option: &'static str,
+    },
+    /// A name that nothing in a cluster can have.
+    #[error(
+        "{option} `{value}` is not a name: give small letters, digits, `-` and `.`, as `kubectl get` shows names"
+    )]
+    NotAName {
+        /// The option.
+        option: &'static str,
+        /// As written.
+        value: String,
+    },
+    /// Labels that are not there would be those of all.
+    #[error("{option} has no labels, which would mean all of them: give some, such as app=web")]
+    NoLabels {
         /// The option.
         option: &'static str,
     },
@@ -237,12 +254,14 @@ impl SelectorArgs {
             (self.choice.include_probes, "--include-probes"),
         ];
         let of_pods = of_pods.into_iter().find(|(given, _)| *given);
-        match (&point, of_pods) {
-            (Point::Nodes(_) | Point::NodeLabels(_), Some((_, option))) => {
-                Err(SelectorError::NotOfNodes { option })
-            }
-            _ => Ok(point),
+        if let (Point::Nodes(_) | Point::NodeLabels(_), Some((_, option))) = (&point, of_pods) {
+            return Err(SelectorError::NotOfNodes { option });
         }
+        check(&point)?;
+        if let Some(container) = &self.choice.container {
+            name("--container", container)?;
+        }
+        Ok(point)
     }
 
     /// As the wire of one host's agent has it: paths absolute, the inventory as text.
@@ -286,6 +305,34 @@ impl SelectorArgs {
     }
 }
 
+/// What is no name would be looked up at another address of the API server.
+fn check(point: &Point) -> Result<(), SelectorError> {
+    let labels = |option, text: &str| match text.trim() {
+        "" => Err(SelectorError::NoLabels { option }),
+        _ => Ok(()),
+    };
+    match point {
+        Point::Service(text) => name("--svc", text),
+        Point::Deployment(text) => name("--deployment", text),
+        Point::StatefulSet(text) => name("--statefulset", text),
+        Point::DaemonSet(text) => name("--daemonset", text),
+        Point::Pods(names) => names.iter().try_for_each(|text| name("--pod", text)),
+        Point::Nodes(names) => names.iter().try_for_each(|text| name("--node", text)),
+        Point::Labels(text) => labels("--selector", text),
+        Point::NodeLabels(text) => labels("--node-selector", text),
+    }
+}
+
+fn name(option: &'static str, text: &str) -> Result<(), SelectorError> {
+    if is_name(text) {
+        return Ok(());
+    }
+    Err(SelectorError::NotAName {
+        option,
+        value: text.to_owned(),
+    })
+}
+
 /// An empty text would mean the agent's own inventory on the wire, which is not what the user pointed at.
 fn inventory(path: &Path) -> Result<String, SelectorError> {
     let text = std::fs::read_to_string(path).map_err(|source| SelectorError::Inventory {
@@ -312,4 +359,57 @@ fn text(path: &Path) -> Result<&str, SelectorError> {
     path.to_str().ok_or_else(|| SelectorError::NotText {
         path: path.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pointed(point: PointArgs) -> Result<Point, String> {
+        let selector = SelectorArgs {
+            point,
+            ..SelectorArgs::default()
+        };
+        selector.in_cluster().map_err(|error| error.to_string())
+    }
+
+    fn service(name: &str) -> PointArgs {
+        PointArgs {
+            svc: Some(name.to_owned()),
+            ..PointArgs::default()
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_name_is_refused_before_anything_is_asked() {
+        for name in [
+            "", "a b", "a/log", "..", "Web", "a?b", "-a", "svc/web", "a%2fb",
+        ] {
+            let error = pointed(service(name)).unwrap_err();
+            let wanted = format!("--svc `{name}` is not a name: ");
+            assert!(error.starts_with(&wanted), "{error}");
+            let pod = PointArgs {
+                pod: vec!["web-1".to_owned(), name.to_owned()],
+                ..PointArgs::default()
+            };
+            assert!(pointed(pod).unwrap_err().starts_with("--pod `"));
+        }
+        let found = pointed(service("web.v2-1"));
+        assert_eq!(found, Ok(Point::Service("web.v2-1".to_owned())));
+    }
+
+    #[test]
+    fn no_labels_are_not_the_labels_of_all() {
+        for text in ["", "  "] {
+            let pods = PointArgs {
+                selector: Some(text.to_owned()),
+                ..PointArgs::default()
+            };
+            assert!(
+                pointed(pods)
+                    .unwrap_err()
+                    .starts_with("--selector has no labels")
+            );
+        }
+    }
 }

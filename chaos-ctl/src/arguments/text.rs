@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::Distribution;
 use crate::cluster::Mode;
-use crate::quantity::{self, DnsAnswer, Peer, Port, Pulse, Ramp, Share, TcpFlags};
+use crate::quantity::{self, DnsAnswer, Peers, Port, Pulse, Ramp, Share, TcpFlags};
 
 /// A value as it would stand on the command line: a list has its parts joined by commas.
 struct Text(String);
@@ -135,12 +135,12 @@ pub(crate) fn words<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, 
     })
 }
 
-pub(crate) fn peers<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Peer>, D::Error> {
-    several(value, quantity::peer)
+pub(crate) fn peers<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Peers>, D::Error> {
+    one(value, quantity::peers).map(|peers| peers.into_iter().collect())
 }
 
-pub(crate) fn exceptions<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Peer>, D::Error> {
-    several(value, quantity::exception)
+pub(crate) fn exceptions<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Peers>, D::Error> {
+    one(value, quantity::exceptions).map(|peers| peers.into_iter().collect())
 }
 
 pub(crate) fn dns_names<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -78,6 +79,17 @@ fn pem(path: &Path) -> Result<Vec<u8>, ClientError> {
     })
 }
 
+/// Whether everybody between here and there can read what is sent.
+pub(super) fn is_in_the_clear(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let is_here = host == "localhost"
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.to_canonical().is_loopback());
+    uri.scheme_str() != Some("https") && !is_here
+}
+
 /// Opens a channel to an agent that listens on TCP.
 pub(super) async fn over_tcp(uri: &Uri, tls: &Tls) -> Result<Channel, ClientError> {
     let unreachable = |source| ClientError::Unreachable {
@@ -141,4 +153,25 @@ async fn over_stream(
             address: address.clone(),
             source,
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_and_https_keep_a_token_secret() {
+        for (uri, is_in_the_clear) in [
+            ("http://127.0.0.1:7411", false),
+            ("http://[::1]:7411", false),
+            ("http://localhost:7411", false),
+            ("https://10.0.0.7:7411", false),
+            ("http://10.0.0.7:7411", true),
+            ("http://node-1:7411", true),
+            ("http://localhost.example.com", true),
+        ] {
+            let parsed = Uri::from_static(uri);
+            assert_eq!(super::is_in_the_clear(&parsed), is_in_the_clear, "{uri}");
+        }
+    }
 }

@@ -87,6 +87,14 @@ pub enum ClientError {
     /// A token that no header can carry.
     #[error("the token has characters that no token has: check --token, and CHAOS_TOKEN")]
     OddToken,
+    /// A token that anybody on the way could read.
+    #[error(
+        "a token is not sent to {address}, because anybody on the way could read it: give an https address, or let the cluster forward (leave out --server)"
+    )]
+    TokenInTheClear {
+        /// The agent.
+        address: Address,
+    },
     /// A file for TLS cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Pem {
@@ -139,11 +147,6 @@ impl ClientError {
         }
     }
 
-    /// Whether an agent answered, and said no.
-    pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused { .. })
-    }
-
     /// Whether an agent answered that it has no such thing.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { status } if status.code() == Code::NotFound)
@@ -181,7 +184,7 @@ impl From<ClientError> for CommandError {
             | ClientError::NoAgent { .. }
             | ClientError::NoWay { .. }
             | ClientError::Broken { .. } => ErrorKind::Unreachable,
-            ClientError::Pem { .. } => ErrorKind::Usage,
+            ClientError::Pem { .. } | ClientError::TokenInTheClear { .. } => ErrorKind::Usage,
             ClientError::Refused { .. }
             | ClientError::Unknown { .. }
             | ClientError::NoToken { .. }
@@ -225,6 +228,7 @@ impl From<ClientError> for CommandError {
             | ClientError::OddToken
             | ClientError::Interrupted
             | ClientError::Pem { .. }
+            | ClientError::TokenInTheClear { .. }
             | ClientError::NoWay { .. } => None,
         };
         let mut hints: Vec<_> = hint.map(str::to_owned).into_iter().collect();

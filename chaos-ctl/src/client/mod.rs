@@ -26,8 +26,8 @@ pub use failure::ClientError;
 
 /// A stopped agent accepts connections and answers nothing: no call waits longer than this.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// Resolving and attaching hundreds of targets may take its time.
-const PREPARE_WITHIN: Duration = Duration::from_mins(1);
+/// Resolving and attaching hundreds of targets may take its time, but an agent drops after 30 s what is not armed.
+const PREPARE_WITHIN: Duration = Duration::from_secs(25);
 /// Many experiments with many targets each; the agent is trusted not to flood its own operator.
 const LARGEST_ANSWER: usize = 64 << 20;
 
@@ -52,7 +52,13 @@ impl Agent {
     ) -> Result<Self, ClientError> {
         let (channel, token) = match address {
             Address::Socket(path) => (connect::over_socket(path).await?, None),
-            Address::Server(uri) => (connect::over_tcp(uri, tls).await?, token),
+            Address::Server(uri) => {
+                if token.is_some() && connect::is_in_the_clear(uri) {
+                    let address = address.clone();
+                    return Err(ClientError::TokenInTheClear { address });
+                }
+                (connect::over_tcp(uri, tls).await?, token)
+            }
             Address::Pod { .. } => {
                 return Err(ClientError::NoWay {
                     address: address.clone(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 
-use super::answer::{is_forbidden, said};
+use super::ask::ApiError;
 use super::config::Cluster;
 use crate::error::{CommandError, ErrorKind};
 
@@ -32,13 +32,8 @@ pub struct Agents {
 #[derive(Debug, thiserror::Error)]
 pub enum AgentsError {
     /// The API server does not tell.
-    #[error("cannot list the agents in namespace {namespace}: {}", said(source))]
-    List {
-        /// Namespace of the agents.
-        namespace: String,
-        /// What the API server says.
-        source: kube::Error,
-    },
+    #[error("cannot look up the agents: {0}")]
+    List(#[from] ApiError),
     /// There are none at all.
     #[error("there are no agents: namespace {namespace} has no pod with the label {LABEL}")]
     None {
@@ -71,10 +66,10 @@ impl AgentsError {
     /// What to check.
     pub fn hint(&self) -> String {
         match self {
-            Self::List { namespace, source } if is_forbidden(source) => {
-                format!("you need the right to `list` `pods` in namespace {namespace}")
+            Self::List(ApiError::Forbidden { .. }) => {
+                "--agent-namespace says where they are, if it is somewhere else".to_owned()
             }
-            Self::List { .. } => "check --context, and that its API server is up".to_owned(),
+            Self::List(_) => "check --context, and that its API server is up".to_owned(),
             Self::None { .. } => {
                 "install them (docs/kubernetes.md), or say with --agent-namespace where they are"
                     .to_owned()
@@ -92,7 +87,7 @@ impl AgentsError {
 impl From<AgentsError> for CommandError {
     fn from(error: AgentsError) -> Self {
         let hint = error.hint();
-        Self::new(ErrorKind::Unreachable, error).hint(hint)
+        Self::new(ErrorKind::Failed, error).hint(hint)
     }
 }
 
@@ -105,10 +100,7 @@ impl Agents {
         if let Some(node) = node {
             of = of.fields(&format!("spec.nodeName={node}"));
         }
-        match pods.list(&of).await {
-            Ok(pods) => Ok(Self::new(namespace, pods.items)),
-            Err(source) => Err(AgentsError::List { namespace, source }),
-        }
+        Ok(Self::new(namespace, cluster.list(&pods, of).await?))
     }
 
     fn new(namespace: String, listed: Vec<Pod>) -> Self {

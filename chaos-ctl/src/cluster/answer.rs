@@ -5,19 +5,14 @@ pub(super) fn said(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {
         return status.message.trim().trim_end_matches('.').to_owned();
     }
+    innermost(error)
+}
+
+/// The cause closest to the kernel says most.
+pub(super) fn innermost(error: &kube::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(next) = cause.source() {
         cause = next;
     }
     cause.to_string()
-}
-
-/// Whether the API server answered that whoever asks has no right to.
-pub(super) fn is_forbidden(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 403)
-}
-
-/// Whether the API server answered that there is no such thing.
-pub(super) fn is_not_found(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 404)
 }

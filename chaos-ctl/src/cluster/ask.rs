@@ -9,6 +9,7 @@ use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
 use super::Cluster;
+use super::answer::innermost;
 use crate::error::{CommandError, ErrorKind};
 use crate::quantity::time_in_words;
 
@@ -81,38 +82,15 @@ pub enum ApiError {
 
 impl From<ApiError> for CommandError {
     fn from(error: ApiError) -> Self {
-        let kind = match &error {
-            ApiError::Unreachable { .. } | ApiError::Silent { .. } => ErrorKind::Unreachable,
-            ApiError::Unauthenticated { .. }
-            | ApiError::LogIn { .. }
-            | ApiError::Forbidden { .. }
-            | ApiError::Answer { .. } => ErrorKind::Failed,
-        };
-        Self::new(kind, error)
+        Self::new(ErrorKind::Failed, error)
     }
-}
-
-impl ApiError {
-    /// Whether what was asked for may just not be seen by this user.
-    pub fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Forbidden { .. })
-    }
-}
-
-/// The cause closest to the kernel says most.
-fn innermost(error: &kube::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }
 
 /// What is asked for, for errors.
-struct Question {
-    verb: &'static str,
-    resource: String,
-    namespace: Option<String>,
+pub(super) struct Question {
+    pub(super) verb: &'static str,
+    pub(super) resource: String,
+    pub(super) namespace: Option<String>,
 }
 
 /// What can be asked for.
@@ -169,7 +147,8 @@ impl Cluster {
         all.unwrap_or_default().iter().map(K::name_any).collect()
     }
 
-    async fn within<T>(
+    /// An answer, or why there is none in time.
+    pub(super) async fn within<T>(
         &self,
         answer: impl Future<Output = kube::Result<T>>,
         question: &Question,

@@ -1,6 +1,7 @@
 //! Which cluster: from options, a kubeconfig, or the service account of the pod that this runs in.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 
 use super::near::near;
 use crate::error::{CommandError, ErrorKind};
+use crate::quantity::is_name;
 
 /// Where a pod finds its token.
 pub const IN_CLUSTER_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -100,6 +102,16 @@ pub enum ConfigError {
         /// Why.
         source: kube::config::InClusterError,
     },
+    /// A name that nothing in a cluster can have.
+    #[error(
+        "{option} `{value}` is not a name: give small letters, digits and `-`, as `kubectl get` shows names"
+    )]
+    NotAName {
+        /// The option.
+        option: &'static str,
+        /// As written.
+        value: String,
+    },
     /// The connection cannot be set up.
     #[error("cannot set up the connection to the API server at {url}: {source}")]
     Client {
@@ -130,9 +142,32 @@ fn kubeconfig(error: &KubeconfigError) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
+impl ClusterOptions {
+    fn check(&self) -> Result<(), ConfigError> {
+        let account = self.service_account.iter();
+        let account = account.flat_map(|account| account.split('/'));
+        let names = account
+            .map(|name| ("--service-account", name))
+            .chain(
+                self.namespace
+                    .iter()
+                    .map(|name| ("--namespace", name.as_str())),
+            )
+            .chain([("--agent-namespace", self.agent_namespace.as_str())]);
+        let mut wrong = names.filter(|(_, name)| !is_name(name));
+        wrong.next().map_or(Ok(()), |(option, value)| {
+            Err(ConfigError::NotAName {
+                option,
+                value: value.to_owned(),
+            })
+        })
+    }
+}
+
 impl Cluster {
     /// Reads the configuration; nothing is asked of the API server yet.
     pub async fn connect(options: ClusterOptions) -> Result<Self, ConfigError> {
+        options.check()?;
         let mut config = config(&options).await?;
         config.connect_timeout = Some(CONNECT_WITHIN);
         let client =
@@ -181,9 +216,39 @@ async fn config(options: &ClusterOptions) -> Result<kube::Config, ConfigError> {
         context: options.context.clone(),
         ..KubeConfigOptions::default()
     };
-    kube::Config::from_custom_kubeconfig(merged, &chosen)
+    let names_proxy = names_proxy(&merged, options.context.as_deref());
+    let mut config = kube::Config::from_custom_kubeconfig(merged, &chosen)
         .await
-        .map_err(broken)
+        .map_err(broken)?;
+    if !names_proxy && !takes_proxy(&config.cluster_url) {
+        config.proxy_url = None;
+    }
+    Ok(config)
+}
+
+/// Whether the kubeconfig says which proxy to take, or leaves it to `HTTPS_PROXY`.
+fn names_proxy(kubeconfig: &Kubeconfig, context: Option<&str>) -> bool {
+    let name = context.or(kubeconfig.current_context.as_deref());
+    let mut contexts = kubeconfig.contexts.iter();
+    let cluster = contexts
+        .find(|context| Some(context.name.as_str()) == name)
+        .and_then(|context| Some(&context.context.as_ref()?.cluster));
+    let mut clusters = kubeconfig.clusters.iter();
+    clusters
+        .find(|named| Some(&named.name) == cluster)
+        .and_then(|named| named.cluster.as_ref()?.proxy_url.as_ref())
+        .is_some_and(|proxy| !proxy.is_empty())
+}
+
+/// Whether `HTTPS_PROXY` is for this address: as for kubectl, of https, and of no host that is this one.
+fn takes_proxy(url: &tonic::transport::Uri) -> bool {
+    let host = url.host().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let is_here = host == "localhost"
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    url.scheme_str() == Some("https") && !is_here
 }
 
 /// The option, else the list of the variable, else the file at home.
@@ -226,5 +291,42 @@ fn check_context(
             all,
         }),
         Some(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_of_the_environment_is_not_for_clusters_on_this_host() {
+        for (url, takes) in [
+            ("https://10.0.0.1:6443", true),
+            ("https://api.example.com", true),
+            ("https://127.0.0.1:6443", false),
+            ("https://[::1]:6443", false),
+            ("https://localhost:6443", false),
+            ("http://10.0.0.1:8080", false),
+        ] {
+            assert_eq!(takes_proxy(&url.parse().unwrap()), takes, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_of_the_kubeconfig_is_that_of_the_chosen_cluster() {
+        let config: Kubeconfig = serde_json::from_value(serde_json::json!({
+            "current-context": "a",
+            "clusters": [
+                {"name": "with", "cluster": {"proxy-url": "socks5://10.0.0.9:1080"}},
+                {"name": "without", "cluster": {}},
+            ],
+            "contexts": [
+                {"name": "a", "context": {"cluster": "with"}},
+                {"name": "b", "context": {"cluster": "without"}},
+            ],
+        }))
+        .unwrap();
+        assert!(names_proxy(&config, None));
+        assert!(!names_proxy(&config, Some("b")));
     }
 }

@@ -14,7 +14,7 @@ pub enum ResolveError {
     #[error(
         "there is no {kind} `{name}`{}{}",
         in_namespace(namespace.as_deref()),
-        instead(near, elsewhere)
+        instead(near, elsewhere, is_peer.then_some((*kind, name.as_str())))
     )]
     NotFound {
         /// `service`, `pod`, `Deployment` …
@@ -27,6 +27,26 @@ pub enum ResolveError {
         near: Vec<String>,
         /// Namespaces that have one of this name.
         elsewhere: Vec<String>,
+        /// Whether it was to be a peer.
+        is_peer: bool,
+    },
+    /// Nothing has such labels.
+    #[error(
+        "no {kind}{} has the labels `{selector}`{}",
+        in_namespace(namespace.as_deref()),
+        instead(near, elsewhere, None)
+    )]
+    NoLabels {
+        /// `pod` or `node`.
+        kind: &'static str,
+        /// As written.
+        selector: String,
+        /// Where it was looked for; nothing for what is in none.
+        namespace: Option<String>,
+        /// Labels there that are like these.
+        near: Vec<String>,
+        /// Namespaces that have some with these labels.
+        elsewhere: Vec<String>,
     },
     /// It is there, and has nothing to hit just now.
     #[error("{what} has no {}: {detail}", if *ready { "ready pods" } else { "pods" })]
@@ -37,14 +57,6 @@ pub enum ResolveError {
         ready: bool,
         /// How many are not, and why.
         detail: String,
-    },
-    /// No node has such labels.
-    #[error(
-        "no node fits the label selector `{selector}`: `kubectl get nodes --show-labels` shows what they have"
-    )]
-    NoNodes {
-        /// As written.
-        selector: String,
     },
     /// One that cannot be hit.
     #[error("pod {name} in namespace {namespace} {why}: point at pods that run")]
@@ -95,6 +107,16 @@ pub enum ResolveError {
         "no ready pod of service {service} has its port {ports}: check the names of the containers' ports"
     )]
     PortOfNoPod {
+        /// Its name.
+        service: String,
+        /// As asked for.
+        ports: String,
+    },
+    /// Ports that one rule cannot tell apart.
+    #[error(
+        "--port {ports} of service {service} means other ports of its pods for TCP than for UDP: give --proto tcp or --proto udp"
+    )]
+    Protocols {
         /// Its name.
         service: String,
         /// As asked for.
@@ -158,24 +180,39 @@ fn in_namespace(namespace: Option<&str>) -> String {
     })
 }
 
-fn instead(near: &[String], elsewhere: &[String]) -> String {
+fn instead(near: &[String], elsewhere: &[String], peer: Option<(&str, &str)>) -> String {
     let near = match near {
         [] => String::new(),
         near => format!(": did you mean {}?", near.join(" or ")),
     };
     match elsewhere {
         [] => near,
+        [one] if let Some((kind, name)) = peer => {
+            let kind = kind.replace("service", "svc");
+            format!(": it is in namespace {one}, give `{kind}/{name}.{one}`")
+        }
         [one] => format!(": it is in namespace {one}, give `-n {one}`"),
         several => format!(": there is one in the namespaces {}", several.join(", ")),
     }
 }
 
 impl ResolveError {
+    /// The same of a peer, whose namespace is written differently.
+    pub(super) fn of_peer(mut self) -> Self {
+        if let Self::NotFound { is_peer, .. } = &mut self {
+            *is_peer = true;
+        }
+        self
+    }
+
     /// Whether what was pointed at exists, and has nothing to hit just now.
     pub fn is_empty(&self) -> bool {
         matches!(
             self,
-            Self::Nothing { .. } | Self::PortOfNoPod { .. } | Self::NoAddress { .. }
+            Self::Nothing { .. }
+                | Self::NoLabels { .. }
+                | Self::PortOfNoPod { .. }
+                | Self::NoAddress { .. }
         )
     }
 }
@@ -188,6 +225,7 @@ impl From<ResolveError> for CommandError {
         let is_usage = matches!(
             error,
             ResolveError::PortTwice
+                | ResolveError::Protocols { .. }
                 | ResolveError::PortName(_)
                 | ResolveError::PeerOfCluster { .. }
                 | ResolveError::Dns { .. }

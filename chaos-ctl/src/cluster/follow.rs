@@ -12,7 +12,7 @@ use futures::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use super::{Held, Plan, ResolveError, Scene};
+use super::{Held, Plan, Scene};
 use crate::experiment::{Replan, Replans};
 use crate::output::words;
 use watched::Signal;
@@ -84,7 +84,7 @@ impl Follower {
         let parts = match self.scene.plan(&held).await {
             Ok(plan) => plan,
             // Whoever was there has gone; others may come.
-            Err(ResolveError::Nothing { .. } | ResolveError::NoNodes { .. }) => Plan {
+            Err(error) if error.is_empty() => Plan {
                 parts: Vec::new(),
                 resolved: self.plan.resolved.clone(),
             },

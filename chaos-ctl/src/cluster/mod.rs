@@ -10,6 +10,7 @@ mod choice;
 mod config;
 mod error;
 mod follow;
+mod instead;
 mod near;
 mod nodes;
 mod peers;

@@ -40,12 +40,11 @@ impl Cluster {
         selector: &str,
     ) -> Result<BTreeSet<String>, ResolveError> {
         let fits = ListParams::default().labels(selector);
-        let found = self.list(&self.all_nodes(), fits).await;
+        let all = self.all_nodes();
+        let found = self.list(&all, fits).await;
         let found = found.map_err(|error| labels(selector, error))?;
         if found.is_empty() {
-            return Err(ResolveError::NoNodes {
-                selector: selector.to_owned(),
-            });
+            return Err(self.no_labels("node", &all, selector).await);
         }
         Ok(found.iter().map(Node::name_any).collect())
     }

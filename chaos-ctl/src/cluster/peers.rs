@@ -35,7 +35,10 @@ impl Cluster {
         let mut asked = JoinSet::new();
         for (text, name) in names(drafts) {
             let cluster = self.clone();
-            asked.spawn(async move { (cluster.peer(&name).await, text) });
+            asked.spawn(async move {
+                let found = cluster.peer(&name).await;
+                (found.map_err(ResolveError::of_peer), text)
+            });
         }
         let mut known = Known::default();
         while let Some(answer) = asked.join_next().await {
@@ -54,7 +57,14 @@ impl Cluster {
         match name {
             PeerName::Service { name, namespace } => {
                 let namespace = namespace.as_ref().unwrap_or(&self.namespace);
-                service(&self.endpoints(name, namespace).await?).await
+                let endpoints = self.endpoints(name, namespace).await?;
+                let addresses = service(&endpoints).await?;
+                let on_host = self.on_host_network(&endpoints, namespace).await;
+                let note = (!on_host.is_empty()).then(|| {
+                    let on_host = on_host.into_iter().collect::<Vec<_>>().join(", ");
+                    format!("peer svc/{name} has pods on the host network, whose addresses are those of whole nodes: {on_host}")
+                });
+                Ok((addresses, note))
             }
             PeerName::Pod(name) => {
                 let pod = self.pod_somewhere(name).await?;
@@ -88,6 +98,19 @@ impl Cluster {
         }
     }
 
+    /// Addresses of a service's endpoints that are those of their nodes, as far as this user may see it.
+    async fn on_host_network(&self, of: &Endpoints, namespace: &str) -> BTreeSet<String> {
+        let endpoints: BTreeSet<_> = of_slices(&of.slices).collect();
+        let Some(labels) = of.labels().filter(|_| !endpoints.is_empty()) else {
+            return BTreeSet::new();
+        };
+        let pods = self.by_labels(namespace, &labels).await;
+        let pods = pods.unwrap_or_default();
+        let on_host = pods.iter().filter(|pod| is_on_host_network(pod));
+        let addresses: BTreeSet<_> = on_host.flat_map(addresses).collect();
+        addresses.intersection(&endpoints).cloned().collect()
+    }
+
     /// A name may have dots, or one before its namespace.
     async fn pod_somewhere(&self, text: &str) -> Result<Pod, ResolveError> {
         let here = self.pods(&self.namespace);
@@ -105,11 +128,11 @@ impl Cluster {
 
 /// What packets to a service carry before and after its address is translated: its own addresses and its endpoints',
 /// ready or not.
-async fn service(endpoints: &Endpoints) -> Found {
+async fn service(endpoints: &Endpoints) -> Result<BTreeSet<String>, ResolveError> {
     let spec = endpoints.service.spec.clone().unwrap_or_default();
     if spec.type_.as_deref() == Some("ExternalName") {
         let name = spec.external_name.unwrap_or_default();
-        return Ok((look_up(&name).await?, None));
+        return look_up(&name).await;
     }
     let own = spec
         .cluster_ips
@@ -128,7 +151,7 @@ async fn service(endpoints: &Endpoints) -> Found {
         .chain(of_slices(&endpoints.slices));
     // A headless service has the address "None".
     let all = all.filter(|address| address.parse::<IpAddr>().is_ok());
-    Ok((all.collect(), None))
+    Ok(all.collect())
 }
 
 fn of_slices(slices: &[EndpointSlice]) -> impl Iterator<Item = String> {

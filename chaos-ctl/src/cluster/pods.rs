@@ -8,8 +8,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 use tokio::task::JoinSet;
 
-use super::ask::{ApiError, Object};
-use super::near::near;
+use super::ask::ApiError;
 use super::{Cluster, Held, ResolveError};
 
 /// One that may be chosen.
@@ -30,6 +29,8 @@ pub(super) struct Candidates {
     pub(super) pods: Vec<Candidate>,
     /// How many there are of each reason not to be chosen.
     pub(super) others: BTreeMap<&'static str, usize>,
+    /// Why there is nothing where not even the others are; empty where that says all.
+    pub(super) none: String,
     /// What a person should know besides.
     pub(super) notes: Vec<String>,
 }
@@ -49,10 +50,10 @@ impl Candidates {
                 count => format!("{count} {}", why.replacen("is ", "are ", 1)),
             })
             .collect();
-        let detail = if others.is_empty() {
-            "there are none at all".to_owned()
-        } else {
-            others.join(", ")
+        let detail = match (others.is_empty(), self.none.as_str()) {
+            (true, "") => "there are none at all".to_owned(),
+            (true, none) => none.to_owned(),
+            (false, _) => others.join(", "),
         };
         ResolveError::Nothing {
             what: what.to_owned(),
@@ -235,36 +236,6 @@ impl Cluster {
             pods.push(pod);
         }
         Ok((candidates, pods))
-    }
-
-    /// Says what may have been meant instead, as far as this user may see it.
-    pub(super) async fn not_found<K: Object>(
-        &self,
-        kind: &'static str,
-        api: &Api<K>,
-        name: &str,
-    ) -> ResolveError {
-        let everywhere: Api<K> = Api::all(self.client.clone());
-        let same = ListParams::default().fields(&format!("metadata.name={name}"));
-        let (names, elsewhere) = tokio::join!(self.names(api), async {
-            match api.namespace() {
-                Some(_) => self.list(&everywhere, same).await.unwrap_or_default(),
-                None => Vec::new(),
-            }
-        });
-        let mut elsewhere: Vec<_> = elsewhere
-            .iter()
-            .filter(|object| object.name_any() == name)
-            .filter_map(K::namespace)
-            .collect();
-        elsewhere.sort_unstable();
-        ResolveError::NotFound {
-            kind,
-            name: name.to_owned(),
-            namespace: api.namespace().map(str::to_owned),
-            near: near(name, names.iter().map(String::as_str)),
-            elsewhere,
-        }
     }
 }
 

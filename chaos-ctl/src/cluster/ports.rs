@@ -11,10 +11,17 @@ use super::{Draft, ResolveError, Translation};
 use crate::quantity::InvalidQuantity;
 
 /// For each rule, ports of the pods in place of the service's; nothing where a rule asks for none of them.
-pub(super) type Translated = Vec<Option<BTreeSet<u16>>>;
+pub(super) type Translated = Vec<Option<PodPorts>>;
+
+/// Ports of a pod, and of which protocol: 53 of UDP is not 53 of TCP.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct PodPorts {
+    protocol: Protocol,
+    numbers: BTreeSet<u16>,
+}
 
 /// What each rule asks of the service.
-pub(super) struct Asked<'a> {
+pub(super) struct ServicePorts<'a> {
     service: String,
     rules: Vec<Vec<(String, Vec<&'a ServicePort>)>>,
 }
@@ -28,7 +35,7 @@ pub(super) fn without_service(drafts: &[Draft]) -> Result<(), InvalidQuantity> {
     }
 }
 
-impl<'a> Asked<'a> {
+impl<'a> ServicePorts<'a> {
     /// Finds the ports that the rules name among those of the service.
     pub(super) fn new(service: &'a Service, drafts: &[Draft]) -> Result<Self, ResolveError> {
         let rules = drafts.iter().map(|draft| asked_by(service, draft));
@@ -39,17 +46,36 @@ impl<'a> Asked<'a> {
     }
 
     /// What the rules are in one pod; nothing where the pod lacks a port of theirs.
-    fn in_pod(&self, pod: &Candidate) -> Option<Translated> {
-        let rule = |asked: &Vec<(String, Vec<&ServicePort>)>| {
-            let ports = asked.iter().flat_map(|(_, ports)| ports);
-            let numbers: BTreeSet<_> = ports.flat_map(|port| numbers(pod, port)).collect();
-            match (asked.is_empty(), numbers.is_empty()) {
-                (true, _) => Some(None),
-                (false, true) => None,
-                (false, false) => Some(Some(numbers)),
+    fn in_pod(&self, pod: &Candidate) -> Result<Option<Translated>, ResolveError> {
+        let mut rules = Translated::new();
+        for asked in &self.rules {
+            if asked.is_empty() {
+                rules.push(None);
+                continue;
             }
-        };
-        self.rules.iter().map(rule).collect()
+            let of = |protocol| {
+                let ports = asked.iter().flat_map(|(_, ports)| ports);
+                let ports = ports.filter(|port| self::protocol(port) == protocol);
+                let numbers = ports.flat_map(|port| numbers(pod, port));
+                numbers.collect::<BTreeSet<_>>()
+            };
+            let (tcp, udp) = (of("TCP"), of("UDP"));
+            let (protocol, numbers) = match (tcp.is_empty(), udp.is_empty()) {
+                (true, true) => return Ok(None),
+                (false, true) => (Protocol::Tcp, tcp),
+                (true, false) => (Protocol::Udp, udp),
+                (false, false) if tcp == udp => (Protocol::Unspecified, tcp),
+                (false, false) => {
+                    let ports: Vec<_> = asked.iter().map(|(port, _)| port.clone()).collect();
+                    return Err(ResolveError::Protocols {
+                        service: self.service.clone(),
+                        ports: ports.join(", "),
+                    });
+                }
+            };
+            rules.push(Some(PodPorts { protocol, numbers }));
+        }
+        Ok(Some(rules))
     }
 
     /// Each pod with what the rules are in it; those that lack a port are left out.
@@ -61,7 +87,7 @@ impl<'a> Asked<'a> {
         let (all, mut without) = (pods.len(), 0);
         let mut with = Vec::new();
         for pod in pods {
-            match self.in_pod(&pod) {
+            match self.in_pod(&pod)? {
                 Some(ports) => with.push((pod, ports)),
                 None => without += 1,
             }
@@ -119,11 +145,15 @@ impl<'a> Asked<'a> {
 fn numbers(pod: &Candidate, port: &ServicePort) -> BTreeSet<u16> {
     let key = (
         port.name.clone().unwrap_or_default(),
-        port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()),
+        protocol(port).to_owned(),
     );
     let own = u16::try_from(port.port).ok();
     let numbers = pod.ports.get(&key).into_iter().flatten();
     numbers.filter_map(|number| number.or(own)).collect()
+}
+
+fn protocol(port: &ServicePort) -> &str {
+    port.protocol.as_deref().unwrap_or("TCP")
 }
 
 fn asked_by<'a>(
@@ -140,7 +170,7 @@ fn asked_by<'a>(
     if !asked.is_empty() && !filter.target_ports.is_empty() {
         return Err(ResolveError::PortTwice);
     }
-    let protocol = match filter.protocol() {
+    let wanted = match filter.protocol() {
         Protocol::Tcp => Some("TCP"),
         Protocol::Udp => Some("UDP"),
         Protocol::Unspecified | Protocol::Icmp => None,
@@ -152,10 +182,9 @@ fn asked_by<'a>(
         .collect();
     let find = |(port, range): (String, Option<PortRange>)| {
         let fits = |known: &&&ServicePort| {
-            let of_protocol = known.protocol.as_deref().unwrap_or("TCP");
-            let has_protocol = match protocol {
-                Some(protocol) => of_protocol == protocol,
-                None => of_protocol != "SCTP",
+            let has_protocol = match wanted {
+                Some(wanted) => protocol(known) == wanted,
+                None => protocol(known) != "SCTP",
             };
             let number = u32::try_from(known.port).unwrap_or_default();
             has_protocol
@@ -174,7 +203,7 @@ fn asked_by<'a>(
             (true, false) => Err(ResolveError::NoSuchPort {
                 service: service.name_any(),
                 port,
-                protocol,
+                protocol: wanted,
                 ports: all.iter().copied().map(in_words).collect(),
             }),
         }
@@ -203,9 +232,13 @@ fn in_words(port: &ServicePort) -> String {
 }
 
 /// A filter whose service ports are ports of the pods.
-pub(super) fn apply(filter: &mut Filter, ports: &BTreeSet<u16>) {
+pub(super) fn apply(filter: &mut Filter, ports: &PodPorts) {
     filter.ports.clear();
+    if filter.protocol() == Protocol::Unspecified {
+        filter.protocol = ports.protocol.into();
+    }
     filter.target_ports = ports
+        .numbers
         .iter()
         .map(|&port| PortRange {
             first: port.into(),

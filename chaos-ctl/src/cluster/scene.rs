@@ -12,7 +12,7 @@ use super::choice::choose;
 use super::near::near;
 use super::peers::Known;
 use super::pods::{Candidate, Candidates, containers, of_group};
-use super::ports::{Asked, Translated, apply, without_service};
+use super::ports::{ServicePorts, Translated, apply, without_service};
 use super::{Cluster, Held, Mode, Part, Plan, ResolveError, Resolved};
 use crate::arguments::Names;
 
@@ -162,7 +162,14 @@ impl Scene {
                 self.with_container(&mut found, &pods)?;
                 return Ok(found);
             }
-            Point::Labels(labels) => cluster.by_labels(&cluster.namespace, labels).await?,
+            Point::Labels(labels) => {
+                let pods = cluster.by_labels(&cluster.namespace, labels).await?;
+                if pods.is_empty() && held.is_empty() {
+                    let here = cluster.pods(&cluster.namespace);
+                    return Err(cluster.no_labels("pod", &here, labels).await);
+                }
+                pods
+            }
             Point::Deployment(name) => cluster.of_deployment(name).await?,
             Point::StatefulSet(name) => cluster.of_statefulset(name).await?,
             Point::DaemonSet(name) => cluster.of_daemonset(name).await?,
@@ -232,19 +239,16 @@ impl Scene {
             });
         }
         // What is wrong with the ports is said also where there are no pods.
-        let asked = Asked::new(&endpoints.service, &self.drafts)?;
+        let asked = ServicePorts::new(&endpoints.service, &self.drafts)?;
         let mut found = cluster.of_service(&endpoints, held).await?;
+        let labels = endpoints.labels();
+        found.none = match &labels {
+            Some(labels) => format!("no pod that runs has its labels {labels}"),
+            None => "it has no selector, and nobody has given it endpoints".to_owned(),
+        };
         if self.selection.container.is_some() {
-            let labels = spec
-                .and_then(|spec| spec.selector.clone())
-                .unwrap_or_default();
-            let labels: Vec<_> = labels
-                .iter()
-                .map(|(key, value)| format!("{key}={value}"))
-                .collect();
-            let pods = cluster
-                .by_labels(&cluster.namespace, &labels.join(","))
-                .await?;
+            let labels = labels.unwrap_or_default();
+            let pods = cluster.by_labels(&cluster.namespace, &labels).await?;
             self.with_container(&mut found, &pods)?;
         }
         let candidates = found.pods.clone();

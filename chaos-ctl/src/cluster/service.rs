@@ -18,6 +18,16 @@ pub(super) struct Endpoints {
     pub(super) slices: Vec<EndpointSlice>,
 }
 
+impl Endpoints {
+    /// The service's selector, if it has one, as a label selector is written.
+    pub(super) fn labels(&self) -> Option<String> {
+        let selector = self.service.spec.as_ref()?.selector.as_ref()?;
+        let labels = selector.iter().map(|(key, value)| format!("{key}={value}"));
+        let labels: Vec<_> = labels.collect();
+        (!labels.is_empty()).then(|| labels.join(","))
+    }
+}
+
 /// Names of ports and their numbers in the pods.
 type Ports = BTreeMap<(String, String), BTreeSet<Option<u16>>>;
 

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::answer::{is_forbidden, is_not_found, said};
+use super::ask::{ApiError, Question};
 use super::config::Cluster;
 use crate::client::{TokenAnswer, TokenSource};
 
@@ -27,12 +27,12 @@ const LIFETIME: Duration = Duration::from_hours(1);
 
 /// Tokens for the agents of a cluster.
 pub struct Tokens {
-    client: kube::Client,
+    cluster: Cluster,
     given: Option<String>,
     /// The file or the text of the kubeconfig's or the pod's own token.
     own: Own,
     account: Option<String>,
-    asked: Mutex<Option<Asked>>,
+    granted: Mutex<Option<Granted>>,
 }
 
 #[derive(Clone)]
@@ -43,7 +43,7 @@ enum Own {
 }
 
 /// A token that was asked for, and until when it is used.
-struct Asked {
+struct Granted {
     token: String,
     renew_at: Instant,
 }
@@ -56,16 +56,15 @@ pub enum TokenError {
     Account(String),
     /// Who asks may not.
     #[error(
-        "you may not have a token of the service account {account}: that takes the right to `create` `serviceaccounts/token` in namespace {namespace} (the API server says: {})",
-        said(source)
+        "you may not have a token of the service account {account}: that takes the right to `create` `serviceaccounts/token` in namespace {namespace}, which {who} does not have"
     )]
     Forbidden {
         /// Namespace and name.
         account: String,
         /// Its namespace.
         namespace: String,
-        /// What the API server says.
-        source: kube::Error,
+        /// The user, as the API server calls it.
+        who: String,
     },
     /// There is no such account.
     #[error(
@@ -76,15 +75,12 @@ pub enum TokenError {
         account: String,
     },
     /// Something else.
-    #[error(
-        "cannot ask the API server for a token of the service account {account}: {}",
-        said(source)
-    )]
-    Asked {
+    #[error("there is no token of the service account {account}: {source}")]
+    Api {
         /// Namespace and name.
         account: String,
         /// What the API server says.
-        source: kube::Error,
+        source: ApiError,
     },
     /// The answer has none.
     #[error("the API server's answer has no token")]
@@ -168,11 +164,11 @@ impl Tokens {
             (None, None) => Own::None,
         };
         Self {
-            client: cluster.client.clone(),
+            cluster: cluster.clone(),
             given: cluster.options.token.clone(),
             own,
             account: cluster.options.service_account.clone(),
-            asked: Mutex::new(None),
+            granted: Mutex::new(None),
         }
     }
 
@@ -193,12 +189,12 @@ impl Tokens {
             return Ok(own);
         }
         // Whoever comes while it is asked for waits here, and takes what the first one got.
-        let mut asked = self.asked.lock().await;
-        if let Some(asked) = &*asked
-            && asked.renew_at > Instant::now()
-            && refused != Some(&asked.token)
+        let mut granted = self.granted.lock().await;
+        if let Some(granted) = &*granted
+            && granted.renew_at > Instant::now()
+            && refused != Some(&granted.token)
         {
-            return Ok(asked.token.clone());
+            return Ok(granted.token.clone());
         }
         let account = self
             .account
@@ -209,15 +205,15 @@ impl Tokens {
         match self.ask(account).await {
             Ok(token) => {
                 let lifetime = Claims::of(&token).lifetime().unwrap_or(LIFETIME);
-                *asked = Some(Asked {
+                *granted = Some(Granted {
                     token: token.clone(),
                     renew_at: now + lifetime.mul_f64(0.8),
                 });
                 Ok(token)
             }
             // The API server may be away for a while; the token that is there is good for some time yet.
-            Err(error) => match &*asked {
-                Some(asked) if refused.is_none() => Ok(asked.token.clone()),
+            Err(error) => match &*granted {
+                Some(granted) if refused.is_none() => Ok(granted.token.clone()),
                 _ => Err(error),
             },
         }
@@ -227,7 +223,7 @@ impl Tokens {
         let Some((namespace, name)) = account.split_once('/') else {
             return Err(TokenError::Account(account));
         };
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.cluster.client.clone(), namespace);
         let request = TokenRequest {
             spec: TokenRequestSpec {
                 audiences: vec![AUDIENCE.to_owned()],
@@ -236,18 +232,22 @@ impl Tokens {
             },
             ..TokenRequest::default()
         };
-        let answer = accounts
-            .create_token_request(name, &PostParams::default(), &request)
-            .await;
-        match answer {
+        let params = PostParams::default();
+        let answer = accounts.create_token_request(name, &params, &request);
+        let question = Question {
+            verb: "create",
+            resource: "serviceaccounts/token".to_owned(),
+            namespace: Some(namespace.to_owned()),
+        };
+        match self.cluster.within(answer, &question).await {
             Ok(answer) => Ok(answer.status.ok_or(TokenError::Empty)?.token),
-            Err(source) if is_forbidden(&source) => Err(TokenError::Forbidden {
+            Err(ApiError::Forbidden { who, .. }) => Err(TokenError::Forbidden {
                 namespace: namespace.to_owned(),
                 account,
-                source,
+                who,
             }),
-            Err(source) if is_not_found(&source) => Err(TokenError::NoAccount { account }),
-            Err(source) => Err(TokenError::Asked { account, source }),
+            Err(ApiError::Answer { code: 404, .. }) => Err(TokenError::NoAccount { account }),
+            Err(source) => Err(TokenError::Api { account, source }),
         }
     }
 }

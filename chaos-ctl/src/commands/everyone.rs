@@ -161,14 +161,11 @@ impl Everyone {
             }
         }
         if answers.is_empty() {
-            let is_unreachable = failures.iter().all(|(_, error)| !error.is_refusal());
-            let kind = if is_unreachable {
-                ErrorKind::Unreachable
-            } else {
-                ErrorKind::Failed
+            let error = EveryoneError::Nobody {
+                rows: rows(failures),
+                of,
             };
-            let rows = rows(failures);
-            return Err(CommandError::new(kind, EveryoneError::Nobody { rows, of }));
+            return Err(CommandError::new(ErrorKind::Failed, error));
         }
         Ok(Answers { answers, failures })
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::everyone::{Everyone, pieces};
+use super::everyone::{Everyone, all_done, pieces};
 use crate::error::CommandError;
 use crate::output::whole::Whole;
 use crate::output::{Output, json, table};
@@ -17,18 +17,17 @@ pub struct ListArgs {
 
 impl ListArgs {
     pub(super) async fn run(&self, everyone: Everyone, output: Output) -> Result<(), CommandError> {
-        let all = self.all;
+        let (all, of) = (self.all, everyone.count());
         let lists = everyone
             .ask(|agent| async move { agent.list(all).await })
             .await?;
-        lists.warn(output);
         let answers = lists.answers.into_iter();
         let experiments = Whole::group(
             answers
                 .flat_map(|(node, list)| pieces(&node, list))
                 .collect(),
         );
-        if experiments.is_empty() {
+        if experiments.is_empty() && lists.failures.is_empty() {
             output.talk(if self.all {
                 "no experiments"
             } else {
@@ -39,6 +38,6 @@ impl ListArgs {
             || table::list(&experiments),
             || json::Experiments::new(&experiments),
         )?;
-        Ok(())
+        all_done("experiments are not known", lists.failures, of)
     }
 }

@@ -18,9 +18,12 @@ pub mod status;
 pub mod stop;
 pub mod update;
 
+use std::sync::Arc;
+
 use crate::arguments::{ExperimentArgs, FaultArgs, FileTiming, SelectorArgs, TimingArgs, request};
 use crate::cli::{Command, Global};
-use crate::cluster::{self, Cluster, Draft, Scene, Selection};
+use crate::client::Address;
+use crate::cluster::{self, Cluster, Draft, Scene, Selection, Tokens};
 use crate::error::CommandError;
 use crate::experiment;
 use crate::output::Output;
@@ -54,17 +57,25 @@ impl Command {
 /// The agent of this host or the one whose address was given, or all of a cluster.
 async fn everyone(global: &Global) -> Result<Everyone, CommandError> {
     match global.way(Need::Any)? {
-        Way::Agent(address)
-        | Way::Cluster {
-            only: Some(address),
-            ..
-        } => Everyone::only(&global.direct(address)).await,
+        Way::Agent(address) => Everyone::only(&global.direct(address)).await,
         Way::Cluster {
             options,
             only: None,
         } => {
-            let cluster = Cluster::connect(options).await?;
+            let cluster = Box::pin(Cluster::connect(options)).await?;
             Everyone::of_cluster(&cluster::Reach::new(cluster)).await
+        }
+        Way::Cluster {
+            options,
+            only: Some(address),
+        } => {
+            let asks_for_token = matches!(address, Address::Server(_));
+            let mut direct = global.direct(address);
+            if direct.token.is_none() && asks_for_token {
+                let cluster = Box::pin(Cluster::connect(options)).await?;
+                direct.token = Some(Arc::new(Tokens::new(&cluster)));
+            }
+            Everyone::only(&direct).await
         }
     }
 }

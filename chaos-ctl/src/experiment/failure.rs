@@ -104,8 +104,6 @@ pub enum RunError {
         rows: Rows,
         /// Of so many nodes.
         of: usize,
-        /// Whether no agent answered at all.
-        is_unreachable: bool,
         /// What to do about it.
         hints: Vec<String>,
     },
@@ -162,12 +160,7 @@ impl From<RunError> for CommandError {
     fn from(error: RunError) -> Self {
         let kind = match &error {
             RunError::NothingHit { .. } => ErrorKind::NothingHit,
-            RunError::AgentLost { .. }
-            | RunError::NotTold { .. }
-            | RunError::NotPrepared {
-                is_unreachable: true,
-                ..
-            } => ErrorKind::Unreachable,
+            RunError::AgentLost { .. } | RunError::NotTold { .. } => ErrorKind::Unreachable,
             RunError::NoSignals(_)
             | RunError::NotToldThere { .. }
             | RunError::WouldRefuse { .. }
@@ -217,24 +210,21 @@ impl From<RunError> for CommandError {
 
 /// What some nodes, or the only agent, said instead of preparing.
 pub(super) fn not_begun(refused: Vec<Refusal>, of: usize) -> CommandError {
-    not(refused, |rows, is_unreachable, hints| {
-        RunError::NotPrepared {
-            rows,
-            of,
-            is_unreachable,
-            hints,
-        }
+    not(refused, |rows, hints| RunError::NotPrepared {
+        rows,
+        of,
+        hints,
     })
 }
 
 /// What some nodes, or the only agent, said instead of arming.
 pub(super) fn not_armed(refused: Vec<Refusal>, of: usize) -> CommandError {
-    not(refused, |rows, _, _| RunError::NotArmed { rows, of })
+    not(refused, |rows, _| RunError::NotArmed { rows, of })
 }
 
 fn not(
     mut refused: Vec<Refusal>,
-    error: impl FnOnce(Rows, bool, Vec<String>) -> RunError,
+    error: impl FnOnce(Rows, Vec<String>) -> RunError,
 ) -> CommandError {
     if let [(slot, _)] = &refused[..]
         && slot.node.is_empty()
@@ -244,18 +234,15 @@ fn not(
     }
     let mut rows = Vec::new();
     let mut hints = Vec::new();
-    let mut is_unreachable = true;
     for (slot, said) in refused {
         rows.push((slot.node, said.to_string()));
-        let said = CommandError::from(said);
-        is_unreachable &= said.kind == ErrorKind::Unreachable;
-        for hint in said.hints {
+        for hint in CommandError::from(said).hints {
             if !hints.contains(&hint) && hints.len() < MOST_HINTS {
                 hints.push(hint);
             }
         }
     }
-    error(Rows::new(rows), is_unreachable, hints).into()
+    error(Rows::new(rows), hints).into()
 }
 
 /// Why it ended: in the agent's own words where it has some, else what the reason means.

@@ -308,6 +308,7 @@ fn may_pass(error: &ClientError) -> bool {
         ClientError::Unknown { .. }
         | ClientError::OddToken
         | ClientError::Pem { .. }
+        | ClientError::TokenInTheClear { .. }
         | ClientError::NoWay { .. }
         | ClientError::Interrupted
         | ClientError::Incomplete => false,

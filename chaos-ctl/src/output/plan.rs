@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use chaos_proto::v1::{Guard, Rule};
+use chaos_proto::v1::{Guard, Pod};
 
 use super::table::{finish, table};
+use super::whole::Rules;
 use super::{effect, words};
-use crate::cluster::{Answer, Part, Peers, Plan, Resolved};
+use crate::cluster::{Answer, Peers, Plan, Resolved};
 use crate::quantity::{from_wire, time_in_words};
 
 /// Addresses of a peer that are shown; the JSON form has all of them.
@@ -33,12 +34,9 @@ pub fn in_words(plan: &Plan, answers: &[Answer]) -> String {
     text.push('\n');
     text.push_str(&nodes(plan, answers));
     text.push('\n');
-    for (rule, parts) in rules(plan) {
-        let on = if parts.len() == plan.parts.len() {
-            String::new()
-        } else {
-            format!(" (on {})", parts.join(", "))
-        };
+    let parts = plan.parts.iter();
+    let parts = parts.map(|part| (part.node.as_str(), part.request.rules.as_slice()));
+    for (rule, on) in Rules::of(parts).each() {
         let _ = write!(
             text,
             "\nRule:   {}{on}\nEffect: {}",
@@ -47,8 +45,17 @@ pub fn in_words(plan: &Plan, answers: &[Answer]) -> String {
         );
     }
     if let Some(part) = plan.parts.first() {
-        let time = time_in_words(from_wire(part.request.duration.as_ref()));
-        let _ = write!(text, "\nTime:   {time}");
+        let request = &part.request;
+        let time = time_in_words(from_wire(request.duration.as_ref()));
+        let client = if request.detached {
+            ", whether chaosctl goes on or not"
+        } else {
+            ", or until chaosctl ends"
+        };
+        let _ = write!(text, "\nTime:   {time}{client}");
+        if let Some(seed) = request.seed {
+            let _ = write!(text, "\nSeed:   {seed}");
+        }
     }
     text.push_str(&said(plan, answers));
     text.push_str("\n\nNothing was applied.");
@@ -81,38 +88,26 @@ fn addresses(peer: &Peers) -> String {
 fn nodes(plan: &Plan, answers: &[Answer]) -> String {
     let mut header = vec!["NODE", "POD", "NAMESPACE"];
     if !answers.is_empty() {
-        header.push("AGENT");
+        header.extend(["INTERFACE", "AGENT"]);
     }
     let mut table = table(&header);
     for (index, part) in plan.parts.iter().enumerate() {
-        let answer = answers.get(index).map(Answer::in_words);
-        let mut add = |pod: &str, namespace: &str| {
-            let mut row = vec![part.node.clone(), pod.to_owned(), namespace.to_owned()];
-            row.extend(answer.clone());
+        let answer = answers.get(index);
+        let mut add = |pod: Option<&Pod>| {
+            let (name, namespace) = pod.map_or(("-", "-"), |pod| (&pod.name, &pod.namespace));
+            let mut row = vec![part.node.clone(), name.to_owned(), namespace.to_owned()];
+            row.extend(answer.map(|answer| answer.interfaces(pod)));
+            row.extend(answer.map(Answer::in_words));
             table.add_row(row);
         };
         for pod in part.pods() {
-            add(&pod.name, &pod.namespace);
+            add(Some(pod));
         }
         if part.pods().is_empty() {
-            add("-", "-");
+            add(None);
         }
     }
     finish(&table)
-}
-
-/// Each rule once, with the nodes that have it.
-fn rules(plan: &Plan) -> Vec<(&Rule, Vec<&str>)> {
-    let mut found: Vec<(&Rule, Vec<&str>)> = Vec::new();
-    for part in &plan.parts {
-        for rule in &part.request.rules {
-            match found.iter_mut().find(|(known, _)| *known == rule) {
-                Some((_, nodes)) => nodes.push(&part.node),
-                None => found.push((rule, vec![&part.node])),
-            }
-        }
-    }
-    found
 }
 
 /// What is protected, and what guards say, each once with the nodes that say so.
@@ -164,6 +159,20 @@ fn said(plan: &Plan, answers: &[Answer]) -> String {
 }
 
 impl Answer {
+    /// Where the agent would hit a pod, or its node.
+    fn interfaces(&self, pod: Option<&Pod>) -> String {
+        let targets = match self {
+            Self::Prepared(prepared) => prepared.experiment.iter().flat_map(|it| &it.targets),
+            Self::Refused(_) => return "-".to_owned(),
+        };
+        let of_pod = targets.filter(|target| pod.is_none() || target.pod.as_ref() == pod);
+        let found: BTreeSet<_> = of_pod.map(|target| target.interface.as_str()).collect();
+        if found.is_empty() {
+            return "-".to_owned();
+        }
+        found.into_iter().collect::<Vec<_>>().join(", ")
+    }
+
     fn in_words(&self) -> String {
         match self {
             Self::Refused(sentence) => sentence.clone(),
@@ -176,14 +185,6 @@ impl Answer {
                 }
             }
         }
-    }
-}
-
-/// A part as it is called in a sentence: `2 pods on node-a`.
-pub fn part(part: &Part) -> String {
-    match part.pods().len() {
-        0 => format!("node {}", part.node),
-        pods => format!("{} on {}", words::counted(pods, "pod"), part.node),
     }
 }
 

@@ -133,10 +133,10 @@ pub fn plan(whole: &Whole) -> String {
         text.push_str(&finish(&table));
         text.push('\n');
     }
-    for rule in &experiment.rules {
+    for (rule, on) in whole.rules().each() {
         let _ = write!(
             text,
-            "\nRule:   {}\nEffect: {}",
+            "\nRule:   {}{on}\nEffect: {}",
             words::rule(rule),
             effect::of_rule(rule)
         );
@@ -191,8 +191,8 @@ pub fn status(whole: &Whole) -> String {
         lines.push(("", experiment.end_detail.clone()));
     }
     lines.push(("Where:", words::selector(experiment.selector.as_ref())));
-    for rule in &experiment.rules {
-        lines.push(("Rule:", words::rule(rule)));
+    for (rule, on) in whole.rules().each() {
+        lines.push(("Rule:", format!("{}{on}", words::rule(rule))));
     }
     lines.push((
         "Duration:",

@@ -1,7 +1,7 @@
 //! One experiment out of what several agents say about their parts of it.
 
 use chaos_proto::v1::selector::Where;
-use chaos_proto::v1::{Counters, EndReason, Experiment, State, Target};
+use chaos_proto::v1::{Counters, EndReason, Experiment, Rule, State, Target};
 
 /// What one agent says about its part.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,7 @@ pub struct Whole {
 }
 
 /// One part of an experiment, without its targets.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Part {
     /// The node.
     pub node: String,
@@ -53,6 +53,8 @@ pub struct Part {
     pub end_detail: String,
     /// Whether its agent could no longer be asked.
     pub is_lost: bool,
+    /// Its rules: pods may have different ports for the same port of their service.
+    pub rules: Vec<Rule>,
 }
 
 impl From<&Experiment> for Whole {
@@ -132,6 +134,14 @@ impl Whole {
                 Self::of(&group)
             })
             .collect()
+    }
+
+    /// Each rule of the parts that act, or of all where none does, with the nodes that have it.
+    pub fn rules(&self) -> Rules<'_> {
+        let acts = |part: &&Part| part.state != State::Ended;
+        let is_over = !self.parts.iter().any(|part| acts(&part));
+        let parts = self.parts.iter().filter(|part| is_over || acts(part));
+        Rules::of(parts.map(|part| (part.node.as_str(), part.rules.as_slice())))
     }
 
     /// Whether targets are on more than one node.
@@ -225,6 +235,48 @@ impl Whole {
     }
 }
 
+/// Rules, each once, with the nodes that have it.
+#[derive(Debug)]
+pub struct Rules<'a> {
+    each: Vec<(&'a Rule, Vec<&'a str>)>,
+    /// Whether all nodes have the same, so that there is nothing to say about where.
+    are_same: bool,
+}
+
+impl<'a> Rules<'a> {
+    /// Puts together what each node, or each part of one, has.
+    pub fn of(parts: impl Iterator<Item = (&'a str, &'a [Rule])> + Clone) -> Self {
+        let mut each: Vec<(&Rule, Vec<&str>)> = Vec::new();
+        for (node, rules) in parts.clone() {
+            for rule in rules {
+                match each.iter_mut().find(|(known, _)| *known == rule) {
+                    Some((_, nodes)) if nodes.contains(&node) => {}
+                    Some((_, nodes)) => nodes.push(node),
+                    None => each.push((rule, vec![node])),
+                }
+            }
+        }
+        let mut parts = parts.map(|(_, rules)| rules);
+        let first = parts.next();
+        Self {
+            each,
+            are_same: parts.all(|rules| Some(rules) == first),
+        }
+    }
+
+    /// Each rule, and in words which nodes have it; empty where all do.
+    pub fn each(&self) -> impl Iterator<Item = (&'a Rule, String)> {
+        self.each.iter().map(|(rule, nodes)| {
+            let on = if self.are_same {
+                String::new()
+            } else {
+                format!(" (on {})", nodes.join(", "))
+            };
+            (*rule, on)
+        })
+    }
+}
+
 impl Piece {
     fn is_over(&self) -> bool {
         self.experiment.state() == State::Ended
@@ -240,6 +292,7 @@ impl Part {
             end_reason: piece.experiment.end_reason(),
             end_detail: piece.experiment.end_detail.clone(),
             is_lost: piece.standing == Standing::Lost,
+            rules: piece.experiment.rules.clone(),
         }
     }
 }
@@ -298,6 +351,41 @@ mod tests {
             },
             standing: Standing::Current,
         }
+    }
+
+    #[test]
+    fn rules_that_differ_say_where_they_are() {
+        let of = |port| {
+            let first = port;
+            let ports = vec![chaos_proto::v1::PortRange { first, last: port }];
+            vec![Rule {
+                filter: Some(chaos_proto::v1::Filter {
+                    target_ports: ports,
+                    ..Default::default()
+                }),
+                ..Rule::default()
+            }]
+        };
+        let parts = [("a", of(3000)), ("b", of(3000)), ("b", of(3100))];
+        let each = |parts: &[(&'static str, Vec<Rule>)]| {
+            let rules = Rules::of(parts.iter().map(|(node, rules)| (*node, rules.as_slice())));
+            let each = rules.each().map(|(_, on)| on);
+            each.collect::<Vec<_>>()
+        };
+        assert_eq!(each(&parts[..2]), [""]);
+        assert_eq!(each(&parts), [" (on a, b)", " (on b)"]);
+        let mut pieces: Vec<_> = parts
+            .iter()
+            .map(|(node, rules)| {
+                let mut piece = piece(node, "delay-1", State::Armed, 1);
+                piece.experiment.rules.clone_from(rules);
+                piece
+            })
+            .collect();
+        pieces[2].experiment.state = State::Ended.into();
+        let whole = Whole::of(&pieces);
+        assert_eq!(whole.rules().each().count(), 1, "what ended hits nobody");
+        assert_eq!(whole.parts[2].rules, parts[2].1);
     }
 
     #[test]

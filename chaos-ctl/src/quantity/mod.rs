@@ -22,7 +22,7 @@ pub use dns::{ANY_RECORD, DnsAnswer, dns_answer, dns_name, record_in_words, reco
 pub use header::{dscp, dscp_in_words, length, length_in_words};
 pub use model::{burst, four_state};
 pub use number::{every, first, gap, seed};
-pub use peer::{Peer, PeerName, exception, peer};
+pub use peer::{Peer, PeerName, Peers, exceptions, is_name, peers};
 pub use ports::{Port, port_or_name, ports_in_words, read_ports};
 pub use rate::{rate, rate_in_words, size, size_in_words};
 pub use sample::sample;

@@ -32,7 +32,7 @@ pub enum PeerName {
     Namespace(String),
     /// A node: `node/NAME`.
     Node(String),
-    /// Pods by a label: `label/KEY=VALUE`, or `label/KEY=VALUE@NAMESPACE`.
+    /// Pods by their labels: `label/KEY=VALUE`, or `label/KEY=VALUE@NAMESPACE`; written `-l KEY=VALUE`, too.
     Label {
         /// The label selector.
         selector: String,
@@ -70,14 +70,40 @@ impl fmt::Display for PeerName {
     }
 }
 
-/// Reads one.
-pub fn peer(text: &str) -> Result<Peer, InvalidQuantity> {
-    read("peer", text)
+/// Peers, as one option has them.
+pub type Peers = Vec<Peer>;
+
+/// Reads peers with commas between them. What is no peer by itself, and comes after labels, is one more of the labels.
+pub fn peers(text: &str) -> Result<Peers, InvalidQuantity> {
+    split(text).iter().map(|one| read("peer", one)).collect()
 }
 
-/// The same for one that is not to match.
-pub fn exception(text: &str) -> Result<Peer, InvalidQuantity> {
-    read("exception", text)
+/// The same for those that are not to match.
+pub fn exceptions(text: &str) -> Result<Peers, InvalidQuantity> {
+    split(text)
+        .iter()
+        .map(|one| read("exception", one))
+        .collect()
+}
+
+fn split(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        match found.last_mut() {
+            Some(labels) if is_of_labels(labels) && read("peer", part).is_err() => {
+                labels.push(',');
+                labels.push_str(part);
+            }
+            Some(_) | None => found.push(part.to_owned()),
+        }
+    }
+    found
+}
+
+fn is_of_labels(text: &str) -> bool {
+    ["label/", "l/", "-l "]
+        .iter()
+        .any(|kind| text.starts_with(kind))
 }
 
 fn read(name: &'static str, text: &str) -> Result<Peer, InvalidQuantity> {
@@ -90,13 +116,16 @@ fn read(name: &'static str, text: &str) -> Result<Peer, InvalidQuantity> {
             name,
             value: text.to_owned(),
             problem,
-            accepted: "give an address or CIDR, such as 10.0.0.7, 10.0.0.0/8 or fd00::/64, a host name with a dot, or in a cluster svc/NAME, pod/NAME, ns/NAME, node/NAME or label/KEY=VALUE",
+            accepted: "give an address or CIDR, such as 10.0.0.7, 10.0.0.0/8 or fd00::/64, a host name with a dot, or in a cluster svc/NAME, pod/NAME, ns/NAME, node/NAME or -l LABELS",
         })
 }
 
 fn named(text: &str) -> Result<PeerName, Problem> {
     if text.is_empty() {
         return Err(Problem::Empty);
+    }
+    if let Some(labels) = text.strip_prefix("-l ") {
+        return label(labels.trim());
     }
     let Some((kind, name)) = text.split_once('/') else {
         return host(text).map(PeerName::Host);
@@ -124,14 +153,14 @@ fn named(text: &str) -> Result<PeerName, Problem> {
     }
 }
 
-/// A label needs no value: that it is there may be enough. What a selector is, is for the API server to say.
+/// One or several requirements, each with a value or not: that a label is there may be enough. What a selector is, is for the API server to say.
 fn label(text: &str) -> Result<PeerName, Problem> {
     let (selector, namespace) = match text.rsplit_once('@') {
         Some((selector, namespace)) if is_name(namespace) => (selector, Some(namespace.to_owned())),
         Some(_) => return Err(Problem::Malformed),
         None => (text, None),
     };
-    let known = |c: char| c.is_ascii_alphanumeric() || "-_./=!".contains(c);
+    let known = |c: char| c.is_ascii_alphanumeric() || "-_./=!, ()".contains(c);
     if selector.is_empty() || !selector.chars().all(known) {
         return Err(Problem::Malformed);
     }
@@ -153,7 +182,7 @@ fn host(text: &str) -> Result<String, Problem> {
 }
 
 /// As Kubernetes names things: labels of letters, digits and minus signs with dots between them.
-fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     let label = |label: &str| {
         let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         label.bytes().all(|b| inner(b) || b == b'-')
@@ -170,7 +199,7 @@ mod tests {
     #[test]
     fn addresses_and_cidrs_pass() {
         for text in ["10.0.0.7", "10.0.0.0/8", "fd00::/64", "::1", "0.0.0.0/0"] {
-            assert_eq!(peer(text), Ok(Peer::Address(text.to_owned())));
+            assert_eq!(peers(text), Ok(vec![Peer::Address(text.to_owned())]));
         }
         for text in [
             "",
@@ -178,7 +207,6 @@ mod tests {
             "10.0.0",
             "10.0.0.",
             "host",
-            "10.0.0.0/8 ",
             "-1",
             "svc/",
             "svc/a.b.",
@@ -187,12 +215,13 @@ mod tests {
             "ns/a/b",
             "label/",
             "label/app=web@",
-            "label/app in (a)",
+            "-l ",
+            "label/app=\"web\"",
             "deployment/web",
             "-a.example",
         ] {
-            assert!(peer(text).is_err(), "{text}");
-            assert_eq!(exception(text).map_err(|e| e.name), Err("exception"));
+            assert!(peers(text).is_err(), "{text}");
+            assert_eq!(exceptions(text).map_err(|e| e.name), Err("exception"));
         }
     }
 
@@ -208,11 +237,14 @@ mod tests {
             "label/app=web",
             "label/app.kubernetes.io/name=web@shop",
             "label/!canary",
+            "label/app=web,tier!=db,track in (canary,beta),!old",
+            "label/app.kubernetes.io/name notin (a,b),x@shop",
             "db.example.com",
             "Db.example.com.",
         ] {
-            let Ok(Peer::Named(name)) = peer(text) else {
-                panic!("{text}");
+            let read = peers(text).unwrap();
+            let [Peer::Named(name)] = &read[..] else {
+                panic!("{text}: {read:?}");
             };
             assert_eq!(name.to_string(), text);
         }
@@ -220,8 +252,32 @@ mod tests {
             name: "db".to_owned(),
             namespace: Some("shop".to_owned()),
         };
-        assert_eq!(peer("service/db.shop"), Ok(Peer::Named(service)));
-        assert_eq!(peer("namespace/a"), peer("ns/a"));
-        assert_eq!(peer("l/a=b"), peer("label/a=b"));
+        assert_eq!(peers("service/db.shop"), Ok(vec![Peer::Named(service)]));
+        assert_eq!(peers("namespace/a"), peers("ns/a"));
+        assert_eq!(peers("l/a=b"), peers("label/a=b"));
+        assert_eq!(peers("-l a=b,c!=d"), peers("label/a=b,c!=d"));
+    }
+
+    #[test]
+    fn a_comma_in_labels_does_not_end_them() {
+        let text = "10.0.0.7,-l app=web,tier in (a,b), !old,svc/db,label/x@shop,db.example.com";
+        let read: Vec<_> = peers(text)
+            .unwrap()
+            .into_iter()
+            .map(|peer| match peer {
+                Peer::Address(address) => address,
+                Peer::Named(name) => name.to_string(),
+            })
+            .collect();
+        let wanted = [
+            "10.0.0.7",
+            "label/app=web,tier in (a,b),!old",
+            "svc/db",
+            "label/x@shop",
+            "db.example.com",
+        ];
+        assert_eq!(read, wanted);
+        assert!(peers("10.0.0.7,db").is_err());
+        assert!(peers("10.0.0.7,").is_err());
     }
 }

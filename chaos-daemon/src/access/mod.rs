@@ -17,8 +17,8 @@ use std::{
     time::Duration,
 };
 
-use futures::future::{BoxFuture, try_join_all};
-use tokio::time::Instant;
+use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::cluster::ClusterError;
 
@@ -27,6 +27,8 @@ use owners::Owners;
 
 /// How long a yes counts.
 pub const KEPT: Duration = Duration::from_secs(10);
+/// Questions to the API server at a time, of one call, and about whose tokens those of all calls are.
+const AT_ONCE: usize = 8;
 /// Namespace of what is in none: the node and whatever is not a pod.
 pub const CLUSTER_WIDE: &str = "";
 
@@ -121,6 +123,7 @@ struct Remembered {
 pub struct Access {
     reviews: Option<Box<dyn Reviews>>,
     audience: String,
+    turns: Semaphore,
     remembered: Mutex<Remembered>,
     owners: Mutex<Owners>,
 }
@@ -132,6 +135,7 @@ impl Access {
         Self {
             reviews,
             audience,
+            turns: Semaphore::new(AT_ONCE),
             remembered: Mutex::default(),
             owners: Mutex::default(),
         }
@@ -161,18 +165,7 @@ impl Access {
                 let remembered = self.remembered().user(hash);
                 let user = match remembered {
                     Some(user) => user,
-                    None => match reviews.know(token).await? {
-                        Ok(user) => {
-                            self.remembered().keep_user(hash, &user);
-                            user
-                        }
-                        Err(why) => {
-                            return Err(AccessError::UnknownToken {
-                                why,
-                                audience: self.audience.clone(),
-                            });
-                        }
-                    },
+                    None => self.review(reviews.as_ref(), token, hash).await?,
                 };
                 Ok(Asker {
                     user,
@@ -183,12 +176,37 @@ impl Access {
         }
     }
 
+    async fn review(
+        &self,
+        reviews: &dyn Reviews,
+        token: &str,
+        hash: TokenHash,
+    ) -> Result<User, AccessError> {
+        // Never closed.
+        let _turn = self.turns.acquire().await;
+        match reviews.know(token).await? {
+            Ok(user) => {
+                self.remembered().keep_user(hash, &user);
+                Ok(user)
+            }
+            Err(why) => Err(AccessError::UnknownToken {
+                why,
+                audience: self.audience.clone(),
+            }),
+        }
+    }
+
     /// Who calls about this experiment: the API server need not be asked about whoever started it.
     pub async fn identify_about(&self, caller: &Caller, id: &str) -> Result<Asker, AccessError> {
-        if let Some(owner) = self.owner(caller, Some(id)) {
-            return Ok(owner);
+        match self.known_owner(caller, id) {
+            Some(owner) => Ok(owner),
+            None => self.identify(caller).await,
         }
-        self.identify(caller).await
+    }
+
+    /// Who calls, if by the token they are known to have started this experiment.
+    pub fn known_owner(&self, caller: &Caller, id: &str) -> Option<Asker> {
+        self.owner(caller, Some(id))
     }
 
     /// Who calls; where the API server does not say, whoever started any experiment is known by that.
@@ -209,24 +227,25 @@ impl Access {
         let (Some(reviews), Some(token)) = (&self.reviews, asker.token) else {
             return Ok(());
         };
-        let each = namespaces.iter().map(|namespace| async move {
-            if self.remembered().is_allowed(token, verb, namespace) {
+        let each = namespaces.iter().cloned().map(|namespace| async move {
+            if self.remembered().is_allowed(token, verb, &namespace) {
                 return Ok(());
             }
-            match reviews.allow(&asker.user, verb, namespace).await? {
+            match reviews.allow(&asker.user, verb, &namespace).await? {
                 Ok(()) => {
-                    self.remembered().keep_allowed(token, verb, namespace);
+                    self.remembered().keep_allowed(token, verb, &namespace);
                     Ok(())
                 }
                 Err(why) => Err(AccessError::Denied {
                     user: asker.user.name.clone(),
                     verb,
-                    namespace: namespace.clone(),
+                    namespace,
                     why,
                 }),
             }
         });
-        try_join_all(each).await.map(drop)
+        let answers = stream::iter(each).buffer_unordered(AT_ONCE);
+        answers.try_collect().await
     }
 
     /// Whether they started it.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    error::Error,
     net::IpAddr,
     sync::Arc,
 };
@@ -13,9 +14,9 @@ use crate::{
     access::{Access, AccessError, Asker, CLUSTER_WIDE, Caller, How, Verb},
     audit::{Audit, Entry, Verdict},
     cluster::{Cluster, PodFacts},
-    engine::{Experiment, Origin, Pods, Selector, Spec, State, Target, Where},
+    engine::{Experiment, Pods, Selector, Target, Where},
     metrics::Tally,
-    policy::{Asked, Guard, Policies, Share},
+    policy::Policies,
     protected,
 };
 
@@ -48,23 +49,18 @@ impl Gate {
     }
 
     /// Writes down what came of it.
-    pub(super) fn close<T>(&self, entry: Entry, result: Result<T, Status>) -> Result<T, Status> {
-        let (verdict, reason) = match &result {
-            Ok(_) => (Verdict::Allowed, String::new()),
+    pub(super) fn close<T>(entry: Entry, result: Result<T, Status>) -> Result<T, Status> {
+        match &result {
+            Ok(_) => entry.finish(Verdict::Allowed, ""),
             Err(status) => {
-                let is_refusal = matches!(
-                    status.code(),
-                    Code::Unauthenticated | Code::PermissionDenied | Code::Unavailable
-                );
-                let verdict = if is_refusal {
+                let verdict = if is_refusal(status) {
                     Verdict::Refused
                 } else {
                     Verdict::Failed
                 };
-                (verdict, status.message().to_owned())
+                entry.finish(verdict, status.message());
             }
-        };
-        self.audit.write(entry, verdict, reason);
+        }
         result
     }
 
@@ -98,7 +94,7 @@ impl Gate {
     }
 
     fn known(&self, asker: Result<Asker, AccessError>, entry: &mut Entry) -> Result<Asker, Status> {
-        let asker = asker.map_err(|error| self.refused(&error))?;
+        let asker = asker.map_err(|error| self.refused(error))?;
         entry.asker(&asker);
         Ok(asker)
     }
@@ -110,9 +106,8 @@ impl Gate {
         verb: Verb,
         selector: &Selector,
     ) -> Result<(), Status> {
-        let namespaces = namespaces(selector);
-        let answer = self.access.may(asker, verb, &namespaces).await;
-        answer.map_err(|error| self.refused(&error))
+        let answer = self.access.may(asker, verb, &namespaces(selector)).await;
+        answer.map_err(|error| self.refused(error))
     }
 
     /// The same, about an experiment: whoever started it may.
@@ -128,7 +123,7 @@ impl Gate {
         self.may(asker, verb, &experiment.spec.selector).await
     }
 
-    /// Those about which they may, and the others with the reason.
+    /// Those about which they may, and the others with the reason. Nobody has been refused yet.
     pub(super) async fn sort(
         &self,
         asker: &Asker,
@@ -148,8 +143,10 @@ impl Gate {
                 )),
                 Some(answer) => answer.clone(),
                 None => {
-                    let answer = self.may(asker, verb, selector).await;
-                    answers.insert(namespaces(selector), answer.clone());
+                    let namespaces = namespaces(selector);
+                    let answer = self.access.may(asker, verb, &namespaces).await;
+                    let answer = answer.map_err(status::of_access);
+                    answers.insert(namespaces, answer.clone());
                     answer
                 }
             };
@@ -161,7 +158,16 @@ impl Gate {
         (may, may_not)
     }
 
-    fn refused(&self, error: &AccessError) -> Status {
+    /// A refusal of some of what was asked for.
+    pub(super) fn refused_rest(&self, refusal: &Status, sentence: String) -> Status {
+        let source = refusal.source();
+        let reason = source.and_then(<dyn Error>::downcast_ref::<AccessError>);
+        self.tally
+            .refused(reason.map_or("api_server", AccessError::reason));
+        Status::new(refusal.code(), sentence)
+    }
+
+    fn refused(&self, error: AccessError) -> Status {
         self.tally.refused(error.reason());
         status::of_access(error)
     }
@@ -183,102 +189,6 @@ impl Gate {
             probes.insert(pod.uid.clone(), probe_ports);
         }
         Ok(probes)
-    }
-
-    /// What each guard says; nothing, where there is no policy.
-    pub(super) async fn judge(
-        &self,
-        spec: &Spec,
-        pods: Option<(&str, &Pods)>,
-        others: &[Experiment],
-    ) -> Vec<Guard> {
-        let policy = match self.policies.read() {
-            None => return Vec::new(),
-            Some(Err(error)) => return Guard::none_allows(&error.to_string()),
-            Some(Ok(policy)) => policy,
-        };
-        let share = match pods {
-            Some((id, pods)) => self.share(id, pods, others).await,
-            None => None,
-        };
-        let is_node_level = !matches!(spec.selector.at, Where::Pods(_));
-        policy.judge(&Asked {
-            namespaces: if is_node_level {
-                Vec::new()
-            } else {
-                namespaces(&spec.selector)
-            },
-            node_level: is_node_level,
-            duration: spec.duration,
-            faults: spec.rules.iter().map(|rule| rule.fault.name()).collect(),
-            share,
-        })
-    }
-
-    /// An error where a guard says no.
-    pub(super) fn enforce(&self, guards: &[Guard]) -> Result<(), Status> {
-        let refusals: Vec<String> = guards
-            .iter()
-            .filter(|guard| !guard.allows)
-            .map(|guard| {
-                self.tally.refused(&format!("guard_{}", guard.name));
-                format!("{}: {}", guard.name, guard.detail)
-            })
-            .collect();
-        if refusals.is_empty() {
-            return Ok(());
-        }
-        Err(Status::permission_denied(format!(
-            "the policy of this agent does not allow it: {}",
-            refusals.join("; ")
-        )))
-    }
-
-    /// How much of what pods were chosen from is hit, by this and by others of this agent. Control's word counts where it
-    /// is the worse one.
-    async fn share(
-        &self,
-        id: &str,
-        pods: &Pods,
-        others: &[Experiment],
-    ) -> Option<Result<Share, String>> {
-        let origin = pods.origin.as_ref()?;
-        let here: BTreeSet<&str> = pods.pods.iter().map(|pod| pod.uid.as_str()).collect();
-        let chosen = usize::try_from(origin.chosen).unwrap_or(usize::MAX);
-        let also: BTreeSet<&str> = others
-            .iter()
-            .filter(|other| other.state == State::Prepared || other.state == State::Armed)
-            .filter(|other| base(&other.id) != base(id))
-            .filter(|other| is_of(other, origin))
-            .flat_map(|other| other.hits.iter().filter(|hit| !hit.gone))
-            .filter_map(|hit| hit.target.pod.as_ref())
-            .map(|pod| pod.uid.as_str())
-            .filter(|uid| !here.contains(uid))
-            .collect();
-        let mut ready = usize::try_from(origin.ready).unwrap_or(usize::MAX);
-        if let Some(cluster) = &self.cluster
-            && origin.kind == "Service"
-        {
-            // One that is hit may have become unready by that.
-            let hit: BTreeSet<&str> = here.union(&also).copied().collect();
-            let counted = cluster
-                .ready_endpoints(&origin.namespace, &origin.name, &hit)
-                .await;
-            match counted {
-                Ok(counted) => ready = ready.min(counted),
-                Err(error) => return Some(Err(error.to_string())),
-            }
-        }
-        Some(Ok(Share {
-            of: format!(
-                "{} {}/{}",
-                origin.kind.to_lowercase(),
-                origin.namespace,
-                origin.name
-            ),
-            hit: chosen.max(here.len()).saturating_add(also.len()),
-            ready,
-        }))
     }
 
     /// Has the rules of these targets leave alone what the kubelet asks of their probes; says so.
@@ -308,6 +218,15 @@ impl Gate {
     }
 }
 
+/// Whether somebody may not, or nobody can say that they may. What could not be done is another thing.
+fn is_refusal(status: &Status) -> bool {
+    let source = status.source();
+    matches!(
+        status.code(),
+        Code::Unauthenticated | Code::PermissionDenied
+    ) || source.is_some_and(<dyn Error>::is::<AccessError>)
+}
+
 fn some(names: &BTreeSet<String>) -> String {
     let first: Vec<&str> = names.iter().take(MOST_NAMES).map(String::as_str).collect();
     let more = names.len().saturating_sub(MOST_NAMES);
@@ -333,38 +252,22 @@ pub(super) fn namespaces(selector: &Selector) -> Vec<String> {
     }
 }
 
-fn is_of(experiment: &Experiment, origin: &Origin) -> bool {
-    let Where::Pods(pods) = &experiment.spec.selector.at else {
-        return false;
-    };
-    pods.origin.as_ref().is_some_and(|other| {
-        (&other.kind, &other.namespace, &other.name)
-            == (&origin.kind, &origin.namespace, &origin.name)
-    })
-}
-
-/// The id that all parts of one experiment have in common: `ID.2` is a part of `ID`.
-fn base(id: &str) -> &str {
-    match id.rsplit_once('.') {
-        Some((base, part)) if !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) => base,
-        _ => id,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        agent::AgentError,
+        cluster::{ClusterError, PodError},
+    };
 
     #[test]
-    fn parts_have_the_id_of_the_whole() {
-        for (id, whole) in [
-            ("delay-1", "delay-1"),
-            ("delay-1.2", "delay-1"),
-            ("delay.x", "delay.x"),
-            ("delay.", "delay."),
-        ] {
-            assert_eq!(base(id), whole);
-        }
+    fn what_could_not_be_done_is_no_refusal() {
+        let unknown = AccessError::Unreachable(ClusterError::Silent { what: "it" });
+        assert!(is_refusal(&status::of_access(unknown)), "nobody may");
+        assert!(is_refusal(&status::of_access(AccessError::NoToken)));
+        assert!(!is_refusal(&status::of(&AgentError::Stopping)));
+        let silent = PodError::Cluster(ClusterError::Silent { what: "it" });
+        assert!(!is_refusal(&status::of_pod(&silent)));
     }
 
     #[test]

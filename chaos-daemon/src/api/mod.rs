@@ -2,10 +2,12 @@
 
 mod answer;
 mod caller;
+mod disarm;
 mod dns;
 mod fault;
 mod filter;
 mod gate;
+mod guards;
 mod pods;
 mod prepare;
 mod ramp;
@@ -18,7 +20,8 @@ mod wire;
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use chaos_proto::v1::{self, agent_service_server::AgentService};
-use tokio::sync::mpsc;
+use futures::future::BoxFuture;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Code, Request, Response, Status};
 use tracing::info;
@@ -31,7 +34,7 @@ use crate::{
     agent::{Agent, AgentError, Core},
     attach::features::Features,
     audit::Entry,
-    engine::{Ending, Experiment, State},
+    engine::{Experiment, State},
     protected::Protections,
 };
 use answer::Here;
@@ -40,19 +43,24 @@ const DEFAULT_INTERVAL: Duration = Duration::from_millis(500);
 const INTERVALS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(50)..=Duration::from_mins(1);
 
+/// Calls that go on to their end at a time, although nobody may wait for them any more.
+const ON_THEIR_OWN: usize = 256;
+
 /// The service of one agent.
+#[derive(Clone)]
 pub struct Service {
     agent: Agent,
-    features: Features,
+    features: Arc<Features>,
     default_grace: Duration,
     here: Here,
-    gate: Gate,
+    gate: Arc<Gate>,
     protections: Arc<Protections>,
+    room: Arc<Semaphore>,
 }
 
 impl Service {
     /// For this agent, which found these features, on the node of this name, behind this gate.
-    pub const fn new(
+    pub fn new(
         agent: Agent,
         features: Features,
         default_grace: Duration,
@@ -63,12 +71,30 @@ impl Service {
         let engine = features.line_engine;
         Self {
             agent,
-            features,
+            features: Arc::new(features),
             default_grace,
             here: Here { node, engine },
-            gate,
+            gate: Arc::new(gate),
             protections,
+            room: Arc::new(Semaphore::new(ON_THEIR_OWN)),
         }
+    }
+
+    /// What changes something goes on when its caller leaves: what came of it is written down, and who started it is known.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: BoxFuture<'static, Result<T, Status>>,
+    ) -> Result<T, Status> {
+        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+            // Too many of these: only while somebody waits.
+            return work.await;
+        };
+        let done = tokio::spawn(async move {
+            let _place = place;
+            work.await
+        });
+        done.await
+            .unwrap_or_else(|_| Err(status::of(&AgentError::Stopping)))
     }
 
     fn experiment(&self, experiment: &Experiment) -> v1::Experiment {
@@ -102,49 +128,6 @@ impl Service {
         Ok(v1::ArmResponse {
             experiment: Some(self.experiment(&armed)),
         })
-    }
-
-    async fn disarm_one(
-        &self,
-        caller: &Caller,
-        id: String,
-        entry: &mut Entry,
-    ) -> Result<Vec<Experiment>, Status> {
-        let asker = self.gate.identify_about(caller, &id, entry).await?;
-        let there = self.status(&id).await?;
-        describe(&there, entry);
-        self.gate.may_about(&asker, Verb::Delete, &there).await?;
-        Ok(vec![ask(&self.agent, move |core| core.stop(&id)).await?])
-    }
-
-    /// Ends those that they may end; an error names the others.
-    async fn disarm_all(
-        &self,
-        caller: &Caller,
-        entry: &mut Entry,
-    ) -> Result<Vec<Experiment>, Status> {
-        let asker = self.gate.identify_or_owner(caller, entry).await?;
-        let live = self.all(false).await?;
-        let (may, may_not) = self.gate.sort(&asker, Verb::Delete, live).await;
-        let Some((_, refusal)) = may_not.first() else {
-            return ask(&self.agent, |core| Ok(core.stop_all(&Ending::stopped()))).await;
-        };
-        let mut ended = Vec::new();
-        for Experiment { id, .. } in may {
-            ask(&self.agent, move |core| core.stop(&id))
-                .await
-                .map(|one| ended.push(one.id))?;
-        }
-        let left: Vec<&str> = may_not.iter().map(|(left, _)| left.id.as_str()).collect();
-        let done = if ended.is_empty() {
-            "nothing was ended".to_owned()
-        } else {
-            format!("{} ended", ended.join(", "))
-        };
-        Err(Status::new(
-            refusal.code(),
-            format!("{done}, {} goes on: {}", left.join(", "), refusal.message()),
-        ))
     }
 
     async fn do_list(
@@ -214,7 +197,7 @@ impl AgentService for Service {
         let caller = caller::of(&request);
         let mut entry = self.gate.entry("describe");
         let known = self.gate.identify_or_owner(&caller, &mut entry).await;
-        self.gate.close(entry, known)?;
+        Gate::close(entry, known)?;
         Ok(Response::new(answer::description(
             &self.features,
             &self.here,
@@ -225,57 +208,56 @@ impl AgentService for Service {
         &self,
         request: Request<v1::PrepareRequest>,
     ) -> Result<Response<v1::PrepareResponse>, Status> {
-        let caller = caller::of(&request);
+        let (service, caller) = (self.clone(), caller::of(&request));
         let mut entry = self.gate.entry("prepare");
-        let request = request.into_inner();
-        let done = self.do_prepare(&caller, request, &mut entry).await;
-        self.gate.close(entry, done).map(Response::new)
+        self.to_its_end(Box::pin(async move {
+            let request = request.into_inner();
+            let done = service.do_prepare(&caller, request, &mut entry).await;
+            Gate::close(entry, done).map(Response::new)
+        }))
+        .await
     }
 
     async fn arm(
         &self,
         request: Request<v1::ArmRequest>,
     ) -> Result<Response<v1::ArmResponse>, Status> {
-        let caller = caller::of(&request);
+        let (service, caller) = (self.clone(), caller::of(&request));
         let mut entry = self.gate.entry("arm");
-        let id = request.into_inner().id;
-        let done = self.do_arm(&caller, id, &mut entry).await;
-        self.gate.close(entry, done).map(Response::new)
+        self.to_its_end(Box::pin(async move {
+            let id = request.into_inner().id;
+            let done = service.do_arm(&caller, id, &mut entry).await;
+            Gate::close(entry, done).map(Response::new)
+        }))
+        .await
     }
 
     async fn update(
         &self,
         request: Request<v1::UpdateRequest>,
     ) -> Result<Response<v1::UpdateResponse>, Status> {
-        let caller = caller::of(&request);
+        let (service, caller) = (self.clone(), caller::of(&request));
         let mut entry = self.gate.entry("update");
-        let request = request.into_inner();
-        let done = self.do_update(&caller, request, &mut entry).await;
-        self.gate.close(entry, done).map(Response::new)
+        self.to_its_end(Box::pin(async move {
+            let request = request.into_inner();
+            let done = service.do_update(&caller, request, &mut entry).await;
+            Gate::close(entry, done).map(Response::new)
+        }))
+        .await
     }
 
     async fn disarm(
         &self,
         request: Request<v1::DisarmRequest>,
     ) -> Result<Response<v1::DisarmResponse>, Status> {
-        let caller = caller::of(&request);
+        let (service, caller) = (self.clone(), caller::of(&request));
         let mut entry = self.gate.entry("disarm");
-        let done = match request.into_inner().which {
-            Some(v1::disarm_request::Which::Id(id)) => {
-                self.disarm_one(&caller, id, &mut entry).await
-            }
-            Some(v1::disarm_request::Which::All(true)) => {
-                self.disarm_all(&caller, &mut entry).await
-            }
-            Some(v1::disarm_request::Which::All(false)) | None => Err(Status::invalid_argument(
-                "say which experiment to end: an id, or all",
-            )),
-        };
-        let ended = self.gate.close(entry, done)?;
-        let experiments = ended.iter().map(|experiment| self.experiment(experiment));
-        Ok(Response::new(v1::DisarmResponse {
-            experiments: experiments.collect(),
+        self.to_its_end(Box::pin(async move {
+            let which = request.into_inner().which;
+            let done = service.do_disarm(&caller, which, &mut entry).await;
+            Gate::close(entry, done).map(Response::new)
         }))
+        .await
     }
 
     async fn list(
@@ -286,7 +268,7 @@ impl AgentService for Service {
         let mut entry = self.gate.entry("list");
         let ended = request.into_inner().include_ended;
         let done = self.do_list(&caller, ended, &mut entry).await;
-        self.gate.close(entry, done).map(Response::new)
+        Gate::close(entry, done).map(Response::new)
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::WatchResponse, Status>> + Send>>;
@@ -308,7 +290,7 @@ impl AgentService for Service {
         };
         let mut entry = self.gate.entry(if hold { "hold" } else { "watch" });
         let known = self.may_watch(&caller, &id, hold, &mut entry).await;
-        self.gate.close(entry, known)?;
+        Gate::close(entry, known)?;
         let guard = hold.then(|| Hold::of(&self.agent, &id));
         let (messages, stream) = mpsc::channel(4);
         let (agent, here) = (self.agent.clone(), self.here.clone());

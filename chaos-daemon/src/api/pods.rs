@@ -1,5 +1,7 @@
 //! Pods: from messages and back.
 
+use std::collections::BTreeSet;
+
 use chaos_proto::v1;
 
 use super::wire::{RequestError, non_empty};
@@ -14,12 +16,16 @@ pub(super) fn read(pods: v1::PodsSelector) -> Result<Pods, RequestError> {
         ready: origin.ready,
         chosen: origin.chosen,
     };
+    let mut each = Vec::with_capacity(pods.pods.len());
+    let mut seen = BTreeSet::new();
+    for pod in pods.pods {
+        // Named twice is named.
+        if seen.insert((pod.namespace.clone(), pod.name.clone(), pod.uid.clone())) {
+            each.push(read_one(pod)?);
+        }
+    }
     Ok(Pods {
-        pods: pods
-            .pods
-            .into_iter()
-            .map(read_one)
-            .collect::<Result<_, _>>()?,
+        pods: each,
         origin: pods.origin.map(origin),
         container: non_empty(pods.container),
     })
@@ -82,6 +88,9 @@ mod tests {
             container: "app".into(),
         };
         assert_eq!(write(&read(wire.clone()).unwrap()), wire);
+        let mut twice = wire.clone();
+        twice.pods.extend(wire.pods.clone());
+        assert_eq!(write(&read(twice).unwrap()), wire);
     }
 
     #[test]

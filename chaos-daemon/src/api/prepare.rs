@@ -1,17 +1,17 @@
 //! Prepare and update: where something new is allowed to happen, or is not.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use chaos_proto::v1;
 use tonic::Status;
 use tracing::info;
 
-use super::{Service, answer, ask, gate::Probes, request, status};
+use super::{Service, answer, ask, gate::Probes, guards::Part, request, status};
 use crate::{
     access::{Asker, Caller, How, Verb},
     agent::{AgentError, Core},
     audit::Entry,
-    engine::{Change, Experiment, Pods, Repoint, Spec, Target, Where},
+    engine::{Experiment, Pods, Repoint, Spec, Target, Where},
     netns::Netns,
     policy::{Guard, Policies},
 };
@@ -51,7 +51,13 @@ impl Service {
             Probes::new()
         };
         let chosen = id.clone().unwrap_or_default();
-        let guards = self.guards(&chosen, &spec, &spec, None).await?;
+        let started_by = self.started_by(&asker);
+        let part = Part {
+            id: &chosen,
+            started_by: started_by.as_deref(),
+            pods: spec.selector.at.pods(),
+        };
+        let guards = self.guards(&part, &spec).await?;
         if !dry_run {
             self.gate.enforce(&guards)?;
         }
@@ -64,11 +70,12 @@ impl Service {
         protected.extend(self.protect(&targets, dry_run).await?);
         let experiment = if dry_run {
             if let Some(id) = id.clone() {
-                ask(&self.agent, move |core| core.check_free(&id)).await?;
+                let check = move |core: &mut Core| core.check_free(&id, started_by.as_deref());
+                ask(&self.agent, check).await?;
             }
             answer::plan(id, &spec, &targets, &self.here)
         } else {
-            let prepared = self.install(&asker, id, spec, targets).await?;
+            let prepared = self.install(&asker, id, spec, targets, started_by).await?;
             entry.id(&prepared.id);
             self.experiment(&prepared)
         };
@@ -79,25 +86,34 @@ impl Service {
         })
     }
 
+    /// Their name, where anybody is asked for one.
+    fn started_by(&self, asker: &Asker) -> Option<String> {
+        let is_asked = !matches!(self.gate.policies, Policies::None)
+            || matches!(asker.how, How::Token | How::Certificate);
+        is_asked.then(|| asker.name().to_owned())
+    }
+
     async fn install(
         &self,
         asker: &Asker,
         id: Option<String>,
         spec: Spec,
         targets: Vec<Target>,
+        started_by: Option<String>,
     ) -> Result<Experiment, Status> {
-        let is_asked = !matches!(self.gate.policies, Policies::None)
-            || matches!(asker.how, How::Token | How::Certificate);
-        let started_by = is_asked.then(|| asker.name().to_owned());
+        let (gate, asker) = (Arc::clone(&self.gate), asker.clone());
         let prepare = move |core: &mut Core| {
-            let drawn = || request::new_id(&spec, |id| core.check_free(id).is_ok());
+            let is_free = |id: &str| core.check_free(id, started_by.as_deref()).is_ok();
+            let drawn = || request::new_id(&spec, is_free);
             let id = id.unwrap_or_else(drawn);
             let prepared = core.prepare(&id, spec, targets, started_by)?;
-            Ok((prepared, core.ids()))
+            // On the agent's thread: nobody else starts anything between the two.
+            let known = core.ids();
+            gate.access.forget_but(|id| known.contains(id));
+            gate.access.started(&asker, &prepared.id);
+            Ok(prepared)
         };
-        let (prepared, known) = ask(&self.agent, prepare).await?;
-        self.gate.access.forget_but(|id| known.contains(id));
-        self.gate.access.started(asker, &prepared.id);
+        let prepared = ask(&self.agent, prepare).await?;
         info!(
             id = prepared.id,
             targets = prepared.hits.len(),
@@ -118,17 +134,21 @@ impl Service {
         let (id, mut change, pods) =
             request::update(request).map_err(|error| status::of_request(&error))?;
         let experiment = self.status(&id).await?;
-        let now = changed(&experiment, &change, pods.as_ref());
+        let now = experiment.to_be(&change, pods.as_ref(), Instant::now());
         entry.rules(&now.rules);
         entry.duration(now.duration);
         entry.place(&now.selector);
         let there = &experiment.spec;
-        if let Some(pods) = &pods {
-            pods.check().map_err(refused)?;
-        }
+        // Before many questions are asked about it.
+        now.check().map_err(refused)?;
         self.gate.may(&asker, Verb::Create, &there.selector).await?;
         self.gate.may(&asker, Verb::Create, &now.selector).await?;
-        let guards = self.guards(&id, &now, there, pods.as_ref()).await?;
+        let part = Part {
+            id: &id,
+            started_by: experiment.started_by.as_deref(),
+            pods: pods.as_ref(),
+        };
+        let guards = self.guards(&part, &now).await?;
         self.gate.enforce(&guards)?;
         if let Some(pods) = pods {
             change.pods = Some(self.find_joining(&experiment, pods).await?);
@@ -140,25 +160,13 @@ impl Service {
         })
     }
 
-    /// What guards say; of an update, about pods only where they change.
-    async fn guards(
-        &self,
-        id: &str,
-        spec: &Spec,
-        there: &Spec,
-        new_pods: Option<&Pods>,
-    ) -> Result<Vec<Guard>, Status> {
+    /// What guards say.
+    async fn guards(&self, part: &Part<'_>, spec: &Spec) -> Result<Vec<Guard>, Status> {
         if matches!(self.gate.policies, Policies::None) {
             return Ok(Vec::new());
         }
-        let is_new = std::ptr::eq(spec, there);
-        let pods = match (&spec.selector.at, is_new) {
-            (Where::Pods(pods), true) => Some(pods),
-            _ => new_pods,
-        };
-        let others = self.all(false).await?;
-        let pods = pods.map(|pods| (id, pods));
-        Ok(self.gate.judge(spec, pods, &others).await)
+        let live = self.all(false).await?;
+        Ok(self.gate.judge(spec, part, &live).await)
     }
 
     /// Looks up those of an experiment's pods that are no targets of it yet.
@@ -201,22 +209,4 @@ impl Service {
         }
         Ok(self.protections.sentences(on_node, &api_servers))
     }
-}
-
-/// What an experiment is to be, as far as guards look at it: all of its time counts.
-fn changed(experiment: &Experiment, change: &Change, pods: Option<&Pods>) -> Spec {
-    let mut spec = experiment.spec.clone();
-    if !change.rules.is_empty() {
-        spec.rules.clone_from(&change.rules);
-    }
-    if let Some(time) = change.time {
-        let passed = spec
-            .duration
-            .saturating_sub(experiment.remaining(Instant::now()));
-        spec.duration = passed.saturating_add(time);
-    }
-    if let Some(pods) = pods {
-        spec.selector.at = Where::Pods(pods.clone());
-    }
-    spec
 }

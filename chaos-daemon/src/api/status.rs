@@ -1,4 +1,9 @@
 //! The one place where errors become gRPC statuses.
+//!
+//! `UNAVAILABLE` means: the same may be granted in a moment, so ask again. The API server did not say, a container or a
+//! pod's first process is about to run, an agent is about to be replaced. `NOT_FOUND` and the others mean: ask for something else.
+
+use std::sync::Arc;
 
 use tonic::{Code, Status};
 
@@ -27,25 +32,27 @@ pub(super) fn of_request(error: &RequestError) -> Status {
 }
 
 /// Status of what somebody may not.
-pub(super) fn of_access(error: &AccessError) -> Status {
-    let code = match error {
+pub(super) fn of_access(error: AccessError) -> Status {
+    let code = match &error {
         AccessError::NoToken | AccessError::UnknownToken { .. } => Code::Unauthenticated,
         AccessError::Denied { .. } => Code::PermissionDenied,
         AccessError::Unreachable(_) => Code::Unavailable,
     };
-    Status::new(code, error.to_string())
+    let mut status = Status::new(code, error.to_string());
+    // Stays here: by it, the audit log knows that it is a refusal.
+    status.set_source(Arc::new(error));
+    status
 }
 
 /// Status of a pod that is no target.
 pub(super) fn of_pod(error: &PodError) -> Status {
     let code = match error {
-        PodError::Cluster(_) => Code::Unavailable,
-        PodError::Gone { .. } | PodError::Replaced { .. } | PodError::NoContainer { .. } => {
-            Code::NotFound
-        }
-        PodError::Elsewhere { .. } | PodError::Over { .. } | PodError::NotRunning { .. } => {
-            Code::FailedPrecondition
-        }
+        PodError::Cluster(_) | PodError::NotRunning { .. } => Code::Unavailable,
+        PodError::Gone { .. }
+        | PodError::Over { .. }
+        | PodError::Replaced { .. }
+        | PodError::NoContainer { .. } => Code::NotFound,
+        PodError::Elsewhere { .. } => Code::FailedPrecondition,
     };
     Status::new(code, error.to_string())
 }
@@ -71,8 +78,8 @@ fn code(error: &AgentError) -> Code {
             TargetError::HostNetwork { .. } | TargetError::Loopback { .. } => {
                 Code::PermissionDenied
             }
+            TargetError::EmptyPod { .. } => Code::Unavailable,
             TargetError::NoEndpoints { .. }
-            | TargetError::EmptyPod { .. }
             | TargetError::UnseenPod { .. }
             | TargetError::AgentElsewhere { .. }
             | TargetError::NotOnNode { .. }
@@ -85,7 +92,7 @@ fn code(error: &AgentError) -> Code {
         },
         AgentError::Engine(error) => match error {
             EngineError::NoSuchExperiment { .. } => Code::NotFound,
-            EngineError::Exists { .. } => Code::AlreadyExists,
+            EngineError::Exists { .. } | EngineError::NotTheirs { .. } => Code::AlreadyExists,
             EngineError::Spec(_) | EngineError::OtherFaults { .. } => Code::InvalidArgument,
             EngineError::AlreadyArmed { .. }
             | EngineError::NotPods { .. }
@@ -121,5 +128,26 @@ mod tests {
         });
         assert_eq!(status.code(), Code::FailedPrecondition);
         assert!(status.message().contains("no sch_fq"), "{status}");
+    }
+
+    #[test]
+    fn what_is_about_to_be_is_asked_for_again() {
+        let (namespace, name) = ("demo".to_owned(), "provider-1".to_owned());
+        let starting = of_pod(&PodError::NotRunning {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            container: "app".to_owned(),
+        });
+        assert_eq!(starting.code(), Code::Unavailable);
+        let empty = of(&AgentError::Target(TargetError::EmptyPod {
+            pod: "demo/provider-1".to_owned(),
+        }));
+        assert_eq!(empty.code(), Code::Unavailable);
+        let ending = of_pod(&PodError::Over {
+            namespace,
+            name,
+            how: "is terminating",
+        });
+        assert_eq!(ending.code(), Code::NotFound);
     }
 }

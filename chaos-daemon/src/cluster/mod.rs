@@ -15,6 +15,7 @@ use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 
 pub use events::{Kind, Notice, Object};
 pub use pods::{PodError, PodFacts};
+pub use services::Endpoints;
 
 use crate::sentence::sentence;
 
@@ -51,9 +52,19 @@ pub enum ClusterError {
     },
     /// The agent's own rights.
     #[error(
-        "the API server does not let the agent ask {what}: {message}; its ClusterRole in deploy/ has what it needs"
+        "the API server does not let the agent ask {what}: {message}; the ClusterRole chaos-daemon of deploy/ has what it needs: apply it, and bind it to the agent's account"
     )]
     Refused {
+        /// The question.
+        what: &'static str,
+        /// Its word.
+        message: String,
+    },
+    /// The agent's own token.
+    #[error(
+        "the API server does not know who the agent is when it asks {what}: {message}; the token of the agent's own service account is not good any more (or that of --kubeconfig is not): see that the account is there, and restart the agent"
+    )]
+    Stranger {
         /// The question.
         what: &'static str,
         /// Its word.
@@ -145,12 +156,14 @@ async fn ask<T>(
         Err(_) => Err(ClusterError::Silent { what }),
         Ok(Ok(answer)) => Ok(Some(answer)),
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Ok(None),
-        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 401 | 403) => {
-            Err(ClusterError::Refused {
-                what,
-                message: status.message.clone(),
-            })
-        }
+        Ok(Err(kube::Error::Api(status))) if status.code == 401 => Err(ClusterError::Stranger {
+            what,
+            message: status.message.clone(),
+        }),
+        Ok(Err(kube::Error::Api(status))) if status.code == 403 => Err(ClusterError::Refused {
+            what,
+            message: status.message.clone(),
+        }),
         Ok(Err(kube::Error::Api(status))) => Err(ClusterError::Unreachable {
             what,
             reason: format!("it answered {}: {}", status.code, status.message),
@@ -171,6 +184,7 @@ async fn ask_all<T>(
         .await?
         .ok_or_else(|| ClusterError::Unreachable {
             what,
-            reason: "it does not know this kind of object".to_owned(),
+            reason: "it answered 404: there is no such kind of object, or no such namespace"
+                .to_owned(),
         })
 }

@@ -113,7 +113,8 @@ impl Cluster {
         if wanted.pods.len() >= MANY {
             let pods: Api<core::Pod> = Api::all(self.client.clone());
             let of_node = format!("spec.nodeName={}", self.node);
-            let parameters = ListParams::default().fields(&of_node);
+            // As the API server remembers it, which costs it little although all agents ask at once.
+            let parameters = ListParams::default().fields(&of_node).match_any();
             let listed = ask_all("for the pods of this node", pods.list(&parameters)).await?;
             for pod in listed.items {
                 let metadata = &pod.metadata;
@@ -124,9 +125,10 @@ impl Cluster {
         let mut found = Vec::with_capacity(wanted.pods.len());
         for pod in &wanted.pods {
             let key = (Some(pod.namespace.clone()), Some(pod.name.clone()));
-            let seen = match there.remove(&key) {
-                Some(seen) => Some(seen),
-                // Not on this node: it is asked for, so that the sentence says where it is.
+            let as_chosen = |seen: &&core::Pod| seen.metadata.uid.as_ref() == Some(&pod.uid);
+            let seen = match there.get(&key).filter(as_chosen) {
+                Some(seen) => Some(seen.clone()),
+                // Elsewhere, or remembered otherwise: it is asked for, so that the sentence says how it is now.
                 None => self.pod(pod).await?,
             };
             found.push(judge(&self.node, pod, wanted.container.as_deref(), seen)?);

@@ -1,7 +1,7 @@
 //! How many endpoints a service has, and where the API server is.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
 };
 
@@ -13,17 +13,52 @@ use super::{CONNECT_PATIENCE, Cluster, ClusterError, ask, ask_all};
 /// Label of an endpoint slice: its service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
+/// Endpoints of one service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Its name.
+    pub service: String,
+    /// Of pods by UID, of others by address; whether each is ready.
+    ready: BTreeMap<String, bool>,
+}
+
+impl Endpoints {
+    /// Whether a pod is one of them, ready or not.
+    pub fn has(&self, uid: &str) -> bool {
+        self.ready.contains_key(uid)
+    }
+
+    /// How many are ready: each pod once, of whatever address families. Those of these pods count whether they are ready
+    /// or not.
+    pub fn count_ready(&self, also: &BTreeSet<&str>) -> usize {
+        let all = self.ready.iter();
+        all.filter(|(uid, is_ready)| **is_ready || also.contains(uid.as_str()))
+            .count()
+    }
+
+    /// Unset means ready: whoever writes slices by hand may leave it out.
+    fn add(&mut self, slice: &EndpointSlice) {
+        for endpoint in &slice.endpoints {
+            let target = endpoint.target_ref.as_ref();
+            let uid = target.and_then(|target| target.uid.clone());
+            let Some(key) = uid.or_else(|| endpoint.addresses.first().cloned()) else {
+                continue;
+            };
+            let conditions = endpoint.conditions.as_ref();
+            let is_ready = conditions.and_then(|conditions| conditions.ready) != Some(false);
+            *self.ready.entry(key).or_default() |= is_ready;
+        }
+    }
+}
+
 impl Cluster {
-    /// How many ready endpoints a service has: each pod once, of whatever address families. Those of these pods count
-    /// whether they are ready or not.
-    pub async fn ready_endpoints(
+    /// Endpoints of a service; without a name, of all that a namespace has.
+    pub async fn endpoints(
         &self,
         namespace: &str,
-        service: &str,
-        also: &BTreeSet<&str>,
-    ) -> Result<usize, ClusterError> {
-        let slices = self.slices(namespace, service).await?;
-        Ok(count_ready(&slices, also))
+        service: Option<&str>,
+    ) -> Result<Vec<Endpoints>, ClusterError> {
+        Ok(by_service(&self.slices(namespace, service).await?))
     }
 
     /// Where the agent asks it, as addresses.
@@ -41,7 +76,7 @@ impl Cluster {
     pub async fn api_servers(&self) -> Result<Vec<SocketAddr>, ClusterError> {
         let services: Api<Service> = Api::namespaced(self.client.clone(), "default");
         let service = ask("where it is", services.get("kubernetes")).await?;
-        let slices = self.slices("default", "kubernetes").await?;
+        let slices = self.slices("default", Some("kubernetes")).await?;
         let mut found = BTreeSet::new();
         if let Some(spec) = service.and_then(|service| service.spec) {
             let addresses = spec.cluster_ips.or(spec.cluster_ip.map(|one| vec![one]));
@@ -61,10 +96,13 @@ impl Cluster {
     async fn slices(
         &self,
         namespace: &str,
-        service: &str,
+        service: Option<&str>,
     ) -> Result<Vec<EndpointSlice>, ClusterError> {
         let slices: Api<EndpointSlice> = Api::namespaced(self.client.clone(), namespace);
-        let parameters = ListParams::default().labels(&format!("{SERVICE_NAME}={service}"));
+        let parameters = match service {
+            Some(name) => ListParams::default().labels(&format!("{SERVICE_NAME}={name}")),
+            None => ListParams::default(),
+        };
         let asked = slices.list(&parameters);
         Ok(ask_all("for the endpoints of a service", asked)
             .await?
@@ -72,20 +110,20 @@ impl Cluster {
     }
 }
 
-/// Unset means ready: whoever writes slices by hand may leave it out.
-pub(super) fn count_ready(slices: &[EndpointSlice], also: &BTreeSet<&str>) -> usize {
-    let mut ready = BTreeSet::new();
-    for endpoint in slices.iter().flat_map(|slice| &slice.endpoints) {
-        let target = endpoint.target_ref.as_ref();
-        let uid = target.and_then(|target| target.uid.clone());
-        let conditions = endpoint.conditions.as_ref();
-        let is_unready = conditions.and_then(|conditions| conditions.ready) == Some(false);
-        if is_unready && !uid.as_deref().is_some_and(|uid| also.contains(uid)) {
+fn by_service(slices: &[EndpointSlice]) -> Vec<Endpoints> {
+    let mut found: BTreeMap<&String, Endpoints> = BTreeMap::new();
+    for slice in slices {
+        let labels = slice.metadata.labels.as_ref();
+        let Some(service) = labels.and_then(|labels| labels.get(SERVICE_NAME)) else {
             continue;
-        }
-        ready.extend(uid.or_else(|| endpoint.addresses.first().cloned()));
+        };
+        found.entry(service).or_default().add(slice);
     }
-    ready.len()
+    let named = |(service, endpoints): (&String, _)| Endpoints {
+        service: service.clone(),
+        ..endpoints
+    };
+    found.into_iter().map(named).collect()
 }
 
 fn add<'a>(
@@ -100,5 +138,56 @@ fn add<'a>(
         };
         let ports = ports.iter().filter_map(|port| u16::try_from(*port).ok());
         found.extend(ports.map(|port| SocketAddr::new(address, port)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::{
+        core::v1::ObjectReference,
+        discovery::v1::{Endpoint, EndpointConditions},
+    };
+
+    use super::*;
+
+    fn slice(service: &str, endpoints: &[(&str, Option<bool>)]) -> EndpointSlice {
+        let endpoint = |(uid, ready): &(&str, Option<bool>)| Endpoint {
+            addresses: vec!["10.0.0.1".to_owned()],
+            conditions: Some(EndpointConditions {
+                ready: *ready,
+                ..EndpointConditions::default()
+            }),
+            target_ref: (!uid.is_empty()).then(|| ObjectReference {
+                uid: Some((*uid).to_owned()),
+                ..ObjectReference::default()
+            }),
+            ..Endpoint::default()
+        };
+        let mut slice = EndpointSlice {
+            endpoints: endpoints.iter().map(endpoint).collect(),
+            ..EndpointSlice::default()
+        };
+        let label = (SERVICE_NAME.to_owned(), service.to_owned());
+        slice.metadata.labels = Some([label].into());
+        slice
+    }
+
+    #[test]
+    fn each_pod_of_a_service_counts_once() {
+        let found = by_service(&[
+            slice(
+                "b",
+                &[("one", Some(true)), ("two", Some(false)), ("", None)],
+            ),
+            slice("a", &[("one", None)]),
+            // The same in IPv6.
+            slice("b", &[("one", Some(false)), ("three", Some(true))]),
+            EndpointSlice::default(),
+        ]);
+        let names: Vec<&str> = found.iter().map(|of| of.service.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(found[1].count_ready(&BTreeSet::new()), 3);
+        assert_eq!(found[1].count_ready(&BTreeSet::from(["two", "nine"])), 4);
+        assert!(found[1].has("two") && !found[0].has("two"));
     }
 }

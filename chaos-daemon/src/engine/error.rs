@@ -39,6 +39,24 @@ pub enum SpecError {
         /// As given.
         given: String,
     },
+    /// Nothing that pods are chosen from.
+    #[error("pods are chosen from {known}, not from {given:?}")]
+    OriginKind {
+        /// As given.
+        given: String,
+        /// What there is.
+        known: String,
+    },
+    /// Chosen from what is elsewhere.
+    #[error(
+        "pods of namespace {pods:?} cannot have been chosen from something in namespace {origin:?}"
+    )]
+    OriginElsewhere {
+        /// Of a pod.
+        pods: String,
+        /// Of what it was chosen from.
+        origin: String,
+    },
     /// Not what an id is made of.
     #[error(
         "{0:?} cannot be an experiment's id: lower-case letters, digits, - and . are what it is made of, at most 63, the first a letter or a digit"
@@ -270,6 +288,16 @@ pub enum EngineError {
     Exists {
         /// As asked for.
         id: String,
+    },
+    /// A part of what is another's.
+    #[error(
+        "{id} would be a part of {whole}, which somebody else started on this node: choose another id"
+    )]
+    NotTheirs {
+        /// As asked for.
+        id: String,
+        /// The id that all parts have in common.
+        whole: String,
     },
     /// It runs already.
     #[error("experiment {id} is armed already")]

@@ -11,6 +11,7 @@ use super::{
     HEALTH_INTERVAL, MOST_GONE, PREPARED_LIFETIME,
     datapath::{Installation, XdpMode},
     fault::Counters,
+    pods::Pods,
     spec::{Spec, Target, Where},
     update::{Change, Repoint, is_of},
 };
@@ -104,6 +105,16 @@ pub struct Experiment {
     health_at: Instant,
 }
 
+/// The id that all parts of one experiment have in common: `ID.2` is a part of `ID`.
+pub fn whole(id: &str) -> &str {
+    match id.rsplit_once('.') {
+        Some((whole, part)) if !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) => {
+            whole
+        }
+        _ => id,
+    }
+}
+
 impl Experiment {
     pub(super) fn prepared(
         id: String,
@@ -148,13 +159,19 @@ impl Experiment {
         self.unheld_since = now;
     }
 
-    /// What it is to do, with other rules and pods, where any are given, and so long from `now`.
     pub(super) fn changed(&self, change: &Change, now: Instant) -> Spec {
+        let pods = change.pods.as_ref().map(|Repoint { pods, .. }| pods);
+        self.to_be(change, pods, now)
+    }
+
+    /// What it is to do, with other rules, so long from `now`, and with these pods, where any are given. All of its time
+    /// counts.
+    pub fn to_be(&self, change: &Change, pods: Option<&Pods>, now: Instant) -> Spec {
         let mut spec = self.spec.clone();
         if !change.rules.is_empty() {
             spec.rules.clone_from(&change.rules);
         }
-        if let Some(Repoint { pods, .. }) = &change.pods {
+        if let Some(pods) = pods {
             spec.selector.at = Where::Pods(pods.clone());
         }
         if let Some(time) = change.time {
@@ -285,6 +302,23 @@ impl Ending {
         Self {
             reason: EndReason::TargetGone,
             detail: format!("target gone: {}", names.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_have_the_id_of_the_whole() {
+        for (id, of) in [
+            ("delay-1", "delay-1"),
+            ("delay-1.2", "delay-1"),
+            ("delay.x", "delay.x"),
+            ("delay.", "delay."),
+        ] {
+            assert_eq!(whole(id), of);
         }
     }
 }

@@ -31,7 +31,7 @@ pub use datapath::{
 };
 pub use dns::{Dns, Name, NameError, Reply};
 pub use error::{EngineError, SpecError};
-pub use experiment::{EndReason, Ending, Experiment, Hit, State};
+pub use experiment::{EndReason, Ending, Experiment, Hit, State, whole};
 pub(crate) use fault::SMALLEST_BURST;
 pub use fault::{Choice, Counters, Delay, Distribution, Fault, Ppm, Rate};
 pub use filter::{Connections, Direction, Filter, PortRange, Protocol, Side};
@@ -83,7 +83,7 @@ impl<D: Datapath> Engine<D> {
         started_by: Option<String>,
         now: Instant,
     ) -> Result<&Experiment, EngineError> {
-        self.check_free(&id)?;
+        self.check_free(&id, started_by.as_deref())?;
         let hits = self.install(&spec, targets);
         let hits = hits.map_err(|(target, source)| EngineError::Datapath { target, source })?;
         let index = self.live.len();
@@ -92,10 +92,20 @@ impl<D: Datapath> Engine<D> {
         Ok(&self.live[index])
     }
 
-    /// Whether an id is nobody's, neither of an experiment that runs nor of one that is remembered.
-    pub fn check_free(&self, id: &str) -> Result<(), EngineError> {
+    /// Whether an id is nobody's, neither of an experiment that runs nor of one that is remembered, and no part of what
+    /// somebody else started.
+    pub fn check_free(&self, id: &str, started_by: Option<&str>) -> Result<(), EngineError> {
         if self.position(id).is_ok() || self.find(id).is_ok() {
             return Err(EngineError::Exists { id: id.to_owned() });
+        }
+        let is_anothers = |part: &Experiment| {
+            whole(&part.id) == whole(id) && part.started_by.as_deref() != started_by
+        };
+        if self.glance().any(is_anothers) {
+            return Err(EngineError::NotTheirs {
+                id: id.to_owned(),
+                whole: whole(id).to_owned(),
+            });
         }
         Ok(())
     }

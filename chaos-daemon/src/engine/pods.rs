@@ -9,6 +9,17 @@ const MOST_PODS: usize = 1024;
 /// Longest UID, name of a container, or id of one: all are part of a directory's name.
 const LONGEST: usize = 128;
 
+/// Longest label selector.
+const LONGEST_LABELS: usize = 1024;
+/// Kinds of what pods are chosen from; a `Pod` is named by its labels.
+const ORIGINS: [&str; 5] = [
+    Origin::SERVICE,
+    Origin::LABELS,
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+];
+
 /// Pods, and what was said about them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pods {
@@ -81,10 +92,53 @@ impl Pods {
             });
         }
         let container = self.container.iter().map(|name| ("container", name));
-        container
+        let each: Result<(), SpecError> = container
             .map(|(what, text)| is_plain(what, text))
             .chain(self.pods.iter().map(Pod::check))
-            .collect()
+            .collect();
+        each?;
+        self.origin
+            .iter()
+            .try_for_each(|origin| origin.check(&self.pods))
+    }
+}
+
+impl Origin {
+    /// Kind of a service.
+    pub const SERVICE: &str = "Service";
+    const LABELS: &str = "Pod";
+
+    /// Whether both were chosen from the same.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.kind, &self.namespace, &self.name) == (&other.kind, &other.namespace, &other.name)
+    }
+
+    fn check(&self, pods: &[Pod]) -> Result<(), SpecError> {
+        if !ORIGINS.contains(&self.kind.as_str()) {
+            return Err(SpecError::OriginKind {
+                given: self.kind.clone(),
+                known: ORIGINS.join(", "),
+            });
+        }
+        if let Some(pod) = pods.iter().find(|pod| pod.namespace != self.namespace) {
+            return Err(SpecError::OriginElsewhere {
+                pods: pod.namespace.clone(),
+                origin: self.namespace.clone(),
+            });
+        }
+        let what = "name of what pods are chosen from";
+        if self.kind != Self::LABELS {
+            return is_plain(what, &self.name);
+        }
+        let is_of_labels = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+        if self.name.len() <= LONGEST_LABELS && self.name.bytes().all(is_of_labels) {
+            Ok(())
+        } else {
+            Err(SpecError::PodName {
+                what: "label selector",
+                given: self.name.clone(),
+            })
+        }
     }
 }
 
@@ -191,6 +245,38 @@ mod tests {
         let mut nameless = pods("a");
         nameless.container = Some(String::new());
         assert!(nameless.check().is_err());
+    }
+
+    #[test]
+    fn what_pods_are_chosen_from_is_one_of_five_and_where_they_are() {
+        let of = |kind: &str, namespace: &str, name: &str| {
+            let mut pods = pods("a");
+            pods.origin = Some(Origin {
+                kind: kind.into(),
+                namespace: namespace.into(),
+                name: name.into(),
+                ready: 5,
+                chosen: 1,
+            });
+            pods.check()
+        };
+        for (kind, name) in [
+            ("Service", "provider"),
+            ("DaemonSet", "provider"),
+            ("Pod", "app in (a, b),!old"),
+        ] {
+            assert_eq!(of(kind, "default", name), Ok(()));
+        }
+        for (kind, namespace, name, word) in [
+            ("service", "default", "provider", "\"service\""),
+            ("", "default", "provider", "Service, Pod"),
+            ("Service", "other", "provider", "namespace \"other\""),
+            ("Service", "default", "a\nb", "chosen from"),
+            ("Pod", "default", "app=a\n", "label selector"),
+        ] {
+            let error = of(kind, namespace, name).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
     }
 
     #[test]

@@ -73,6 +73,18 @@ pub enum Where {
     Pods(Pods),
 }
 
+impl Where {
+    /// The pods, where it is pods.
+    pub const fn pods(&self) -> Option<&Pods> {
+        match self {
+            Self::Pods(pods) => Some(pods),
+            Self::Service { .. } | Self::Netns(_) | Self::Pid(_) | Self::Cgroup(_) | Self::Node => {
+                None
+            }
+        }
+    }
+}
+
 /// One network attachment that a selector resolved to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -132,18 +144,6 @@ pub struct Pulse {
     pub on: Duration,
     /// How long it then does not.
     pub off: Duration,
-}
-
-impl Where {
-    /// The pods, if it is pods.
-    pub const fn pods(&self) -> Option<&Pods> {
-        match self {
-            Self::Pods(pods) => Some(pods),
-            Self::Service { .. } | Self::Netns(_) | Self::Pid(_) | Self::Cgroup(_) | Self::Node => {
-                None
-            }
-        }
-    }
 }
 
 impl Target {

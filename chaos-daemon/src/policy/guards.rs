@@ -11,14 +11,25 @@ use super::{ALL, KEYS, Policy};
 pub struct Asked<'a> {
     /// Namespaces of the pods; empty where targets are not pods.
     pub namespaces: Vec<String>,
-    /// Whether targets are other than pods.
-    pub node_level: bool,
+    /// What is pointed at.
+    pub level: Level,
     /// All of the experiment's time.
     pub duration: Duration,
     /// Names of its faults.
     pub faults: Vec<&'a str>,
     /// How much of what is hit; or why nobody knows.
-    pub share: Option<Result<Share, String>>,
+    pub shares: Result<Vec<Share>, String>,
+}
+
+/// What is pointed at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Pods, as the API server knows them.
+    Pods,
+    /// Pods, of which there is only the caller's word in which namespace they are.
+    Claimed,
+    /// Anything else of the node.
+    Node,
 }
 
 /// How much of what pods were chosen from an experiment hits, with all others of this agent.
@@ -39,6 +50,8 @@ pub struct Guard {
     pub name: &'static str,
     /// Whether it lets the experiment through.
     pub allows: bool,
+    /// Whether it does not know: somebody did not say what it looks at, and may a little later.
+    pub is_unsure: bool,
     /// Why; one sentence.
     pub detail: String,
 }
@@ -49,6 +62,7 @@ impl Guard {
         let guard = |name| Self {
             name,
             allows: false,
+            is_unsure: false,
             detail: why.to_owned(),
         };
         KEYS.map(guard).into()
@@ -71,6 +85,7 @@ impl Policy {
         let guard = |allows, detail| Guard {
             name: "namespaces",
             allows,
+            is_unsure: false,
             detail,
         };
         if asked.namespaces.is_empty() {
@@ -99,6 +114,7 @@ impl Policy {
         Guard {
             name: "maxDuration",
             allows,
+            is_unsure: false,
             detail: format!(
                 "{} is {} {most}",
                 format_duration(asked),
@@ -111,15 +127,27 @@ impl Policy {
         let guard = |allows, detail| Guard {
             name: "maxShare",
             allows,
+            is_unsure: false,
             detail,
         };
-        match &asked.share {
-            None => guard(true, "pods were not chosen from anything".to_owned()),
-            Some(Err(why)) => guard(false, format!("nobody can say how much is hit: {why}")),
-            Some(Ok(Share { of, hit, ready })) => {
-                let allows = self.max_share.covers(*hit, *ready);
+        let shares = match &asked.shares {
+            Ok(shares) => shares,
+            Err(why) => {
+                return Guard {
+                    is_unsure: true,
+                    ..guard(false, format!("nobody can say how much is hit: {why}"))
+                };
+            }
+        };
+        let most = self.max_share;
+        let allows = |share: &&Share| most.covers(share.hit, share.ready);
+        let worst = shares.iter().find(|share| !allows(share));
+        match worst.or(shares.first()) {
+            None => guard(true, "no service is known to be hit".to_owned()),
+            Some(share) => {
+                let Share { of, hit, ready } = share;
+                let allows = allows(&share);
                 let word = if allows { "at most" } else { "more than" };
-                let most = self.max_share;
                 guard(
                     allows,
                     format!("{hit} of {ready} ready endpoints of {of} are {word} {most}"),
@@ -134,6 +162,7 @@ impl Policy {
         Guard {
             name: "faults",
             allows: refused.is_none(),
+            is_unsure: false,
             detail: match refused {
                 None => format!("{} is allowed", asked.faults.join(", ")),
                 Some(name) if self.faults.is_empty() => {
@@ -148,16 +177,21 @@ impl Policy {
     }
 
     fn node_level(&self, asked: &Asked<'_>) -> Guard {
-        let detail = match (asked.node_level, self.node_level) {
-            (false, _) => "only pods are targets",
-            (true, true) => "targets other than pods are allowed",
-            (true, false) => {
+        let detail = match (asked.level, self.node_level) {
+            (Level::Pods, _) => "only pods are targets",
+            (Level::Claimed, true) => "targets that may be other than pods are allowed",
+            (Level::Claimed, false) => {
+                "targets other than pods are not allowed, and whether these are the pods that they are said to be only an agent knows that asks the Kubernetes API: start it with --kubernetes"
+            }
+            (Level::Node, true) => "targets other than pods are allowed",
+            (Level::Node, false) => {
                 "targets other than pods (the node, namespaces, processes, cgroups) are not allowed"
             }
         };
         Guard {
             name: "nodeLevel",
-            allows: !asked.node_level || self.node_level,
+            allows: asked.level == Level::Pods || self.node_level,
+            is_unsure: false,
             detail: detail.to_owned(),
         }
     }
@@ -183,10 +217,10 @@ mod tests {
     fn asked() -> Asked<'static> {
         Asked {
             namespaces: vec!["demo".to_owned()],
-            node_level: false,
+            level: Level::Pods,
             duration: Duration::from_mins(1),
             faults: vec!["delay"],
-            share: None,
+            shares: Ok(Vec::new()),
         }
     }
 
@@ -224,10 +258,26 @@ mod tests {
         );
         let node = Asked {
             namespaces: Vec::new(),
-            node_level: true,
+            level: Level::Node,
             ..asked()
         };
         assert_eq!(refused(&policy, &node)[0].0, "nodeLevel");
+        let claimed = Asked {
+            level: Level::Claimed,
+            ..asked()
+        };
+        let no = refused(&policy, &claimed);
+        assert_eq!(no[0].0, "nodeLevel");
+        assert!(no[0].1.contains("--kubernetes"), "{no:?}");
+        let kube = Asked {
+            namespaces: vec!["kube-system".to_owned()],
+            ..claimed
+        };
+        assert_eq!(
+            refused(&policy, &kube).len(),
+            2,
+            "its namespace counts, too"
+        );
         let only_loss = Policy {
             faults: vec!["loss".to_owned()],
             ..policy
@@ -248,11 +298,18 @@ mod tests {
             ..Policy::of_cluster("chaos-system")
         };
         let with = |hit, ready| Asked {
-            share: Some(Ok(Share {
-                of: "service demo/provider".to_owned(),
-                hit,
-                ready,
-            })),
+            shares: Ok(vec![
+                Share {
+                    of: "service demo/all".to_owned(),
+                    hit,
+                    ready: 100,
+                },
+                Share {
+                    of: "service demo/provider".to_owned(),
+                    hit,
+                    ready,
+                },
+            ]),
             ..asked()
         };
         assert_eq!(refused(&half, &with(2, 5)), []);
@@ -264,10 +321,11 @@ mod tests {
             )]
         );
         let unknown = Asked {
-            share: Some(Err("the API server did not answer".to_owned())),
+            shares: Err("the API server did not answer".to_owned()),
             ..asked()
         };
         assert_eq!(refused(&half, &unknown)[0].0, "maxShare");
+        assert!(half.judge(&unknown).iter().any(|guard| guard.is_unsure));
     }
 
     #[test]

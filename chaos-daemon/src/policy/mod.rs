@@ -15,7 +15,7 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-pub use guards::{Asked, Guard, Share};
+pub use guards::{Asked, Guard, Level, Share};
 pub use percent::Percent;
 
 use crate::{engine::Fault, near};

@@ -20,6 +20,7 @@ use chaos_tests::{
         kubeconfig::{self, Context, Credentials},
         scene::NewPod,
     },
+    cluster::manifests,
     daemon::Daemon,
     lab::{Family, Host, Lab},
     pod::{Driver, Pod},
@@ -75,7 +76,8 @@ impl Scene {
                 json!({"httpGet": {"path": "/", "port": "http"}});
         });
         server.add_user("agent", "agent");
-        server.allow("agent", Rule::cluster("*", "*", "*"));
+        let role = manifests::object("agent-rbac.yaml", "ClusterRole", "chaos-daemon");
+        server.bind(&role.unwrap(), "agent", None);
         for user in ["ann", "bob", "eve"] {
             server.add_service_account("demo", user);
         }
@@ -182,6 +184,30 @@ impl Scene {
         let answer = service.disarm(with_token(token, DisarmRequest { which }));
         let answer = self.runtime.block_on(answer)?;
         Ok(answer.into_inner().experiments)
+    }
+
+    pub(super) fn stop_all(&self, token: &str) -> Result<Vec<Experiment>, Status> {
+        let mut service = self.service();
+        let which = Some(Which::All(true));
+        let answer = service.disarm(with_token(token, DisarmRequest { which }));
+        let answer = self.runtime.block_on(answer)?;
+        Ok(answer.into_inner().experiments)
+    }
+
+    /// Calls prepare, and leaves before there is an answer.
+    pub(super) fn leave_prepare(&self, token: &str, request: PrepareRequest) {
+        let mut service = self.service();
+        let call = async {
+            let answer = service.prepare(with_token(token, request));
+            tokio::time::timeout(Duration::from_millis(300), answer).await
+        };
+        assert!(self.runtime.block_on(call).is_err(), "it was answered");
+    }
+
+    /// The last line about this call, once there is one.
+    pub(super) fn line(&self, call: &str) -> Value {
+        let found = || self.audit(call).pop();
+        wait_for(&format!("a line about {call}"), PATIENCE, found).unwrap()
     }
 
     pub(super) fn list(&self, token: &str) -> Result<Vec<Experiment>, Status> {

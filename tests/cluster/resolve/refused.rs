@@ -47,15 +47,31 @@ fn what_is_not_there_is_one_sentence_and_near_misses() {
         ),
         (
             "--node-selector disk=slow",
-            "no node fits the label selector `disk=slow`: ",
+            "no node has the labels `disk=slow`: did you mean disk=fast?",
         ),
         (
             "--svc empty",
-            "service empty (namespace demo) has no ready pods: there are none at all",
+            "service empty (namespace demo) has no ready pods: no pod that runs has its labels app=nobody",
         ),
         (
             "-l app=nobody",
-            "app=nobody (namespace demo) has no ready pods: there are none at all",
+            "no pod in namespace demo has the labels `app=nobody`: did you mean app=other",
+        ),
+        (
+            "-l app=consumer",
+            "no pod in namespace demo has the labels `app=consumer`: it is in namespace shop, give `-n shop`",
+        ),
+        (
+            "--svc provider-chaos-service -n demoo",
+            "there is no namespace `demoo`: did you mean demo?",
+        ),
+        (
+            "-l app=provider-chaos -n shopp",
+            "there is no namespace `shopp`: did you mean shop?",
+        ),
+        (
+            "--pod bystander --peer svc/db",
+            "there is no service `db` in namespace demo: it is in namespace shop, give `svc/db.shop`",
         ),
         ("-l ,=", "the label selector `,=` is not valid: "),
         (
@@ -140,7 +156,7 @@ fn contexts_say_where_and_who() {
         "{said}"
     );
     cluster.server.stop();
-    let said = cluster.refusal("delay 1ms --svc provider-chaos-service --context demo", 4);
+    let said = cluster.refusal("delay 1ms --svc provider-chaos-service --context demo", 1);
     assert!(
         said.starts_with("cannot reach the API server at http://127.0.0.1:"),
         "{said}"

@@ -272,6 +272,11 @@ impl Access {
         self.tokens.remove(token);
     }
 
+    /// Forgets all tokens of a user.
+    pub fn revoke_all(&mut self, user: &str) {
+        self.tokens.retain(|_, known| known.identity.name != user);
+    }
+
     /// Whose token it is, for one of these audiences (the server's own if there are none), and for which of them; else
     /// why not.
     pub fn review(

@@ -74,4 +74,9 @@ impl ApiServer {
     pub fn revoke(&self, token: &str) {
         self.state().access.revoke(token);
     }
+
+    /// Makes all tokens of a user unknown.
+    pub fn revoke_all(&self, user: &str) {
+        self.state().access.revoke_all(user);
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 /// The object of this kind and name in a file of the base.
-pub(super) fn object(file: &str, kind: &str, name: &str) -> Result<Value> {
+pub fn object(file: &str, kind: &str, name: &str) -> Result<Value> {
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kubernetes/base");
     let path = base.join(file);
     let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;

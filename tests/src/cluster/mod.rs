@@ -1,7 +1,7 @@
 //! A cluster on one machine: nodes and pods are hosts of a lab, each node has a real agent on its loopback, and the API
 //! server is the stand-in, with the roles of `deploy/`.
 
-mod manifests;
+pub mod manifests;
 
 use std::{
     fs, io,
@@ -109,6 +109,11 @@ impl Cluster {
 
     /// Adds a node with an agent that has these options beside its own.
     pub fn add_node(&mut self, name: &str, options: &[&str]) -> Result<()> {
+        self.add_node_at(name, options, None)
+    }
+
+    /// Adds a node whose clock is off, such as by `+1h`.
+    pub fn add_node_at(&mut self, name: &str, options: &[&str], clock: Option<&str>) -> Result<()> {
         let host = self.lab.host(name)?;
         self.server.add_node(name, host.address_v4().into(), &[]);
         add_agent_pod(&self.server, name);
@@ -141,7 +146,7 @@ impl Cluster {
             policy,
         ];
         arguments.extend(options);
-        let daemon = Daemon::start_one_of(&self.lab, &host, &arguments)?;
+        let daemon = Daemon::start_one_of(&self.lab, &host, &arguments, clock)?;
         self.nodes.push(Node { daemon, host });
         Ok(())
     }

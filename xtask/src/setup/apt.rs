@@ -97,6 +97,11 @@ pub(super) const TEST: &[Package] = &[
         Sign::Program("dnsmasq"),
         "a DNS server in the tests",
     ),
+    package(
+        "faketime",
+        Sign::Program("faketime"),
+        "nodes in the tests whose clocks are off",
+    ),
 ];
 
 /// Virtual machines.

@@ -54,7 +54,7 @@ async fn a_service_is_its_own_addresses_and_its_endpoints() {
         service: serde_json::from_str(SERVICE).unwrap(),
         slices: slices.items,
     };
-    let (addresses, _) = service(&endpoints).await.unwrap();
+    let addresses = service(&endpoints).await.unwrap();
     let wanted = [
         "10.96.238.137",
         "10.244.0.2",
@@ -67,7 +67,7 @@ async fn a_service_is_its_own_addresses_and_its_endpoints() {
     let spec = endpoints.service.spec.as_mut().unwrap();
     spec.cluster_ip = Some("None".to_owned());
     spec.cluster_ips = Some(vec!["None".to_owned()]);
-    assert_eq!(service(&endpoints).await.unwrap().0.len(), 5);
+    assert_eq!(service(&endpoints).await.unwrap().len(), 5);
 }
 
 #[test]

@@ -53,9 +53,9 @@ fn draft(ports: &[(u32, u32)], names: &[&str], protocol: Protocol) -> Draft {
 
 fn translated(draft: &Draft, pod: &Candidate) -> Result<Option<Translated>, String> {
     let service = service();
-    let asked = Asked::new(&service, std::slice::from_ref(draft));
+    let asked = ServicePorts::new(&service, std::slice::from_ref(draft));
     asked
-        .map(|asked| asked.in_pod(pod))
+        .and_then(|asked| asked.in_pod(pod))
         .map_err(|error| error.to_string())
 }
 
@@ -67,15 +67,18 @@ fn numbers_names_and_ranges_become_ports_of_the_pod() {
         ("dns", "UDP", Some(5353)),
         ("dns-tcp", "TCP", None),
     ]);
-    for (draft, ports) in [
-        (draft(&[(80, 80)], &[], any), vec![8080]),
-        (draft(&[], &["http"], any), vec![8080]),
-        (draft(&[(53, 53)], &[], any), vec![53, 5353]),
-        (draft(&[(53, 53)], &[], Protocol::Udp), vec![5353]),
-        (draft(&[(1, 100)], &[], Protocol::Tcp), vec![53, 8080]),
-        (draft(&[(80, 80)], &["dns"], any), vec![5353, 8080]),
+    let (tcp, udp) = (Protocol::Tcp, Protocol::Udp);
+    for (draft, protocol, ports) in [
+        (draft(&[(80, 80)], &[], any), tcp, vec![8080]),
+        (draft(&[], &["http"], any), tcp, vec![8080]),
+        (draft(&[(53, 53)], &[], udp), udp, vec![5353]),
+        (draft(&[], &["dns"], any), udp, vec![5353]),
+        (draft(&[(1, 100)], &[], tcp), tcp, vec![53, 8080]),
     ] {
-        let wanted = ports.into_iter().collect();
+        let wanted = PodPorts {
+            protocol,
+            numbers: ports.into_iter().collect(),
+        };
         assert_eq!(
             translated(&draft, &pod),
             Ok(Some(vec![Some(wanted)])),
@@ -85,6 +88,25 @@ fn numbers_names_and_ranges_become_ports_of_the_pod() {
     assert_eq!(
         translated(&draft(&[], &[], any), &pod),
         Ok(Some(vec![None]))
+    );
+}
+
+#[test]
+fn a_port_of_one_protocol_does_not_hit_the_other() {
+    let any = draft(&[(53, 53)], &[], Protocol::Unspecified);
+    let of = |ports: &[_]| translated(&any, &pod(ports));
+    let ports = |protocol| {
+        let numbers = [5353].into();
+        Ok(Some(vec![Some(PodPorts { protocol, numbers })]))
+    };
+    let (udp, tcp) = (("dns", "UDP", Some(5353)), ("dns-tcp", "TCP", Some(5353)));
+    assert_eq!(of(&[udp]), ports(Protocol::Udp));
+    assert_eq!(of(&[tcp]), ports(Protocol::Tcp));
+    assert_eq!(of(&[udp, tcp]), ports(Protocol::Unspecified));
+    let error = of(&[udp, ("dns-tcp", "TCP", Some(53))]).unwrap_err();
+    assert!(
+        error.starts_with("--port 53 of service web means other ports"),
+        "{error}"
     );
 }
 
@@ -132,7 +154,7 @@ fn a_port_that_the_service_does_not_have_is_refused_with_those_that_it_has() {
 fn pods_without_the_port_are_left_out() {
     let service = service();
     let drafts = [draft(&[(80, 80)], &[], Protocol::Unspecified)];
-    let asked = Asked::new(&service, &drafts).unwrap();
+    let asked = ServicePorts::new(&service, &drafts).unwrap();
     let (with, without) = (pod(&[("http", "TCP", Some(8080))]), pod(&[]));
     let mut notes = Vec::new();
     let kept = asked
@@ -153,8 +175,17 @@ fn pods_without_the_port_are_left_out() {
 
 #[test]
 fn a_translated_filter_has_ports_of_the_pod_only() {
-    let mut filter = draft(&[(80, 80)], &[], Protocol::Tcp).rule.filter.unwrap();
-    apply(&mut filter, &[3000].into());
+    let filter = |protocol| draft(&[(80, 80)], &[], protocol).rule.filter.unwrap();
+    let of = |protocol| PodPorts {
+        protocol,
+        numbers: [3000].into(),
+    };
+    let mut given = filter(Protocol::Tcp);
+    apply(&mut given, &of(Protocol::Unspecified));
+    assert_eq!(given.protocol(), Protocol::Tcp);
+    let mut filter = filter(Protocol::Unspecified);
+    apply(&mut filter, &of(Protocol::Udp));
+    assert_eq!(filter.protocol(), Protocol::Udp);
     assert!(filter.ports.is_empty());
     let wanted = PortRange {
         first: 3000,

@@ -8,6 +8,7 @@ use chaos_proto::v1 as wire;
 use chaos_proto::v1::selector::Where;
 use serde::Serialize;
 
+use plan::Origin;
 use rule::Rule;
 
 use super::whole::{Part, Whole};
@@ -141,6 +142,7 @@ struct Node {
     end_reason: Option<String>,
     end_detail: Option<String>,
     lost: bool,
+    rules: Option<Vec<Rule>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -153,12 +155,25 @@ struct Selector {
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Point {
-    Service { name: String, namespace: String },
-    Netns { netns: String },
-    Pid { pid: u32 },
-    Cgroup { cgroup: String },
+    Service {
+        name: String,
+        namespace: String,
+    },
+    Netns {
+        netns: String,
+    },
+    Pid {
+        pid: u32,
+    },
+    Cgroup {
+        cgroup: String,
+    },
     Node,
-    Pods { pods: Vec<String> },
+    Pods {
+        pods: Vec<String>,
+        origin: Option<Origin>,
+        container: Option<String>,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -264,7 +279,11 @@ impl From<&Whole> for Experiment {
             seed: experiment.seed.to_string(),
             line_engine: words::engine(experiment.line_engine()),
             started_by: unless_empty(&experiment.started_by),
-            nodes: whole.parts.iter().map(Node::from).collect(),
+            nodes: whole
+                .parts
+                .iter()
+                .map(|part| Node::new(part, &experiment.rules))
+                .collect(),
             targets: experiment
                 .targets
                 .iter()
@@ -289,6 +308,8 @@ impl From<&wire::Selector> for Selector {
             Where::Node(_) => Point::Node,
             Where::Pods(pods) => Point::Pods {
                 pods: pods.pods.into_iter().map(|pod| pod.name).collect(),
+                origin: pods.origin.as_ref().map(Origin::from),
+                container: unless_empty(&pods.container),
             },
         });
         Self {
@@ -298,9 +319,12 @@ impl From<&wire::Selector> for Selector {
     }
 }
 
-impl From<&Part> for Node {
-    fn from(part: &Part) -> Self {
+impl Node {
+    /// With its rules where they are others than those of the experiment.
+    fn new(part: &Part, rules: &[wire::Rule]) -> Self {
+        let own = Some(&part.rules).filter(|own| *own != rules);
         Self {
+            rules: own.map(|own| own.iter().map(Rule::from).collect()),
             node: unless_empty(&part.node),
             id: unless_empty(&part.id),
             state: words::state(part.state),

@@ -23,11 +23,14 @@ struct Plan {
     peers: Vec<Peers>,
     notes: Vec<String>,
     duration_ns: u64,
+    detached: bool,
+    seed: Option<String>,
     parts: Vec<Part>,
 }
 
+/// What pods were chosen from.
 #[derive(Debug, Serialize)]
-struct Origin {
+pub(super) struct Origin {
     kind: String,
     namespace: String,
     name: String,
@@ -86,10 +89,8 @@ impl DryRun {
     /// The plan, with what agents answered, in the order of its parts; nothing where none was asked.
     pub fn new(plan: &cluster::Plan, answers: &[cluster::Answer]) -> Self {
         let resolved = &plan.resolved;
-        let duration = plan
-            .parts
-            .first()
-            .and_then(|part| part.request.duration.as_ref());
+        let request = plan.parts.first().map(|part| &part.request);
+        let duration = request.and_then(|request| request.duration.as_ref());
         let parts = plan.parts.iter().enumerate();
         Self {
             outcome: Outcome::DryRun,
@@ -100,6 +101,8 @@ impl DryRun {
                 peers: resolved.peers.iter().map(Peers::from).collect(),
                 notes: resolved.notes.clone(),
                 duration_ns: ns(duration),
+                detached: request.is_some_and(|request| request.detached),
+                seed: request.and_then(|request| Some(request.seed?.to_string())),
                 parts: parts
                     .map(|(index, part)| Part::new(part, answers.get(index)))
                     .collect(),

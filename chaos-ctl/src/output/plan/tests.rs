@@ -3,12 +3,12 @@
 use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::selector::Where;
 use chaos_proto::v1::{
-    Filter, Origin, Partition, Pod, PodsSelector, PortRange, PrepareRequest, PrepareResponse,
-    Selector,
+    Experiment, Filter, Origin, Partition, Pod, PodsSelector, PortRange, PrepareRequest,
+    PrepareResponse, Rule, Selector, Target,
 };
 
 use super::*;
-use crate::cluster::Translation;
+use crate::cluster::{Part, Translation};
 
 fn plan() -> Plan {
     let part = |node: &str, names: &[&str], port| Part {
@@ -16,14 +16,7 @@ fn plan() -> Plan {
         request: PrepareRequest {
             selector: Some(Selector {
                 r#where: Some(Where::Pods(PodsSelector {
-                    pods: names
-                        .iter()
-                        .map(|name| Pod {
-                            namespace: "shop".to_owned(),
-                            name: (*name).to_owned(),
-                            uid: format!("uid-{name}"),
-                        })
-                        .collect(),
+                    pods: names.iter().map(|name| pod(name)).collect(),
                     ..PodsSelector::default()
                 })),
                 ..Selector::default()
@@ -39,6 +32,7 @@ fn plan() -> Plan {
                 fault: Some(Fault::Partition(Partition::default())),
                 pulse: None,
             }],
+            seed: Some(7),
             duration: Some(prost_types::Duration {
                 seconds: 30,
                 nanos: 0,
@@ -72,6 +66,14 @@ fn plan() -> Plan {
     }
 }
 
+fn pod(name: &str) -> Pod {
+    Pod {
+        namespace: "shop".to_owned(),
+        name: name.to_owned(),
+        uid: format!("uid-{name}"),
+    }
+}
+
 fn prepared(allows: bool) -> Answer {
     Answer::Prepared(Box::new(PrepareResponse {
         guards: vec![Guard {
@@ -80,7 +82,14 @@ fn prepared(allows: bool) -> Answer {
             detail: "60 % of at most 50 %".to_owned(),
         }],
         protected: vec!["probes of the kubelet".to_owned()],
-        ..PrepareResponse::default()
+        experiment: Some(Experiment {
+            targets: vec![Target {
+                interface: "eth0".to_owned(),
+                pod: Some(pod("web-1")),
+                ..Target::default()
+            }],
+            ..Experiment::default()
+        }),
     }))
 }
 
@@ -95,7 +104,7 @@ fn everything_that_was_resolved_is_said() {
         "\nNODE  POD    NAMESPACE\na     web-1  shop\na     web-2  shop\nb     web-3  shop\n",
         "target's port 3000 (on a)\n",
         "target's port 3001 (on b)\n",
-        "\nTime:   30 s\n",
+        "\nTime:   30 s, or until chaosctl ends\nSeed:   7\n",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
@@ -107,8 +116,8 @@ fn what_agents_say_is_said_with_the_node_that_says_so() {
     let refused = Answer::Refused("no such pod".to_owned());
     let text = in_words(&plan(), &[prepared(false), refused]);
     for line in [
-        "a     web-1  shop       would refuse: maxShare\n",
-        "b     web-3  shop       no such pod\n",
+        "a     web-1  shop       eth0       would refuse: maxShare\n",
+        "b     web-3  shop       -          no such pod\n",
         "Spared: probes of the kubelet (on a)\n",
         "Guard:  maxShare REFUSES: 60 % of at most 50 % (on a)\n",
     ] {

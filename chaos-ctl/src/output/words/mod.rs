@@ -8,7 +8,7 @@ mod rule;
 use chaos_proto::v1::selector::Where;
 use chaos_proto::v1::{
     AttachMode, Connections, Direction, Distribution, EndReason, Experiment, Filter, LineEngine,
-    Protocol, Selector, State, XdpMode,
+    PodsSelector, Protocol, Selector, State, XdpMode,
 };
 
 use super::whole::Whole;
@@ -99,11 +99,34 @@ pub fn selector(selector: Option<&Selector>) -> String {
         Some(Where::Pid(pid)) => format!("pid {pid}"),
         Some(Where::Cgroup(cgroup)) => format!("cgroup {cgroup}"),
         Some(Where::Node(_)) => "node".to_owned(),
-        Some(Where::Pods(pods)) => counted(pods.pods.len(), "pod"),
+        Some(Where::Pods(pods)) => self::pods(pods),
     };
     if !selector.interface.is_empty() {
         text.push_str(", interface ");
         text.push_str(&selector.interface);
+    }
+    text
+}
+
+/// `service web (namespace shop): 5 pods`, or where they were named one by one their names or number.
+fn pods(pods: &PodsSelector) -> String {
+    let mut text = match (&pods.origin, &pods.pods[..]) {
+        (Some(origin), all) => {
+            let kind = match origin.kind.as_str() {
+                "Service" => "service",
+                "Pod" => "pods with",
+                kind => kind,
+            };
+            let (name, namespace) = (&origin.name, &origin.namespace);
+            let count = counted(all.len(), "pod");
+            format!("{kind} {name} (namespace {namespace}): {count}")
+        }
+        (None, [pod]) => format!("pod {} (namespace {})", pod.name, pod.namespace),
+        (None, all) => counted(all.len(), "pod"),
+    };
+    if !pods.container.is_empty() {
+        text.push_str(", container ");
+        text.push_str(&pods.container);
     }
     text
 }
@@ -179,5 +202,58 @@ pub fn distribution(distribution: Distribution) -> &'static str {
         Distribution::Normal => "normal",
         Distribution::Pareto => "pareto",
         Distribution::Paretonormal => "paretonormal",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chaos_proto::v1::{Origin, Pod};
+
+    use super::*;
+
+    #[test]
+    fn pods_are_called_by_what_they_were_chosen_from() {
+        let pod = |name: &str| Pod {
+            namespace: "shop".to_owned(),
+            name: name.to_owned(),
+            uid: String::new(),
+        };
+        let origin = |kind: &str, name: &str| {
+            Some(Origin {
+                kind: kind.to_owned(),
+                namespace: "shop".to_owned(),
+                name: name.to_owned(),
+                ..Origin::default()
+            })
+        };
+        for (origin, count, text) in [
+            (
+                origin("Service", "web"),
+                2,
+                "service web (namespace shop): 2 pods",
+            ),
+            (
+                origin("Pod", "app=web"),
+                1,
+                "pods with app=web (namespace shop): 1 pod",
+            ),
+            (
+                origin("Deployment", "web"),
+                1,
+                "Deployment web (namespace shop): 1 pod",
+            ),
+            (None, 1, "pod a (namespace shop)"),
+            (None, 2, "2 pods"),
+        ] {
+            let all = ["a", "b"].map(pod);
+            let mut of = PodsSelector {
+                pods: all[..count].to_vec(),
+                origin,
+                container: String::new(),
+            };
+            assert_eq!(pods(&of), text);
+            of.container = "app".to_owned();
+            assert_eq!(pods(&of), format!("{text}, container app"));
+        }
     }
 }
