@@ -233,7 +233,7 @@ impl AgentService for Service {
         *self.memory.experiment.lock().unwrap() = Some(experiment.clone());
         Ok(Response::new(PrepareResponse {
             experiment: Some(experiment),
-            ..PrepareResponse::default()
+            ..self.script.says.clone()
         }))
     }
 
@@ -306,9 +306,12 @@ impl AgentService for Service {
 
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
         self.asked(Call::List(request.into_inner().include_ended));
-        Ok(Response::new(ListResponse {
-            experiments: self.script.experiments.clone(),
-        }))
+        if let Some(status) = &self.script.refuse_list {
+            return Err(status.clone());
+        }
+        let mut experiments = self.script.experiments.clone();
+        experiments.retain(|experiment| !self.script.unlisted.contains(&experiment.id));
+        Ok(Response::new(ListResponse { experiments }))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;

@@ -1,6 +1,6 @@
 //! What a scripted agent is told to answer.
 
-use chaos_proto::v1::{Counters, DescribeResponse, EndReason, Experiment, Target};
+use chaos_proto::v1::{Counters, DescribeResponse, EndReason, Experiment, PrepareResponse, Target};
 use tonic::Status;
 
 /// What an experiment comes to once it is armed.
@@ -43,6 +43,12 @@ pub(crate) struct Script {
     pub(crate) then: Then,
     /// What list, stop and status find.
     pub(crate) experiments: Vec<Experiment>,
+    /// Ids of those that are not listed.
+    pub(crate) unlisted: Vec<String>,
+    /// What else it says to what it prepares.
+    pub(crate) says: PrepareResponse,
+    /// Instead of listing.
+    pub(crate) refuse_list: Option<Status>,
 }
 
 impl Default for Script {
@@ -59,6 +65,9 @@ impl Default for Script {
             ticks: Vec::new(),
             then: Then::End(EndReason::Expired, ""),
             experiments: Vec::new(),
+            unlisted: Vec::new(),
+            says: PrepareResponse::default(),
+            refuse_list: None,
         }
     }
 }

@@ -31,8 +31,7 @@ web     eth0       3 (300 B)  3 (300 B)  0
     );
     assert_eq!((finished.stderr.as_str(), finished.code), ("", Some(0)));
     // Looking must not count as attending.
-    let id = "loss-00ff00".to_owned();
-    assert_eq!(agent.calls(), [Call::Watch { id, hold: false }]);
+    assert_eq!(agent.calls(), [Call::List(true)]);
     let json = run(&agent, &["status", "delay-3f9a1c", "-o", "json"]).json();
     assert_eq!(json["experiment"]["line_engine"], "fq");
 }

@@ -11,6 +11,7 @@
 
 mod access;
 mod certificates;
+mod ends;
 mod fleet;
 mod node;
 mod recorded;
@@ -21,3 +22,4 @@ mod scale;
 mod smoke;
 mod troubles;
 mod tutorial;
+mod update;

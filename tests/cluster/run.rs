@@ -17,23 +17,27 @@ use chaos_tests::{
     programs::program,
     wait::wait_until,
 };
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tonic::Code;
 
-const PATIENCE: Duration = Duration::from_secs(30);
-const SERVICE: &str = "provider-chaos-service";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const SERVICE: &str = "provider-chaos-service";
 
 /// A cluster of simulated agents, and a service in it.
-struct Scene {
-    server: ApiServer,
-    fleet: Fleet,
+pub(crate) struct Scene {
+    pub(crate) server: ApiServer,
+    pub(crate) fleet: Fleet,
     directory: TempDir,
 }
 
 impl Scene {
     /// With so many nodes, and so many pods of the service, one node after the other.
-    fn new(nodes: u8, pods: u16) -> Result<Self> {
+    pub(crate) fn new(nodes: u8, pods: u16) -> Result<Self> {
         let server = ApiServer::start()?;
         server.add_user("secret", "admin");
         server.allow("admin", Rule::cluster("*", "*", "*"));
@@ -65,7 +69,7 @@ impl Scene {
         Ok(scene)
     }
 
-    fn add_pod(&self, number: u16, node: &str) {
+    pub(crate) fn add_pod(&self, number: u16, node: &str) {
         let [high, low] = number.to_be_bytes();
         let address = Ipv4Addr::new(10, 244, high, low).into();
         let pod = NewPod::new("demo", &format!("provider-{number}"), node, address);
@@ -73,7 +77,7 @@ impl Scene {
         self.server.add_pod(&pod);
     }
 
-    fn chaosctl(&self, arguments: &[&str]) -> Result<Running> {
+    pub(crate) fn chaosctl(&self, arguments: &[&str]) -> Result<Running> {
         let config = self.directory.path().join("config");
         self.server.write_kubeconfig(&config, "secret")?;
         let mut child = Command::new(program("chaosctl")?)
@@ -103,14 +107,14 @@ impl Scene {
     }
 
     /// Starts a delay on the service, and waits until it acts.
-    fn delay(&self, duration: &str) -> Result<Running> {
+    pub(crate) fn delay(&self, duration: &str) -> Result<Running> {
         let arguments = ["delay", "--svc", SERVICE, "--port", "3001", "100ms"];
         let mut running = self.chaosctl(&[&arguments[..], &["--duration", duration]].concat())?;
         running.wait_for("Ctrl-C ends it at once")?;
         Ok(running)
     }
 
-    fn experiments(&self, node: &str) -> Vec<Experiment> {
+    pub(crate) fn experiments(&self, node: &str) -> Vec<Experiment> {
         self.fleet
             .agent(node)
             .map(chaos_tests::fleet::Agent::experiments)
@@ -118,7 +122,7 @@ impl Scene {
     }
 
     /// So many pods are hit on a node.
-    fn hit(&self, node: &str) -> usize {
+    pub(crate) fn hit(&self, node: &str) -> usize {
         let armed = self.experiments(node).into_iter();
         armed
             .filter(|experiment| experiment.state() == State::Armed)
@@ -129,20 +133,20 @@ impl Scene {
 }
 
 /// A command that has not ended.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: Receiver<String>,
     stderr: String,
 }
 
-struct Finished {
-    code: Option<i32>,
-    json: Value,
-    stderr: String,
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) json: Value,
+    pub(crate) stderr: String,
 }
 
 impl Running {
-    fn wait_for(&mut self, text: &str) -> Result<()> {
+    pub(crate) fn wait_for(&mut self, text: &str) -> Result<()> {
         while !self.stderr.contains(text) {
             let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
                 bail!("chaosctl did not say `{text}`, only:\n{}", self.stderr);
@@ -153,7 +157,13 @@ impl Running {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Finished> {
+    /// Ctrl-C.
+    pub(crate) fn interrupt(&self) -> Result<()> {
+        let pid = Pid::from_raw(self.child.id().try_into()?);
+        Ok(kill(pid, Signal::SIGINT)?)
+    }
+
+    pub(crate) fn finish(mut self) -> Result<Finished> {
         let output = self.child.wait_with_output()?;
         for line in self.lines {
             self.stderr.push_str(&line);
@@ -169,7 +179,7 @@ impl Running {
 
 impl Finished {
     /// Fake agents hit nothing: what went well ends with 3.
-    fn went_well(&self) {
+    pub(crate) fn went_well(&self) {
         assert_eq!(self.code, Some(3), "{}", self.stderr);
         assert_eq!(self.json["outcome"], "nothing_matched");
     }
@@ -284,14 +294,14 @@ fn a_node_that_is_lost_is_named_and_the_others_go_on() -> Result<()> {
     let mut running = scene.delay("8s")?;
     scene.server.lose_node("node-001");
     scene.fleet.agent("node-001")?.die();
-    running.wait_for("node-001: its agent is lost")?;
+    running.wait_for("node-001: its agent cannot be reached")?;
     assert_eq!(scene.hit("node-000"), 1);
     let finished = running.finish()?;
     assert_eq!(finished.code, Some(1), "{}", finished.stderr);
     assert!(
         finished
             .stderr
-            .contains("did not run to its end on 1 of 2 nodes:\n  node-001  its agent is gone"),
+            .contains("did not run to its end on 1 of 2 nodes:\n  node-001  its agent could not be reached any more"),
         "{}",
         finished.stderr
     );

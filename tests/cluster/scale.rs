@@ -63,14 +63,15 @@ fn thousand() -> Result<()> {
     kubeconfig::write(&path, &[server.context("large", Some("demo"), credentials)])?;
     let mut command = Command::new(program("chaosctl")?);
     command
-        .args("delay --svc provider-chaos-service 100ms --duration 2m --detach".split(' '))
+        .args("delay --svc provider-chaos-service 100ms --duration 5s".split(' '))
         .env("KUBECONFIG", &path)
         .env_remove("CHAOS_SOCKET")
         .env_remove("CHAOS_SERVER");
     let began = Instant::now();
     let output = Output::of(command, Duration::from_mins(2))?;
     fs::write("/dev/stderr", &output.stderr)?;
-    ensure!(output.code == Some(0), "{output:?}");
+    // Nothing goes through simulated agents: what went well ends with 3.
+    ensure!(output.code == Some(3), "{output:?}");
 
     let calls = |method: &str| -> Vec<Instant> {
         let mut times: Vec<Instant> = fleet

@@ -147,9 +147,41 @@ impl ClientError {
         }
     }
 
+    /// Whether an agent answered, and said no.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
     /// Whether an agent answered that it has no such thing.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { status } if status.code() == Code::NotFound)
+    }
+
+    /// Whether the same may be granted a little later: a pod whose container is about to run, an agent that is about to
+    /// come back.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused { status } => {
+                matches!(status.code(), Code::NotFound | Code::Unavailable)
+            }
+            Self::Unknown { .. }
+            | Self::OddToken
+            | Self::Pem { .. }
+            | Self::TokenInTheClear { .. }
+            | Self::NoWay { .. }
+            | Self::Interrupted
+            | Self::Incomplete => false,
+            Self::NoSocket { .. }
+            | Self::Denied { .. }
+            | Self::NobodyListens { .. }
+            | Self::Socket { .. }
+            | Self::Unreachable { .. }
+            | Self::Silent { .. }
+            | Self::Broken { .. }
+            | Self::Forward { .. }
+            | Self::NoAgent { .. }
+            | Self::NoToken { .. } => true,
+        }
     }
 
     /// Tells what the agent said from what the transport made up: only the latter has a source.

@@ -265,7 +265,8 @@ impl Agent {
         self.last_words.get().map(String::as_str)
     }
 
-    fn silent(&self, after: Duration) -> ClientError {
+    /// What to say of an agent that has not answered for so long.
+    pub(crate) fn silent(&self, after: Duration) -> ClientError {
         ClientError::Silent {
             address: self.address.clone(),
             after,

@@ -125,6 +125,26 @@ pub enum ResolveError {
     /// Two options about the same.
     #[error("--port of a service is --target-port of its pods: give one of them")]
     PortTwice,
+    /// Pods of one part that cannot have one rule.
+    #[error(
+        "the port is not the same in all pods of service {service} on {node}, and their rules cannot be told apart any more: start another experiment"
+    )]
+    PortsDiffer {
+        /// Its name.
+        service: String,
+        /// Where.
+        node: String,
+    },
+    /// Pods that are endpoints no longer.
+    #[error(
+        "no pod of the experiment on {node} is an endpoint of service {service} any more, so that nobody knows what its ports are there"
+    )]
+    NoneLeft {
+        /// Its name.
+        service: String,
+        /// Where.
+        node: String,
+    },
     /// The name of a port, and no service.
     #[error(transparent)]
     PortName(#[from] InvalidQuantity),

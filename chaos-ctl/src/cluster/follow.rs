@@ -10,9 +10,10 @@ use std::time::Duration;
 use chaos_proto::v1::Rule;
 use futures::StreamExt as _;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use super::{Held, Plan, Scene};
+use super::{Held, Plan, Point, ResolveError, Scene};
 use crate::experiment::{Replan, Replans};
 use crate::output::words;
 use watched::Signal;
@@ -21,6 +22,8 @@ use watched::Signal;
 const TOGETHER: Duration = Duration::from_millis(50);
 /// How soon a plan that could not be made is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Watches that have not failed for so long work.
+const UNWATCHED_FOR: Duration = Duration::from_secs(5);
 /// So many names are told; of more, their number.
 const NAMES: usize = 5;
 
@@ -33,6 +36,8 @@ pub fn follow(scene: Scene, plan: Plan) -> Replans {
             plan,
             sender,
             is_troubled: false,
+            is_polling: false,
+            unwatched: None,
         };
         follower.go_on().await;
     });
@@ -45,36 +50,62 @@ struct Follower {
     sender: mpsc::UnboundedSender<Replan>,
     /// Whether it was said that the cluster cannot be asked.
     is_troubled: bool,
+    /// Whether it was said that changes cannot be watched.
+    is_polling: bool,
+    /// When a watch failed last, and why.
+    unwatched: Option<(Instant, String)>,
 }
 
 impl Follower {
     async fn go_on(&mut self) {
         let mut signals = watched::all(&self.scene);
-        let mut is_due = false;
+        // Watches that fail say so more often than that.
+        let mut look_at: Option<Instant> = None;
         loop {
-            let signal = if is_due {
-                tokio::time::timeout(AGAIN, signals.next()).await
-            } else {
-                Ok(signals.next().await)
+            let signal = tokio::select! {
+                signal = signals.next() => signal,
+                () = until(look_at) => Some(Signal::Changed),
             };
             match signal {
-                Ok(Some(Signal::Changed)) => {
+                Some(Signal::Changed) => {
                     // Whatever else has changed by then is seen by the same look.
                     tokio::time::sleep(TOGETHER).await;
-                    while let Some(Some(_)) = futures::FutureExt::now_or_never(signals.next()) {}
+                    while let Some(Some(signal)) = futures::FutureExt::now_or_never(signals.next())
+                    {
+                        if let Signal::Trouble(why) = signal {
+                            self.unwatched = Some((Instant::now(), why));
+                        }
+                    }
                 }
-                Ok(Some(Signal::Trouble(why))) => {
-                    self.trouble(&why);
-                    is_due = true;
+                Some(Signal::Trouble(why)) => {
+                    self.unwatched = Some((Instant::now(), why));
+                    look_at.get_or_insert_with(|| Instant::now() + AGAIN);
                     continue;
                 }
-                Ok(None) => return,
-                Err(_) => {}
+                None => return,
             }
             if self.sender.is_closed() {
                 return;
             }
-            is_due = !self.look().await;
+            let is_done = self.look().await;
+            // What cannot be watched is looked at again and again.
+            look_at = (!is_done || self.is_unwatched()).then(|| Instant::now() + AGAIN);
+        }
+    }
+
+    /// Whether watches fail: they say so every now and then.
+    fn is_unwatched(&self) -> bool {
+        let since = self.unwatched.as_ref().map(|(since, _)| since.elapsed());
+        since.is_some_and(|since| since < UNWATCHED_FOR)
+    }
+
+    /// Whether there is nothing to hit, and that for certain.
+    fn is_nothing(&self, error: &ResolveError) -> bool {
+        match error {
+            // One of several nodes may be.
+            ResolveError::NotFound { .. } => !matches!(self.scene.selection.point, Point::Nodes(_)),
+            ResolveError::NoContainer { .. } | ResolveError::NotRunning { .. } => true,
+            error => error.is_empty(),
         }
     }
 
@@ -84,7 +115,7 @@ impl Follower {
         let parts = match self.scene.plan(&held).await {
             Ok(plan) => plan,
             // Whoever was there has gone; others may come.
-            Err(error) if error.is_empty() => Plan {
+            Err(error) if self.is_nothing(&error) => Plan {
                 parts: Vec::new(),
                 resolved: self.plan.resolved.clone(),
             },
@@ -93,6 +124,19 @@ impl Follower {
                 return false;
             }
         };
+        if let Some((_, why)) = &self.unwatched
+            && self.is_unwatched()
+        {
+            let said = format!(
+                "changes in the cluster cannot be watched ({why}): it is asked for them every second"
+            );
+            if !self.is_polling {
+                self.is_polling = true;
+                self.send(Replan::Note(said));
+            }
+        } else {
+            self.is_polling = false;
+        }
         if self.is_troubled {
             self.is_troubled = false;
             self.send(Replan::Note(
@@ -121,6 +165,13 @@ impl Follower {
     fn send(&self, replan: Replan) {
         // Whoever does not listen any more has left.
         let _ = self.sender.send(replan);
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -30,8 +30,13 @@ pub(super) struct Known {
 type Found = Result<(BTreeSet<String>, Option<String>), ResolveError>;
 
 impl Cluster {
-    /// Looks up all names of the rules, all at once.
-    pub(super) async fn peers(&self, drafts: &[Draft]) -> Result<Known, ResolveError> {
+    /// Looks up all names of the rules, all at once. What an experiment was told of may be gone since, and has no address
+    /// then.
+    pub(super) async fn peers(
+        &self,
+        drafts: &[Draft],
+        is_new: bool,
+    ) -> Result<Known, ResolveError> {
         let mut asked = JoinSet::new();
         for (text, name) in names(drafts) {
             let cluster = self.clone();
@@ -44,7 +49,10 @@ impl Cluster {
         while let Some(answer) = asked.join_next().await {
             // A task neither panics nor is it cancelled: there is always an answer.
             let Ok((found, text)) = answer else { continue };
-            let (addresses, note) = found?;
+            let (addresses, note) = match found {
+                Err(ResolveError::NotFound { .. }) if !is_new => Default::default(),
+                found => found?,
+            };
             known.notes.extend(note);
             known.addresses.insert(text, addresses);
         }

@@ -12,7 +12,7 @@ use super::choice::choose;
 use super::near::near;
 use super::peers::Known;
 use super::pods::{Candidate, Candidates, containers, of_group};
-use super::ports::{ServicePorts, Translated, apply, without_service};
+use super::ports::{PodPorts, ServicePorts, Translated, apply, without_service};
 use super::{Cluster, Held, Mode, Part, Plan, ResolveError, Resolved};
 use crate::arguments::Names;
 
@@ -38,6 +38,22 @@ pub enum Point {
     Nodes(Vec<String>),
     /// Nodes by a label selector.
     NodeLabels(String),
+}
+
+impl Point {
+    /// For a person.
+    pub fn in_words(&self, namespace: &str) -> String {
+        match self {
+            Self::Service(name) => format!("service {name} (namespace {namespace})"),
+            Self::Pods(names) => format!("pod {} (namespace {namespace})", names.join(", ")),
+            Self::Labels(labels) => format!("{labels} (namespace {namespace})"),
+            Self::Deployment(name) => format!("Deployment {name} (namespace {namespace})"),
+            Self::StatefulSet(name) => format!("StatefulSet {name} (namespace {namespace})"),
+            Self::DaemonSet(name) => format!("DaemonSet {name} (namespace {namespace})"),
+            Self::Nodes(names) => format!("node {}", names.join(", ")),
+            Self::NodeLabels(labels) => format!("nodes with {labels}"),
+        }
+    }
 }
 
 /// Where, in a cluster.
@@ -104,7 +120,7 @@ impl Scene {
 
     /// Asks the cluster. `held` is what the experiment has hit so far; nothing for a new one.
     pub async fn plan(&self, held: &Held) -> Result<Plan, ResolveError> {
-        let peers = self.cluster.peers(&self.drafts);
+        let peers = self.cluster.peers(&self.drafts, held.is_empty());
         match &self.selection.point {
             Point::Nodes(_) | Point::NodeLabels(_) => {
                 without_service(&self.drafts)?;
@@ -129,17 +145,7 @@ impl Scene {
 
     /// What was pointed at, for a person.
     pub fn what(&self) -> String {
-        let namespace = &self.cluster.namespace;
-        match &self.selection.point {
-            Point::Service(name) => format!("service {name} (namespace {namespace})"),
-            Point::Pods(names) => format!("pod {} (namespace {namespace})", names.join(", ")),
-            Point::Labels(labels) => format!("{labels} (namespace {namespace})"),
-            Point::Deployment(name) => format!("Deployment {name} (namespace {namespace})"),
-            Point::StatefulSet(name) => format!("StatefulSet {name} (namespace {namespace})"),
-            Point::DaemonSet(name) => format!("DaemonSet {name} (namespace {namespace})"),
-            Point::Nodes(names) => format!("node {}", names.join(", ")),
-            Point::NodeLabels(labels) => format!("nodes with {labels}"),
-        }
+        self.selection.point.in_words(&self.cluster.namespace)
     }
 
     /// Kind and name, as agents are told them; pods that were named one by one come from nothing.
@@ -347,13 +353,8 @@ impl Scene {
     }
 
     fn part(&self, node: &str, r#where: Where, ports: &Translated, peers: &Known) -> Part {
-        let rules = self.drafts.iter().zip(ports).map(|(draft, ports)| {
-            let mut rule = peers.apply(draft);
-            if let (Some(filter), Some(ports)) = (&mut rule.filter, ports) {
-                apply(filter, ports);
-            }
-            rule
-        });
+        let drafts = self.drafts.iter().zip(ports);
+        let rules = drafts.map(|(draft, ports)| ruled(peers.apply(draft), ports.as_ref()));
         Part {
             node: node.to_owned(),
             request: PrepareRequest {
@@ -366,6 +367,14 @@ impl Scene {
             },
         }
     }
+}
+
+/// A rule with ports of the pods in place of the service's.
+pub(super) fn ruled(mut rule: Rule, ports: Option<&PodPorts>) -> Rule {
+    if let (Some(filter), Some(ports)) = (&mut rule.filter, ports) {
+        apply(filter, ports);
+    }
+    rule
 }
 
 fn wire(pod: &Candidate) -> Pod {

@@ -47,7 +47,7 @@ pub(super) enum EveryoneError {
         id: String,
     },
     /// Some could not be asked, or refused.
-    #[error("{what} on {} of {}:{rows}", rows.0.len(), words::counted(*of, "node"))]
+    #[error("{what} on {}:{rows}", rows.nodes(*of))]
     Some {
         /// What was not done.
         what: &'static str,
@@ -103,6 +103,7 @@ impl Everyone {
 
     /// The parts of one experiment on all nodes.
     pub(super) async fn find(self, id: &str, output: Output) -> Result<Whole, CommandError> {
+        let one = self.is_one().cloned();
         let lists = self
             .ask(|agent| async move { agent.list(true).await })
             .await?;
@@ -110,13 +111,17 @@ impl Everyone {
         let answers = lists.answers.into_iter();
         let all = answers.flat_map(|(node, list)| pieces(&node, list));
         let parts = all.filter(|piece| base(&piece.experiment.id) == base(id));
-        Whole::group(parts.collect())
-            .pop()
-            .ok_or_else(|| unknown(id))
+        match (Whole::group(parts.collect()).pop(), one) {
+            (Some(whole), _) => Ok(whole),
+            // In the agent's own words, which may be that one may not see it.
+            (None, Some(agent)) => Ok(Whole::from(&agent.experiment(id).await?)),
+            (None, None) => Err(unknown(id)),
+        }
     }
 
     /// The parts of one experiment that have not ended, with their agents, and who could not be asked.
     pub(super) async fn parts(self, id: &str) -> Result<(Vec<Running>, Failures), CommandError> {
+        let one = self.is_one().cloned();
         let lists = self
             .ask(|agent| async move {
                 let list = agent.list(false).await?;
@@ -128,8 +133,14 @@ impl Everyone {
             let of_it = list.into_iter().filter(|part| base(&part.id) == base(id));
             parts.extend(of_it.map(|part| (node.clone(), agent.clone(), part)));
         }
-        if parts.is_empty() {
-            return Err(unknown(id));
+        match one {
+            _ if !parts.is_empty() => {}
+            // It has ended, or is not there: the agent says which.
+            Some(agent) => {
+                let there = agent.experiment(id).await?;
+                parts.push((String::new(), agent, there));
+            }
+            None => return Err(unknown(id)),
         }
         Ok((parts, lists.failures))
     }
@@ -204,7 +215,7 @@ fn rows(failures: Failures) -> Rows {
     let said = failures
         .into_iter()
         .map(|(node, error)| (node, error.to_string()));
-    Rows(said.collect())
+    Rows::new(said.collect())
 }
 
 /// Experiments of a node as parts; those of the only agent are on the node that it says.

@@ -4,7 +4,6 @@ use clap::Args;
 
 use super::everyone::Everyone;
 use crate::error::CommandError;
-use crate::output::whole::Whole;
 use crate::output::{Output, json, table};
 
 /// Show everything about one experiment
@@ -17,10 +16,7 @@ pub struct StatusArgs {
 
 impl StatusArgs {
     pub(super) async fn run(&self, everyone: Everyone, output: Output) -> Result<(), CommandError> {
-        let experiment = match everyone.is_one() {
-            Some(agent) => Whole::from(&agent.experiment(&self.id).await?),
-            None => everyone.find(&self.id, output).await?,
-        };
+        let experiment = everyone.find(&self.id, output).await?;
         output.result(
             || table::status(&experiment),
             || json::Status {

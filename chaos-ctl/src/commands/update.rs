@@ -1,10 +1,11 @@
 //! `chaosctl update`: changes an experiment while it runs.
 
+mod place;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chaos_proto::v1::selector::Where;
-use chaos_proto::v1::{Experiment, Rule, Selector, ServiceSelector, UpdateRequest};
+use chaos_proto::v1::{Experiment, Rule, UpdateRequest};
 use clap::{Args, Subcommand};
 use futures::StreamExt as _;
 use futures::stream;
@@ -14,7 +15,7 @@ use super::corrupt::CorruptFault;
 use super::delay::DelayFault;
 use super::dns::DnsFault;
 use super::duplicate::DuplicateFault;
-use super::everyone::{Everyone, all_done, pieces};
+use super::everyone::{Running, all_done, pieces};
 use super::loss::LossFault;
 use super::partition::PartitionFault;
 use super::rate::RateFault;
@@ -23,12 +24,13 @@ use super::reset::ResetFault;
 use super::rewrite::RewriteFault;
 use crate::arguments::{FaultArgs, FilterArgs, Names, ShapeArgs, rule, to_wire};
 use crate::cli::Global;
-use crate::cluster::{self, Draft};
+use crate::cluster::{self, Cluster, ClusterOptions, Draft, Point, Scene};
 use crate::error::{CommandError, ErrorKind};
 use crate::experiment::AT_ONCE;
 use crate::output::whole::Whole;
-use crate::output::{Output, json, table, words};
+use crate::output::{Output, json, table};
 use crate::quantity::duration;
+use crate::way::{Need, Way};
 
 /// Change a running experiment without a gap
 ///
@@ -144,6 +146,10 @@ enum UpdateError {
         file: String,
         there: String,
     },
+    #[error(
+        "--port is a port of service {service}, and only its cluster knows what that is in the pods: give --context, or --target-port"
+    )]
+    PortOfService { service: String },
 }
 
 impl From<UpdateError> for CommandError {
@@ -151,7 +157,9 @@ impl From<UpdateError> for CommandError {
         let kind = match &error {
             UpdateError::Nothing | UpdateError::Both => ErrorKind::Usage,
             // The agent had to be asked first.
-            UpdateError::SeveralRules { .. } | UpdateError::Elsewhere { .. } => ErrorKind::Failed,
+            UpdateError::SeveralRules { .. }
+            | UpdateError::Elsewhere { .. }
+            | UpdateError::PortOfService { .. } => ErrorKind::Failed,
         };
         Self::new(kind, error)
     }
@@ -166,45 +174,24 @@ impl UpdateArgs {
             return Err(UpdateError::Both.into());
         }
         let described = self.file.as_deref().map(apply::read).transpose()?;
+        let cluster = match global.way(Need::Any)? {
+            Way::Cluster { options, .. } => Some(options),
+            Way::Agent(_) => None,
+        };
         let everyone = super::everyone(global).await?;
-        let Some(agent) = everyone.is_one() else {
-            return self
-                .everywhere(everyone, global, described.as_ref(), output)
-                .await;
-        };
-        // Only where the new rules depend on what there is.
-        let there = if self.fault.is_some() || described.is_some() {
-            agent.experiment(&self.id).await?
-        } else {
-            Experiment {
-                id: self.id.clone(),
-                ..Experiment::default()
-            }
-        };
-        let request = self.request(&there, global, described.as_ref()).await?;
-        let updated = Whole::from(&agent.update(request).await?);
-        show(&updated, output)
-    }
-
-    /// All parts on all nodes: each keeps the filters that it has, for a port's name may mean another port there.
-    async fn everywhere(
-        &self,
-        everyone: Everyone,
-        global: &Global,
-        described: Option<&Described>,
-        output: Output,
-    ) -> Result<(), CommandError> {
-        let of = everyone.count();
+        let (of, is_one) = (everyone.count(), everyone.is_one().is_some());
         let (parts, unreached) = everyone.parts(&self.id).await?;
-        let mut requests = Vec::new();
-        for (node, agent, there) in parts {
-            let request = self.request(&there, global, described).await?;
-            requests.push((node, agent, request));
-        }
+        let rules = self.rules(&parts, global, cluster, described.as_ref());
+        let requests = Box::pin(rules).await?.into_iter().zip(parts);
         let answers = stream::iter(requests)
-            .map(|(node, agent, request)| async move {
-                let answer = agent.update(request).await;
-                (node, answer)
+            .map(|(rules, (node, agent, there))| async move {
+                let request = UpdateRequest {
+                    id: there.id,
+                    rules,
+                    duration: self.duration.and_then(to_wire),
+                    pods: None,
+                };
+                (node, agent.update(request).await)
             })
             .buffered(AT_ONCE)
             .collect::<Vec<_>>()
@@ -220,46 +207,68 @@ impl UpdateArgs {
         if !updated.is_empty() {
             show(&Whole::of(&updated), output)?;
         }
+        if is_one && let Some((_, error)) = failures.pop() {
+            return Err(error.into());
+        }
         all_done("could not change it", failures, of)
     }
 
-    /// What to ask of the agent that has this experiment.
-    async fn request(
+    /// The new rules of each part: its own filters where none are given, and what names mean there where some are.
+    async fn rules(
         &self,
-        there: &Experiment,
+        parts: &[Running],
         global: &Global,
+        cluster: Option<ClusterOptions>,
         described: Option<&Described>,
-    ) -> Result<UpdateRequest, CommandError> {
-        let drafts = match (&self.fault, described) {
-            (Some(change), _) => vec![self.rule(change, there)?],
-            (None, Some(described)) => {
-                let acts_on = words::selector(acts_on(there).as_ref());
-                let namespace = global.namespace.as_deref();
-                let namespace = namespace.or(described.namespace.as_deref());
-                let selector = described.selector.to_wire(namespace)?;
-                let file = words::selector(Some(&in_full(selector)));
-                if file != acts_on {
-                    return Err(UpdateError::Elsewhere {
-                        id: self.id.clone(),
-                        file,
-                        there: acts_on,
+    ) -> Result<Vec<Vec<Rule>>, CommandError> {
+        let running: Vec<_> = parts
+            .iter()
+            .map(|(node, _, there)| (node.as_str(), there))
+            .collect();
+        let (mut given, mut kept) = (Vec::new(), Vec::new());
+        match (&self.fault, described) {
+            (Some(change), _) => {
+                for (_, there) in &running {
+                    let new = self.rule(change, there)?;
+                    if new.keeps_filter {
+                        kept.push(vec![new.draft.rule]);
+                    } else {
+                        given = vec![new.draft];
                     }
-                    .into());
                 }
-                described.drafts.clone()
             }
-            (None, None) => Vec::new(),
-        };
-        Ok(UpdateRequest {
-            id: there.id.clone(),
-            rules: cluster::without_cluster(drafts).await?,
-            duration: self.duration.and_then(to_wire),
-            pods: None,
-        })
+            (None, Some(described)) => given.clone_from(&described.drafts),
+            (None, None) => return Ok(vec![Vec::new(); parts.len()]),
+        }
+        if !kept.is_empty() {
+            return Ok(kept);
+        }
+        let pointed_at = cluster::pointed_at(&running);
+        if let (Some(options), Some((point, namespace))) = (cluster, &pointed_at) {
+            let cluster = Box::pin(Cluster::connect(options)).await?;
+            if let Some(described) = described {
+                place::is_in_cluster(&self.id, described, point, namespace, global, &cluster)?;
+            }
+            let scene = Scene::of_running(cluster, point.clone(), namespace, given);
+            return Ok(Box::pin(scene.rules(&running)).await?);
+        }
+        if let Some((Point::Service(service), _)) = &pointed_at
+            && given.iter().any(has_ports)
+        {
+            let service = service.clone();
+            return Err(UpdateError::PortOfService { service }.into());
+        }
+        if let Some(described) = described {
+            for (_, there) in running {
+                place::is_there(&self.id, described, there, global)?;
+            }
+        }
+        let rules = cluster::without_cluster(given).await?;
+        Ok(vec![rules; parts.len()])
     }
 
     /// The only rule of an experiment, changed.
-    fn rule(&self, change: &Change, experiment: &Experiment) -> Result<Draft, CommandError> {
+    fn rule(&self, change: &Change, experiment: &Experiment) -> Result<New, CommandError> {
         let [there] = &experiment.rules[..] else {
             return Err(UpdateError::SeveralRules {
                 id: self.id.clone(),
@@ -282,6 +291,18 @@ impl UpdateArgs {
     }
 }
 
+/// A changed rule.
+struct New {
+    draft: Draft,
+    /// Whether its filter is the one that the part has.
+    keeps_filter: bool,
+}
+
+fn has_ports(draft: &Draft) -> bool {
+    let filter = draft.rule.filter.as_ref();
+    !draft.names.ports.is_empty() || filter.is_some_and(|filter| !filter.ports.is_empty())
+}
+
 fn show(updated: &Whole, output: Output) -> Result<(), CommandError> {
     output.result(
         || table::status(updated),
@@ -292,39 +313,14 @@ fn show(updated: &Whole, output: Output) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// What an experiment points at; of pods, the service that they were chosen from.
-fn acts_on(there: &Experiment) -> Option<Selector> {
-    let mut selector = there.selector.clone()?;
-    if let Some(Where::Pods(pods)) = &selector.r#where
-        && let Some(origin) = &pods.origin
-        && origin.kind == "Service"
-    {
-        selector.r#where = Some(Where::Service(ServiceSelector {
-            name: origin.name.clone(),
-            namespace: origin.namespace.clone(),
-            ..ServiceSelector::default()
-        }));
-    }
-    Some(selector)
-}
-
-/// As the agent says it, with what it fills in.
-fn in_full(mut selector: Selector) -> Selector {
-    if let Some(Where::Service(service)) = &mut selector.r#where
-        && service.namespace.is_empty()
-    {
-        "default".clone_into(&mut service.namespace);
-    }
-    selector
-}
-
 impl<F: Args + FaultArgs> Changed<F> {
     /// What is not given stays as it is: a filter that was left out would hit more than before.
-    fn rule(&self, there: &Rule) -> Result<Draft, CommandError> {
+    fn rule(&self, there: &Rule) -> Result<New, CommandError> {
         let mut changed = rule(&self.fault, &self.filter, self.shape.pulse, Path::new(""))?;
         let is_kept = self.filter.to_wire() == FilterArgs::default().to_wire()
             && changed.names == Names::default();
-        if is_kept && !self.away.no_filter {
+        let keeps_filter = is_kept && !self.away.no_filter;
+        if keeps_filter {
             let mut kept = there.filter.clone().unwrap_or_default();
             // An option of the fault, which is given anew.
             kept.syn_only = false;
@@ -333,6 +329,9 @@ impl<F: Args + FaultArgs> Changed<F> {
         }
         let kept = there.pulse.filter(|_| !self.away.no_pulse);
         changed.rule.pulse = changed.rule.pulse.or(kept);
-        Ok(changed)
+        Ok(New {
+            draft: changed,
+            keeps_filter,
+        })
     }
 }

@@ -99,10 +99,5 @@ async fn tell(reach: &dyn Reach, plan: &Plan, output: Output) -> Result<(), Comm
         || plan::in_words(plan, &answers),
         || json::plan::DryRun::new(plan, &answers),
     )?;
-    let refusing = answers.iter().filter(|answer| !answer.is_yes()).count();
-    if refusing > 0 {
-        let of = answers.len();
-        return Err(RunError::WouldRefuse { refusing, of }.into());
-    }
-    Ok(())
+    super::would_refuse(&answers)
 }

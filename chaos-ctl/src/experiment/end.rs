@@ -6,7 +6,7 @@ use tonic::Status;
 use super::failure::{Rows, RunError, because};
 use super::fleet::{Fleet, Phase};
 use super::in_vain;
-use super::keep::End;
+use super::keep::{End, Loss};
 use super::run;
 use crate::client::Address;
 use crate::error::CommandError;
@@ -74,7 +74,7 @@ fn what_went_wrong(fleet: &Fleet) -> Rows {
     let ends = || {
         fleet.slots.values().filter_map(|slot| match &slot.phase {
             Phase::Over(end) => Some(end),
-            Phase::Active | Phase::Idle => None,
+            Phase::Active | Phase::Waiting | Phase::Idle => None,
         })
     };
     let is_stopped =
@@ -96,25 +96,38 @@ fn what_went_wrong(fleet: &Fleet) -> Rows {
                     row(because(ended));
                 }
             }
-            Phase::Over(End::Lost { cause, .. }) => {
-                let said = cause
-                    .as_ref()
-                    .map(|cause| cause.message())
-                    .unwrap_or_default();
-                let said = if said.is_empty() {
-                    String::new()
-                } else {
-                    format!(" (its last words: {said})")
-                };
-                row(format!(
-                    "its agent is gone{said}: its faults end by themselves, because the kernel passes everything once the agent is silent"
-                ));
-            }
+            Phase::Over(End::Lost { cause, how, .. }) => row(lost_in_words(cause.as_deref(), how)),
+            Phase::Waiting if fleet.interrupted || all_stopped => {}
+            Phase::Waiting => row("nothing acts there: it did not begin in time".to_owned()),
             Phase::Active => row("its agent did not say in time that it has ended".to_owned()),
             Phase::Over(End::Idle) | Phase::Idle => {}
         }
     }
     Rows::new(rows)
+}
+
+/// What is known of a part that nobody tells about any more.
+fn lost_in_words(cause: Option<&Status>, how: &Loss) -> String {
+    let said = cause.map(Status::message).unwrap_or_default();
+    let said = if said.is_empty() {
+        String::new()
+    } else {
+        format!(" (its last words: {said})")
+    };
+    match how {
+        Loss::Silent => {
+            "its agent says nothing any more: its faults have ended, because the kernel passes everything once the agent is silent".to_owned()
+        }
+        Loss::Broken => format!(
+            "the connection to its agent broke{said}: its faults end by themselves, after the grace period or by their deadline"
+        ),
+        Loss::OutOfReach(why) => format!(
+            "its agent could not be reached any more ({why}): its faults end by themselves, after the grace period or by their deadline; whether they ran until then is not known"
+        ),
+        Loss::Replaced => {
+            "another agent came in place of its own: its faults ended then, and did not begin again".to_owned()
+        }
+    }
 }
 
 /// Prints what was hit, and says by its result whether that is what was asked for.

@@ -38,14 +38,14 @@ impl fmt::Display for Rows {
 
 impl Rows {
     /// In the order of the nodes.
-    pub(super) fn new(mut rows: Vec<(String, String)>) -> Self {
+    pub(crate) fn new(mut rows: Vec<(String, String)>) -> Self {
         rows.sort();
         rows.dedup();
         Self(rows)
     }
 
     /// `2 of 5 nodes`, or the name of the only one.
-    fn nodes(&self, of: usize) -> String {
+    pub(crate) fn nodes(&self, of: usize) -> String {
         let mut nodes: Vec<_> = self.0.iter().map(|(node, _)| node).collect();
         nodes.dedup();
         match nodes[..] {
@@ -115,6 +115,33 @@ pub enum RunError {
         /// Of so many nodes.
         of: usize,
     },
+    /// Some nodes did not begin, and some could not be told to end it again.
+    #[error(
+        "{} did not begin:{rows}\n{id} may act on {}, which could not be told to end it:{untold}",
+        rows.nodes(*of), untold.nodes(*of)
+    )]
+    NotUndone {
+        /// The experiment.
+        id: String,
+        /// Why it did not begin.
+        rows: Rows,
+        /// Who could not be told.
+        untold: Rows,
+        /// Of so many nodes.
+        of: usize,
+    },
+    /// The only agent did not begin, and could not be told to end it again.
+    #[error(
+        "{id} did not begin: {why}; it may act all the same, because the agent could not be told to end it: {source}"
+    )]
+    NotUndoneHere {
+        /// The experiment.
+        id: String,
+        /// Why it did not begin.
+        why: String,
+        /// Why it could not be told.
+        source: ClientError,
+    },
     /// It went wrong on some nodes, while it ran.
     #[error("{id} did not run to its end on {}:{rows}", rows.nodes(*of))]
     NotEverywhere {
@@ -166,6 +193,8 @@ impl From<RunError> for CommandError {
             | RunError::WouldRefuse { .. }
             | RunError::NotPrepared { .. }
             | RunError::NotArmed { .. }
+            | RunError::NotUndone { .. }
+            | RunError::NotUndoneHere { .. }
             | RunError::NotEverywhere { .. }
             | RunError::InterruptedBeforeStart
             | RunError::InterruptedWhilePreparing
@@ -182,6 +211,9 @@ impl From<RunError> for CommandError {
             RunError::NotTold { .. } | RunError::NotToldThere { .. } => vec![
                 "it ends by itself: by the agent's grace period, unless it is detached, and in the kernel by its deadline".to_owned(),
             ],
+            RunError::NotUndone { id, .. } | RunError::NotUndoneHere { id, .. } => vec![format!(
+                "`chaosctl stop {id}` ends it once they can be reached; by itself it ends by its deadline, and without --detach after its grace period"
+            )],
             RunError::NothingDelayed { .. } => vec![
                 "packets pass at once where the line cannot take them: docs/faults.md, \"Not delayed\", says which".to_owned(),
             ],
@@ -217,9 +249,35 @@ pub(super) fn not_begun(refused: Vec<Refusal>, of: usize) -> CommandError {
     })
 }
 
-/// What some nodes, or the only agent, said instead of arming.
-pub(super) fn not_armed(refused: Vec<Refusal>, of: usize) -> CommandError {
-    not(refused, |rows, _| RunError::NotArmed { rows, of })
+/// What some nodes, or the only agent, said instead of arming, and who could not be told to take it back.
+pub(super) fn not_armed(
+    id: &str,
+    refused: Vec<Refusal>,
+    mut untold: Vec<(String, ClientError)>,
+    of: usize,
+) -> CommandError {
+    let id = id.to_owned();
+    if let [(node, _)] = &untold[..]
+        && node.is_empty()
+        && let Some((_, source)) = untold.pop()
+    {
+        let why = refused.first().map(|(_, why)| why.to_string());
+        let why = why.unwrap_or_default();
+        return RunError::NotUndoneHere { id, why, source }.into();
+    }
+    if untold.is_empty() {
+        return not(refused, |rows, _| RunError::NotArmed { rows, of });
+    }
+    let untold = untold
+        .into_iter()
+        .map(|(node, error)| (node, error.to_string()));
+    let untold = Rows::new(untold.collect());
+    not(refused, |rows, _| RunError::NotUndone {
+        id,
+        rows,
+        untold,
+        of,
+    })
 }
 
 fn not(

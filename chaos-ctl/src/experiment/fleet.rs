@@ -6,14 +6,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chaos_proto::v1::{EndReason, Experiment};
+use chaos_proto::v1::{EndReason, Experiment, State};
 use futures::stream::{self, Stream, StreamExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::interrupt::Interrupt;
-use super::keep::{End, Keeper, Wanted, What};
+use super::keep::{End, Keeper, Loss, Wanted, What};
 use super::listen::PATIENCE;
 use super::run::{Run, Slot};
 use super::start::Armed;
@@ -45,6 +45,8 @@ pub(super) struct Fleet {
     pub(super) notes: Vec<String>,
     /// Whether the user has ended it.
     pub(super) interrupted: bool,
+    /// Whether somebody else has ended a part of it, which is meant for all.
+    pub(super) stopped_elsewhere: bool,
 }
 
 /// What is known of a slot.
@@ -61,8 +63,10 @@ pub(super) struct Tracked {
 /// Where a slot is.
 #[derive(Debug)]
 pub(super) enum Phase {
-    /// Something acts there, or should.
+    /// Something acts there.
     Active,
+    /// Something should, and does not yet.
+    Waiting,
     /// Nothing has to.
     Idle,
     /// It is over there.
@@ -93,6 +97,7 @@ impl Attending<'_> {
             let wanted = fleet.track(&slot, Some(Box::new(part.prepared.request.clone())));
             if let Some(tracked) = fleet.slots.get_mut(&slot) {
                 tracked.now = Some(part.prepared.experiment.clone());
+                tracked.phase = Phase::Active;
             }
             let keeper = Keeper::new(
                 self.run.clone(),
@@ -137,9 +142,18 @@ impl Attending<'_> {
                 }
                 () = tokio::time::sleep_until(self.run.deadline() + PATIENCE * 2) => break,
             }
+            if fleet.stopped_elsewhere && self.run.reach.is_cluster() {
+                // A part that joined just then may not have been among those that were told.
+                break;
+            }
             if fleet.is_over(self.run) {
                 break;
             }
+        }
+        // What has been told by now counts, whatever was heard first.
+        keepers.shutdown().await;
+        while let Ok((slot, what)) = news.try_recv() {
+            self.take(&mut fleet, &slot, what);
         }
         fleet
     }
@@ -157,7 +171,16 @@ impl Attending<'_> {
                 tracked.past.push(*past);
                 tracked.now = None;
             }
-            What::Idle => tracked.phase = Phase::Idle,
+            What::Idle => {
+                tracked.phase = Phase::Idle;
+                tracked.trouble = None;
+            }
+            What::Waiting(seen) => {
+                if let Some(seen) = seen {
+                    tracked.now = Some(*seen);
+                }
+                tracked.phase = Phase::Waiting;
+            }
             What::Trouble(why) => {
                 if let Some(why) = &why {
                     let said = format!("{}: {why}", slot.node);
@@ -185,6 +208,7 @@ impl Attending<'_> {
                         // Somebody ended it: what waits for its agent must not begin again.
                         if ended.end_reason() == EndReason::Stopped {
                             self.run.stop();
+                            fleet.stopped_elsewhere = true;
                         }
                         tracked.now = Some((**ended).clone());
                     }
@@ -216,7 +240,7 @@ impl Attending<'_> {
             let wanted = wanted.remove(slot).map(Box::new);
             if matches!(tracked.phase, Phase::Idle) && wanted.is_some() {
                 // It will say so itself where there is nothing new for it.
-                tracked.phase = Phase::Active;
+                tracked.phase = Phase::Waiting;
             }
             tracked.wanted.send_replace(wanted);
         }
@@ -234,7 +258,7 @@ impl Fleet {
         let tracked = Tracked {
             past: Vec::new(),
             now: None,
-            phase: Phase::Active,
+            phase: Phase::Waiting,
             trouble: None,
             wanted: sender,
         };
@@ -245,7 +269,7 @@ impl Fleet {
     /// Over when nothing acts any more, and nothing may begin or has ended as a whole.
     fn is_over(&self, run: &Run) -> bool {
         let phases = || self.slots.values().map(|slot| &slot.phase);
-        if phases().any(|phase| matches!(phase, Phase::Active)) {
+        if phases().any(|phase| matches!(phase, Phase::Active | Phase::Waiting)) {
             return false;
         }
         let ended =
@@ -265,11 +289,26 @@ impl Fleet {
         }
     }
 
+    /// The agent does not know a part that should have run there.
+    pub(super) fn set_unknown(&mut self, node: &str, id: &str) {
+        for (slot, tracked) in &mut self.slots {
+            if slot.node == node
+                && let Some(now) = tracked.now.as_ref().filter(|now| now.id == id)
+            {
+                tracked.phase = Phase::Over(End::Lost {
+                    seen: Box::new(now.clone()),
+                    cause: None,
+                    how: Loss::Replaced,
+                });
+            }
+        }
+    }
+
     /// The end of the only part.
     pub(super) fn only_end(&self) -> Option<&End> {
         match &self.slots.values().next()?.phase {
             Phase::Over(end) => Some(end),
-            Phase::Active | Phase::Idle => None,
+            Phase::Active | Phase::Waiting | Phase::Idle => None,
         }
     }
 
@@ -304,7 +343,11 @@ impl Fleet {
                 add(past, Standing::Past);
             }
             if let Some(now) = &tracked.now {
-                let is_lost = matches!(tracked.phase, Phase::Over(End::Lost { .. }));
+                let is_lost = match &tracked.phase {
+                    Phase::Over(End::Lost { .. }) => true,
+                    Phase::Waiting => now.state() != State::Ended,
+                    Phase::Over(End::Ended(_) | End::Idle) | Phase::Active | Phase::Idle => false,
+                };
                 add(
                     now,
                     if is_lost {

@@ -1,27 +1,27 @@
 //! Keeps one part going: what is wanted there acts there, for as long as it should, whatever happens to the agent or the
 //! way to it.
 
+mod again;
 mod begin;
+mod change;
 mod rejoin;
+mod rules;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use chaos_proto::v1::selector::Where;
-use chaos_proto::v1::{EndReason, Experiment, PodsSelector, PrepareRequest, UpdateRequest};
+use chaos_proto::v1::{EndReason, Experiment, PrepareRequest, Rule};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::listen::{Heard, Listener};
 use super::run::{Run, Slot};
 use super::start::{Armed, Prepared};
-use crate::client::ClientError;
+use change::Change;
+pub(super) use rules::Changed;
 
-/// What an agent may say no to because the kubelet or the API server is not as far yet is asked for again.
-const TRY_AGAIN_AFTER: Duration = Duration::from_millis(300);
-/// For so long; then it is told.
-const TRY_FOR: Duration = Duration::from_secs(5);
+/// How soon a pod joins again whose network or container is another one now.
+const ADD_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What is to act in a slot; nothing: let go of what does.
 pub(super) type Wanted = Option<Box<PrepareRequest>>;
@@ -35,6 +35,8 @@ pub(super) enum What {
     Past(Box<Experiment>),
     /// Nothing has to act there now.
     Idle,
+    /// Something should act there, and does not yet; what acted there before, if that is not told yet.
+    Waiting(Option<Box<Experiment>>),
     /// What is wanted there does not act, and why; nothing: now it does.
     Trouble(Option<String>),
     /// A sentence for a person, worth keeping.
@@ -56,15 +58,30 @@ pub(super) enum End {
         seen: Box<Experiment>,
         /// What the agent or the transport said; nothing when the stream just ended or nothing came.
         cause: Option<Box<Status>>,
+        /// What is known besides.
+        how: Loss,
     },
     /// Nothing had to act there at the end.
     Idle,
 }
 
+/// How a part was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// Its agent said nothing any more, over a connection that held.
+    Silent,
+    /// The connection broke, and that is all there is to know.
+    Broken,
+    /// The connection broke, and there was no other one; the last attempt's error.
+    OutOfReach(String),
+    /// Another agent is there, which does not know it.
+    Replaced,
+}
+
 /// Why a part is no longer attended to.
 enum Left {
     Ended(Box<Experiment>),
-    Lost(Option<Box<Status>>),
+    Lost(Option<Box<Status>>, Loss),
     /// The agent is another one, and does not know it.
     Replaced,
     LetGo(Box<Experiment>),
@@ -76,6 +93,11 @@ pub(super) struct Keeper {
     wanted: watch::Receiver<Wanted>,
     news: mpsc::UnboundedSender<(Slot, What)>,
     interval: Duration,
+    /// What somebody else made of the rules here.
+    changed: Option<Changed>,
+    /// Rules as the agent told them after what was asked of it here, the latest two: news that were on their way meanwhile
+    /// have the one before.
+    told: Vec<Vec<Rule>>,
 }
 
 impl Keeper {
@@ -92,6 +114,8 @@ impl Keeper {
             wanted,
             news,
             interval,
+            changed: None,
+            told: Vec::new(),
         }
     }
 
@@ -134,19 +158,33 @@ impl Keeper {
                 experiment: seen,
                 ..
             } = armed.prepared;
-            if !matches!(left, Left::Lost(_)) {
+            if !matches!(left, Left::Lost(..)) {
                 self.run.ended(&self.slot.node, &seen.id);
             }
             let seen = Box::new(seen);
-            let is_let_go = matches!(left, Left::LetGo(_));
             match left {
-                // Where its pods were deleted, others may come.
-                Left::LetGo(ended) | Left::Ended(ended)
-                    if is_let_go
-                        || (self.run.follows && ended.end_reason() == EndReason::TargetGone) =>
+                Left::LetGo(ended) => {
+                    self.tell(What::Past(ended));
+                    if !self.is_wanted_again(None).await {
+                        return End::Idle;
+                    }
+                }
+                // The answer to letting it go was lost.
+                Left::Ended(ended)
+                    if ended.end_reason() == EndReason::Stopped
+                        && self.wanted.borrow().is_none() =>
                 {
                     self.tell(What::Past(ended));
-                    if !self.is_wanted_again(&request).await {
+                    if !self.is_wanted_again(None).await {
+                        return End::Idle;
+                    }
+                }
+                // Where its pods were deleted, others may come; where they are restarted, the same.
+                Left::Ended(ended)
+                    if self.run.follows && ended.end_reason() == EndReason::TargetGone =>
+                {
+                    self.tell(What::Past(ended));
+                    if !self.is_wanted_again(Some(&request)).await {
                         return End::Idle;
                     }
                 }
@@ -157,30 +195,43 @@ impl Keeper {
                     self.note(
                         "its agent was stopped, and faults there have ended: waiting for the next agent",
                     );
+                    self.tell(What::Waiting(Some(ended.clone())));
                     missing = Some(End::Ended(ended));
                 }
-                Left::LetGo(ended) | Left::Ended(ended) => return End::Ended(ended),
-                Left::Replaced => missing = Some(End::Lost { seen, cause: None }),
-                Left::Lost(cause) => return End::Lost { seen, cause },
+                Left::Ended(ended) => return End::Ended(ended),
+                Left::Replaced => {
+                    self.tell(What::Waiting(None));
+                    missing = Some(End::Lost {
+                        seen,
+                        cause: None,
+                        how: Loss::Replaced,
+                    });
+                }
+                Left::Lost(cause, how) => return End::Lost { seen, cause, how },
             }
         }
     }
 
-    /// Waits until something is wanted that what has ended did not have. False when it is over before.
-    async fn is_wanted_again(&mut self, ended: &PrepareRequest) -> bool {
-        loop {
-            let is_new = match &*self.wanted.borrow_and_update() {
-                Some(wanted) => has_others(wanted, ended),
-                None => false,
-            };
-            if is_new {
-                return true;
-            }
+    /// Waits until something is wanted here again. False when it is over before. Pods that are gone may be there again, but
+    /// not at once, and those that were deleted are not wanted for long.
+    async fn is_wanted_again(&mut self, gone: Option<&PrepareRequest>) -> bool {
+        let is_same = |wanted: &Wanted| {
+            let both = wanted.as_ref().zip(gone);
+            both.is_some_and(|(wanted, gone)| !change::has_others(wanted, gone))
+        };
+        let waits = is_same(&self.wanted.borrow_and_update());
+        if waits {
+            self.tell(What::Waiting(None));
+            let _ = tokio::time::timeout(ADD_AGAIN_AFTER, self.has_changed()).await;
+        }
+        while self.wanted.borrow_and_update().is_none() {
             self.tell(What::Idle);
             if !self.has_changed().await {
                 return false;
             }
         }
+        self.tell(What::Waiting(None));
+        true
     }
 
     /// Waits until something else is wanted. False when it is over before.
@@ -196,21 +247,23 @@ impl Keeper {
         let news = std::mem::replace(&mut armed.news, Box::pin(tokio_stream::empty()));
         let part = &mut armed.prepared;
         let mut listener = Listener::new(news, &part.experiment);
+        self.told = vec![part.experiment.rules.clone()];
         self.tell(What::Now(Box::new(part.experiment.clone())));
         // What is wanted may have changed while it began.
-        let mut change = Change::default();
-        change.is_due(Instant::now());
+        let mut change = Change::due_now();
         loop {
             tokio::select! {
                 heard = listener.next() => match heard {
                     Heard::Now(now) => {
-                        self.run.hears(&part.experiment, &now);
-                        part.experiment = (*now).clone();
+                        self.hears(part, &now);
+                        if self.run.reach.is_cluster() && change::lost_some(&now, &part.request) {
+                            change.is_due_within(ADD_AGAIN_AFTER);
+                        }
                         self.tell(What::Now(now));
                     }
                     Heard::Ended(ended) => return Left::Ended(ended),
                     Heard::Silence => self.tell(What::Silent),
-                    Heard::GivenUp => return Left::Lost(None),
+                    Heard::GivenUp => return Left::Lost(None, Loss::Silent),
                     Heard::Broken(cause) => {
                         match self.rejoin(part, cause.map(Box::new)).await {
                             Ok(news) => listener.resume(news),
@@ -219,9 +272,8 @@ impl Keeper {
                     }
                 },
                 changed = self.wanted.changed(), if self.run.follows && !change.is_closed => {
-                    change = Change::default();
                     match changed {
-                        Ok(()) => change.is_due(Instant::now()),
+                        Ok(()) => change = Change::due_now(),
                         Err(_) => change.is_closed = true,
                     }
                 }
@@ -232,133 +284,28 @@ impl Keeper {
         }
     }
 
-    /// Tells the agent what is wanted now, where that is something else than it knows.
-    async fn apply(&self, part: &mut Prepared, change: &mut Change) -> Option<Left> {
-        let wanted = self.wanted.borrow().clone();
-        let Some(wanted) = wanted else {
-            let Ok(ended) = part.agent.disarm(part.id()).await else {
-                change.again(Instant::now());
-                return None;
-            };
-            return Some(Left::LetGo(Box::new(ended)));
-        };
-        let update = update(part, &wanted);
-        if update.pods.is_none() && update.rules.is_empty() {
-            change.due = None;
-            return None;
+    /// Takes over what the agent tells, and what somebody else has changed of it.
+    fn hears(&mut self, part: &mut Prepared, now: &Experiment) {
+        self.run.hears(&part.experiment, now);
+        let before = &part.experiment.rules;
+        if now.rules != *before && !self.told.contains(&now.rules) {
+            let changed = self.changed.get_or_insert_default();
+            changed.add(before, &now.rules);
+            part.request.rules = changed.in_place_of(&part.request.rules);
+            self.run.has_changed(changed);
+            self.told = vec![now.rules.clone()];
         }
-        match part.agent.update(update).await {
-            Ok(now) => {
-                part.request.selector = wanted.selector;
-                part.request.rules = wanted.rules;
-                self.run.hears(&part.experiment, &now);
-                part.experiment = now.clone();
-                self.tell(What::Now(Box::new(now)));
-                self.tell(What::Trouble(None));
-                change.due = None;
-            }
-            Err(error) => {
-                let now = Instant::now();
-                if change.again(now) || !may_pass(&error) {
-                    self.tell(What::Trouble(Some(error.to_string())));
-                    change.due = None;
-                }
-            }
+        part.experiment = now.clone();
+    }
+
+    /// What is wanted, with what somebody else has made of the rules.
+    fn wanted(&self) -> Wanted {
+        let mut wanted = self.wanted.borrow().clone();
+        if let Some(wanted) = &mut wanted
+            && let Some(changed) = self.changed.clone().or_else(|| self.run.changed())
+        {
+            wanted.rules = changed.in_place_of(&wanted.rules);
         }
-        None
+        wanted
     }
-}
-
-/// When what is wanted is applied, or tried again.
-#[derive(Debug, Default)]
-struct Change {
-    due: Option<Instant>,
-    first_try: Option<Instant>,
-    /// Nothing else will be wanted.
-    is_closed: bool,
-}
-
-impl Change {
-    fn is_due(&mut self, now: Instant) {
-        self.due = Some(now);
-        self.first_try = Some(now);
-    }
-
-    /// Tries again; true when that has been done for long enough.
-    fn again(&mut self, now: Instant) -> bool {
-        self.due = Some(now + TRY_AGAIN_AFTER);
-        self.first_try.is_some_and(|first| now > first + TRY_FOR)
-    }
-
-    async fn wait(&self) {
-        match self.due {
-            Some(due) => tokio::time::sleep_until(due).await,
-            None => std::future::pending().await,
-        }
-    }
-}
-
-/// Whether the same may be granted a little later: a pod whose container is about to run, an agent that is about to come
-/// back.
-fn may_pass(error: &ClientError) -> bool {
-    match error {
-        ClientError::Refused { status } => {
-            matches!(status.code(), Code::NotFound | Code::Unavailable)
-        }
-        ClientError::Unknown { .. }
-        | ClientError::OddToken
-        | ClientError::Pem { .. }
-        | ClientError::TokenInTheClear { .. }
-        | ClientError::NoWay { .. }
-        | ClientError::Interrupted
-        | ClientError::Incomplete => false,
-        ClientError::NoSocket { .. }
-        | ClientError::Denied { .. }
-        | ClientError::NobodyListens { .. }
-        | ClientError::Socket { .. }
-        | ClientError::Unreachable { .. }
-        | ClientError::Silent { .. }
-        | ClientError::Broken { .. }
-        | ClientError::Forward { .. }
-        | ClientError::NoAgent { .. }
-        | ClientError::NoToken { .. } => true,
-    }
-}
-
-/// What to change so that a part becomes what is wanted.
-fn update(part: &Prepared, wanted: &PrepareRequest) -> UpdateRequest {
-    let pods = pods(wanted).filter(|wanted| pods_changed(pods(&part.request), wanted));
-    UpdateRequest {
-        id: part.id().to_owned(),
-        rules: if wanted.rules == part.request.rules {
-            Vec::new()
-        } else {
-            wanted.rules.clone()
-        },
-        duration: None,
-        pods: pods.cloned(),
-    }
-}
-
-fn pods(request: &PrepareRequest) -> Option<&PodsSelector> {
-    match request.selector.as_ref()?.r#where.as_ref()? {
-        Where::Pods(pods) => Some(pods),
-        Where::Service(_) | Where::Netns(_) | Where::Pid(_) | Where::Cgroup(_) | Where::Node(_) => {
-            None
-        }
-    }
-}
-
-/// How many pods are ready elsewhere is no reason to tell an agent anything.
-fn pods_changed(there: Option<&PodsSelector>, wanted: &PodsSelector) -> bool {
-    there.is_none_or(|there| there.pods != wanted.pods || there.container != wanted.container)
-}
-
-/// Whether pods are wanted that are not among those that were.
-fn has_others(wanted: &PrepareRequest, before: &PrepareRequest) -> bool {
-    let Some(wanted) = pods(wanted) else {
-        return true;
-    };
-    let before = pods(before).map_or(&[][..], |before| &before.pods);
-    wanted.pods.iter().any(|pod| !before.contains(pod))
 }

@@ -20,13 +20,15 @@ mod stop;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chaos_proto::v1::PrepareResponse;
+
 use crate::client::Address;
-use crate::cluster::Part;
+use crate::cluster::{Answer, Part};
 use crate::error::CommandError;
 use crate::output::json::{self, Outcome};
 use crate::output::progress::Progress;
 use crate::output::whole::Whole;
-use crate::output::{Output, table, words};
+use crate::output::{Output, plan as in_words, table, words};
 use crate::quantity::{from_wire, time_in_words};
 
 pub use cluster::run_in_cluster;
@@ -90,11 +92,18 @@ pub async fn run(mut asked: Asked, output: Output) -> Result<(), CommandError> {
             .map(|part| part.experiment.clone())
             .collect();
         let whole = plan::whole(&prepared, &experiments);
+        let answers = prepared.into_iter().map(|part| PrepareResponse {
+            experiment: Some(part.experiment),
+            ..part.answer
+        });
+        let answers: Vec<_> = answers
+            .map(|answer| Answer::Prepared(Box::new(answer)))
+            .collect();
         output.result(
-            || table::plan(&whole),
-            || json::Run::new(Outcome::DryRun, &whole),
+            || table::plan(&whole, &in_words::spared(&answers)),
+            || json::Run::dry(&whole, answers.first()),
         )?;
-        return Ok(());
+        return would_refuse(&answers);
     }
     tell(&prepared, output);
     if detached {
@@ -102,6 +111,16 @@ pub async fn run(mut asked: Asked, output: Output) -> Result<(), CommandError> {
     } else {
         attend(&run, prepared, asked.replans, &mut interrupt, output).await
     }
+}
+
+/// An error where some agents would not do what was planned.
+fn would_refuse(answers: &[Answer]) -> Result<(), CommandError> {
+    let refusing = answers.iter().filter(|answer| !answer.is_yes()).count();
+    if refusing == 0 {
+        return Ok(());
+    }
+    let of = answers.len();
+    Err(RunError::WouldRefuse { refusing, of }.into())
 }
 
 fn tell(prepared: &[Prepared], output: Output) {
@@ -144,8 +163,7 @@ async fn detach(
     let armed = match armed {
         Ok(armed) => armed,
         Err(refused) => {
-            start::undo(run, prepared, output).await;
-            return Err(failure::not_armed(refused, prepared.len()));
+            return Err(stop::after_failed_arm(run, prepared, refused, interrupt).await);
         }
     };
     let whole = plan::whole(prepared, &armed);
@@ -186,8 +204,7 @@ async fn attend(
     let (news, armed) = match started {
         Ok(started) => started,
         Err(refused) => {
-            start::undo(run, &prepared, output).await;
-            return Err(failure::not_armed(refused, prepared.len()));
+            return Err(stop::after_failed_arm(run, &prepared, refused, interrupt).await);
         }
     };
     let whole: Whole = plan::whole(&prepared, &armed);
@@ -207,7 +224,8 @@ async fn attend(
         interval,
     };
     let mut fleet = attending.attend(armed.collect(), replans, interrupt).await;
-    let untold = if fleet.interrupted {
+    let ends_all = fleet.stopped_elsewhere && run.reach.is_cluster();
+    let untold = if fleet.interrupted || ends_all {
         stop::all(run, &mut fleet, interrupt).await
     } else {
         Ok(())

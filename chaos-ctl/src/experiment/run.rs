@@ -8,6 +8,7 @@ use chaos_proto::v1::{Experiment, PrepareRequest};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::keep::Changed;
 use super::reach::Reach;
 use super::start::Prepared;
 use crate::client::Agent;
@@ -61,6 +62,8 @@ struct State {
     /// How many parts each node has had.
     parts: BTreeMap<String, u32>,
     deadline: Option<Instant>,
+    /// What somebody else made of the rules, on some node.
+    changed: Option<Changed>,
     /// What may be acting: node, id, and whom to tell.
     active: BTreeMap<(String, String), Agent>,
 }
@@ -149,6 +152,16 @@ impl Run {
             let left = from_wire(now.remaining.as_ref());
             self.state().deadline = Instant::now().checked_add(left);
         }
+    }
+
+    /// Somebody else has changed the rules: parts that begin from now on get them so.
+    pub(super) fn has_changed(&self, changed: &Changed) {
+        self.state().changed = Some(changed.clone());
+    }
+
+    /// What somebody else made of the rules.
+    pub(super) fn changed(&self) -> Option<Changed> {
+        self.state().changed.clone()
     }
 
     /// No part begins any more.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chaos_proto::v1::{Experiment, PrepareRequest};
+use chaos_proto::v1::{Experiment, PrepareRequest, PrepareResponse};
 use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream;
@@ -31,6 +31,8 @@ pub(super) struct Prepared {
     /// As the agent was asked.
     pub(super) request: PrepareRequest,
     pub(super) experiment: Experiment,
+    /// What the agent says besides: what is protected, and what its guards say.
+    pub(super) answer: PrepareResponse,
 }
 
 impl Prepared {
@@ -137,12 +139,13 @@ async fn prepare_one(
     if request.id.is_empty() {
         request.id = run.next_id(&slot.node);
     }
-    let (experiment, _) = agent.prepare(request.clone()).await?;
+    let (experiment, answer) = agent.prepare(request.clone()).await?;
     Ok(Prepared {
         slot: slot.clone(),
         agent,
         request,
         experiment,
+        answer,
     })
 }
 
@@ -188,6 +191,8 @@ fn all<T>(
 
 /// Takes back what was prepared, after something else went wrong: that is what the user will be told about. Returns
 /// whether nothing of it is left.
+///
+/// Nothing of it acts, so that agents drop what could not be taken back.
 pub(super) async fn undo(run: &Run, prepared: &[Prepared], output: Output) -> bool {
     let ends = stream::iter(prepared)
         .map(|part| async {

@@ -1,24 +1,31 @@
-//! Ends all parts because the user asked for it.
+//! Ends all parts: because the user asked for it, or because one of them did not begin.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chaos_proto::v1::Experiment;
 use futures::StreamExt as _;
 use futures::stream;
+use tokio::time::Instant;
 
 use super::end;
-use super::failure::{Rows, RunError};
+use super::failure::{self, Rows, RunError};
 use super::fleet::Fleet;
 use super::interrupt::Interrupt;
 use super::plan;
 use super::run::Run;
-use super::start::{AT_ONCE, Prepared};
+use super::start::{AT_ONCE, Prepared, Refusal};
 use crate::client::{Agent, ClientError};
 use crate::error::CommandError;
 use crate::output::Output;
 
-/// What each agent answered: its node, and the part's end.
-type Ends = Vec<(String, Result<Experiment, ClientError>)>;
+/// How long agents are told again and again: a way that was cut is there anew within seconds, a node that is lost is not.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// What each agent answered: its node, and the part's end; nothing where the agent does not know it.
+type Ends = Vec<(String, String, Result<Option<Experiment>, ClientError>)>;
 
 /// Ends what is running; asked again, leaves without waiting for the agents.
 pub(super) async fn all(
@@ -33,9 +40,10 @@ pub(super) async fn all(
         .collect();
     let ends = stop(run, active, interrupt).await?;
     let mut untold = Vec::new();
-    for (node, end) in ends {
+    for (node, id, end) in ends {
         match end {
-            Ok(ended) => fleet.set_ended(&node, ended),
+            Ok(Some(ended)) => fleet.set_ended(&node, ended),
+            Ok(None) => fleet.set_unknown(&node, &id),
             Err(error) => untold.push((node, error)),
         }
     }
@@ -49,15 +57,10 @@ pub(super) async fn before_it_began(
     interrupt: &mut Interrupt,
     output: Output,
 ) -> Result<(), CommandError> {
-    let parts = prepared.iter().map(|part| {
-        let id = part.id().to_owned();
-        (part.slot.node.clone(), id, part.agent.clone())
-    });
-    let ends = stop(run, parts.collect(), interrupt).await?;
     let (mut ended, mut untold) = (Vec::new(), Vec::new());
-    for (node, end) in ends {
+    for (node, _, end) in stop(run, of(prepared), interrupt).await? {
         match end {
-            Ok(end) => ended.push(end),
+            Ok(end) => ended.extend(end),
             Err(error) => untold.push((node, error)),
         }
     }
@@ -70,6 +73,35 @@ pub(super) async fn before_it_began(
     }
 }
 
+/// Ends everything because some of it did not begin. An agent whose answer was lost may have armed its part: each is told
+/// until it has answered, and who could not be told is named.
+pub(super) async fn after_failed_arm(
+    run: &Arc<Run>,
+    prepared: &[Prepared],
+    refused: Vec<Refusal>,
+    interrupt: &mut Interrupt,
+) -> CommandError {
+    run.stop();
+    let ends = match stop(run, of(prepared), interrupt).await {
+        Ok(ends) => ends,
+        Err(left) => return left,
+    };
+    let untold: Vec<_> = ends
+        .into_iter()
+        .filter_map(|(node, _, end)| Some((node, end.err()?)))
+        .collect();
+    let id = prepared.first().map(|part| part.id().to_owned());
+    failure::not_armed(&id.unwrap_or_default(), refused, untold, prepared.len())
+}
+
+fn of(prepared: &[Prepared]) -> Vec<(String, String, Agent)> {
+    let part = |part: &Prepared| {
+        let id = part.id().to_owned();
+        (part.slot.node.clone(), id, part.agent.clone())
+    };
+    prepared.iter().map(part).collect()
+}
+
 /// In the order of the parts.
 async fn stop(
     run: &Arc<Run>,
@@ -77,10 +109,11 @@ async fn stop(
     interrupt: &mut Interrupt,
 ) -> Result<Ends, CommandError> {
     let id = parts.first().map(|(_, id, _)| id.clone());
+    let until = Instant::now() + PATIENCE;
     let stopping = stream::iter(parts)
         .map(|(node, id, agent)| async move {
-            let end = stop_one(run, &node, &id, &agent).await;
-            (node, end)
+            let end = one(run, &node, &id, agent, until).await;
+            (node, id, end)
         })
         .buffered(AT_ONCE)
         .collect::<Ends>();
@@ -90,20 +123,58 @@ async fn stop(
     }
 }
 
-/// Where the connection is broken, over another one.
-async fn stop_one(
+/// Ends a part that began while others ran, and could not: for as long as may help.
+pub(super) async fn joined(run: &Run, node: &str, id: &str, agent: &Agent) {
+    let until = Instant::now() + PATIENCE;
+    // Where it could not be told, it stays among those that may act: who stops the run tells it again.
+    let _ = one(run, node, id, agent.clone(), until).await;
+}
+
+/// Tells one agent, where the connection is broken over another one. Nothing: the agent does not know it.
+async fn one(
     run: &Run,
     node: &str,
     id: &str,
-    agent: &Agent,
-) -> Result<Experiment, ClientError> {
-    match agent.disarm(id).await {
-        Err(ClientError::Broken { .. } | ClientError::Unreachable { .. })
-            if run.reach.is_cluster() =>
-        {
-            run.reach.again(node).await?.disarm(id).await
+    mut agent: Agent,
+    until: Instant,
+) -> Result<Option<Experiment>, ClientError> {
+    loop {
+        let error = match tokio::time::timeout_at(until, agent.disarm(id)).await {
+            Ok(Ok(ended)) => {
+                run.ended(node, id);
+                return Ok(Some(ended));
+            }
+            Ok(Err(error)) if error.is_not_found() => {
+                run.ended(node, id);
+                return Ok(None);
+            }
+            Ok(Err(error)) => error,
+            Err(_) => agent.silent(PATIENCE),
+        };
+        if Instant::now() >= until || !helps_to_try_again(&error, run.reach.is_cluster()) {
+            return Err(error);
         }
-        end => end,
+        tokio::time::sleep(PAUSE).await;
+        match tokio::time::timeout_at(until, run.reach.again(node)).await {
+            Ok(Ok(anew)) => agent = anew,
+            Ok(Err(error)) if Instant::now() < until && run.reach.is_cluster() => {
+                // The old connection may do as well as none.
+                if !error.may_pass() {
+                    return Err(error);
+                }
+            }
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(error),
+        }
+    }
+}
+
+/// The only agent of a host is asked once more when its connection broke: it may have died, and then nothing acts.
+fn helps_to_try_again(error: &ClientError, is_cluster: bool) -> bool {
+    if is_cluster {
+        error.may_pass()
+    } else {
+        matches!(error, ClientError::Broken { .. })
     }
 }
 

@@ -110,27 +110,36 @@ fn nodes(plan: &Plan, answers: &[Answer]) -> String {
     finish(&table)
 }
 
+/// What is protected, and what guards say, by the only agent.
+pub fn spared(answers: &[Answer]) -> String {
+    said_on(answers.iter().map(|answer| ("", answer)), 1)
+}
+
 /// What is protected, and what guards say, each once with the nodes that say so.
 fn said(plan: &Plan, answers: &[Answer]) -> String {
+    let nodes = plan.parts.iter().map(|part| part.node.as_str());
+    said_on(nodes.zip(answers), plan.nodes().len())
+}
+
+fn said_on<'a>(answers: impl Iterator<Item = (&'a str, &'a Answer)>, all: usize) -> String {
     let mut protected: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut guards: Vec<(&Guard, BTreeSet<&str>)> = Vec::new();
-    for (part, answer) in plan.parts.iter().zip(answers) {
+    for (node, answer) in answers {
         let Answer::Prepared(prepared) = answer else {
             continue;
         };
         for sentence in &prepared.protected {
-            protected.entry(sentence).or_default().insert(&part.node);
+            protected.entry(sentence).or_default().insert(node);
         }
         for guard in &prepared.guards {
             match guards.iter_mut().find(|(known, _)| *known == guard) {
                 Some((_, nodes)) => {
-                    nodes.insert(&part.node);
+                    nodes.insert(node);
                 }
-                None => guards.push((guard, BTreeSet::from([part.node.as_str()]))),
+                None => guards.push((guard, BTreeSet::from([node]))),
             }
         }
     }
-    let all = plan.nodes().len();
     let on = |nodes: &BTreeSet<&str>| {
         if nodes.len() == all {
             return String::new();

@@ -117,7 +117,9 @@ fn cells(columns: &[&Column], counters: &Counters) -> Vec<String> {
 }
 
 /// What would happen: targets, rules, and the effect to expect.
-pub fn plan(whole: &Whole) -> String {
+///
+/// With what else the agent says to it.
+pub fn plan(whole: &Whole, said: &str) -> String {
     let experiment = &whole.experiment;
     let mut text = String::new();
     if experiment.targets.is_empty() {
@@ -143,7 +145,7 @@ pub fn plan(whole: &Whole) -> String {
     }
     let _ = write!(
         text,
-        "\nTime:   {}\n\nNothing was applied.",
+        "\nTime:   {}{said}\n\nNothing was applied.",
         time_in_words(from_wire(experiment.duration.as_ref()))
     );
     text

@@ -67,9 +67,30 @@ impl From<&Experiment> for Whole {
     }
 }
 
-/// The id that all parts of an experiment share: further ones on a node have a number after it.
+/// The id that all parts of an experiment share: further ones on a node have a number after it, as in `ID.2`.
 pub fn base(id: &str) -> &str {
-    id.split('.').next().unwrap_or(id)
+    number(id).map_or(id, |(base, _)| base)
+}
+
+/// The id of a part, by the experiment's id or that of another part.
+pub fn part(id: &str, place: u64) -> String {
+    match place {
+        1 => base(id).to_owned(),
+        place => format!("{}.{place}", base(id)),
+    }
+}
+
+/// Which of its node's parts of an experiment this is.
+pub fn place(id: &str) -> u64 {
+    number(id)
+        .and_then(|(_, digits)| digits.parse().ok())
+        .unwrap_or(1)
+}
+
+fn number(id: &str) -> Option<(&str, &str)> {
+    let (base, digits) = id.rsplit_once('.')?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    is_number.then_some((base, digits))
 }
 
 impl Whole {
@@ -120,7 +141,7 @@ impl Whole {
             .into_iter()
             .map(|(_, mut group)| {
                 group.sort_by(|one, other| {
-                    let key = |piece: &Piece| (piece.node.clone(), piece.experiment.id.clone());
+                    let key = |piece: &Piece| (piece.node.clone(), place(&piece.experiment.id));
                     key(one).cmp(&key(other))
                 });
                 // A part that is over says nothing about the whole while others of it run.
@@ -350,6 +371,20 @@ mod tests {
                 ..Experiment::default()
             },
             standing: Standing::Current,
+        }
+    }
+
+    #[test]
+    fn only_a_number_after_a_dot_makes_a_part() {
+        for (id, whole, number) in [
+            ("delay-1", "delay-1", 1),
+            ("delay-1.2", "delay-1", 2),
+            ("delay-1.10", "delay-1", 10),
+            ("delay.x", "delay.x", 1),
+            ("delay.x.3", "delay.x", 3),
+            ("delay.", "delay.", 1),
+        ] {
+            assert_eq!((base(id), place(id)), (whole, number));
         }
     }
 

@@ -175,6 +175,25 @@ impl Experiments {
         }
     }
 
+    /// Targets of a pod are gone; an experiment without others ends.
+    pub(super) fn lose_pod(&mut self, name: &str) {
+        for kept in &mut self.all {
+            if kept.now().state() == State::Ended {
+                continue;
+            }
+            let mut has_lost = false;
+            for target in &mut kept.experiment.targets {
+                let is_of = target.pod.as_ref().is_some_and(|pod| pod.name == name);
+                has_lost |= is_of && !target.gone;
+                target.gone |= is_of;
+            }
+            let mut targets = kept.experiment.targets.iter();
+            if has_lost && targets.all(|target| target.gone) {
+                kept.end(EndReason::TargetGone, "its last target is gone");
+            }
+        }
+    }
+
     /// A stream holds one.
     pub(super) fn hold(&mut self, id: &str) {
         if let Ok(kept) = self.find(id) {

@@ -8,7 +8,7 @@ mod service;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
@@ -56,8 +56,14 @@ enum Mood {
     Good,
     /// Says no to this method; to all if there is none.
     Refuses(Option<&'static str>, Status),
+    /// Says no to calls that have this text in them.
+    RefusesAbout(String, Status),
     /// Never answers this method; none of them if there is none.
     Hangs(Option<&'static str>),
+    /// Does what this method asks, and never answers.
+    Swallows(&'static str),
+    /// Takes so long before it does what this method asks.
+    Slow(&'static str, Duration),
 }
 
 #[derive(Debug, Default)]
@@ -154,9 +160,31 @@ impl Agent {
         self.inner.state().mood = Mood::Refuses(method, Status::new(code, message));
     }
 
+    /// Says no to calls that have this text in them.
+    pub fn refuse_about(&self, text: &str, code: Code, message: &str) {
+        let status = Status::new(code, message);
+        self.inner.state().mood = Mood::RefusesAbout(text.to_owned(), status);
+    }
+
     /// Takes calls of a method (none: all), and never answers.
     pub fn hang(&self, method: Option<&'static str>) {
         self.inner.state().mood = Mood::Hangs(method);
+    }
+
+    /// Takes so long before it does what calls of a method ask.
+    pub fn slow_down(&self, method: &'static str, by: Duration) {
+        self.inner.state().mood = Mood::Slow(method, by);
+    }
+
+    /// Does what calls of a method ask, and never answers them.
+    pub fn swallow(&self, method: &'static str) {
+        self.inner.state().mood = Mood::Swallows(method);
+    }
+
+    /// The network or the container of a pod is another one: its targets are gone, and it can be hit anew.
+    pub fn lose_pod(&self, name: &str) {
+        self.inner.state().experiments.lose_pod(name);
+        self.inner.notify();
     }
 
     /// Does again what it is asked.

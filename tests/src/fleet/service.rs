@@ -43,13 +43,14 @@ impl Service {
         let token = token
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.strip_prefix("Bearer "));
+        let message = format!("{:?}", request.get_ref());
         let mood = {
             let mut state = self.inner.state();
             state.calls.push(Call {
                 at: Instant::now(),
                 method,
                 id: id.to_owned(),
-                message: format!("{:?}", request.get_ref()),
+                message: message.clone(),
                 token: token.map(str::to_owned),
             });
             state.mood.clone()
@@ -58,7 +59,26 @@ impl Service {
         match mood {
             Mood::Refuses(which, status) if meant(which) => Err(status),
             Mood::Hangs(which) if meant(which) => pending().await,
-            Mood::Good | Mood::Refuses(..) | Mood::Hangs(_) => Ok(()),
+            Mood::RefusesAbout(text, status) if message.contains(&text) => Err(status),
+            Mood::Slow(which, by) if which == method => {
+                tokio::time::sleep(by).await;
+                Ok(())
+            }
+            Mood::Good
+            | Mood::Slow(..)
+            | Mood::Refuses(..)
+            | Mood::RefusesAbout(..)
+            | Mood::Hangs(_)
+            | Mood::Swallows(_) => Ok(()),
+        }
+    }
+
+    /// Never returns where the agent's mood is to keep its answers of this method.
+    async fn answered(&self, method: &str) {
+        let is_swallowed =
+            matches!(self.inner.state().mood, Mood::Swallows(which) if which == method);
+        if is_swallowed {
+            pending::<()>().await;
         }
     }
 }
@@ -115,6 +135,7 @@ impl AgentService for Service {
         self.asked("arm", &request.get_ref().id, &request).await?;
         let experiment = self.inner.state().experiments.arm(&request.get_ref().id)?;
         self.inner.notify();
+        self.answered("arm").await;
         let experiment = Some(experiment);
         Ok(Response::new(ArmResponse { experiment }))
     }

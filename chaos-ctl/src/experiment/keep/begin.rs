@@ -2,37 +2,41 @@
 
 use std::time::Duration;
 
-use chaos_proto::v1::{PrepareRequest, UpdateRequest};
-use tokio::time::Instant;
+use chaos_proto::v1::{Experiment, PrepareRequest, UpdateRequest};
 use tonic::Code;
 
-use super::{Keeper, TRY_AGAIN_AFTER, TRY_FOR, What, may_pass};
+use super::again::Again;
+use super::{Keeper, What};
 use crate::arguments::to_wire;
 use crate::client::{Agent, ClientError};
 use crate::experiment::start::{Armed, Prepared};
-use crate::quantity::time_in_words;
+use crate::experiment::stop;
+use crate::quantity::{from_wire, time_in_words};
 
 /// Less is over before it has begun.
 const WORTHWHILE: Duration = Duration::from_millis(100);
+/// No part ends later than all by more than the calls take that a quick agent answers.
+const LATE: Duration = Duration::from_millis(200);
+/// Ids of an earlier agent's parts are few, and an agent that calls all ids taken is not flooded.
+const NEXT_ID_AFTER: Duration = Duration::from_millis(20);
 
 impl Keeper {
     /// Begins with the time that is left. Nothing when it is over before that succeeds, or nothing is wanted any more and
     /// nothing was there before.
     pub(super) async fn begin(&mut self, again: bool) -> Option<Armed> {
-        let mut since = Instant::now();
-        let mut told = None;
+        let mut refusals = Again::new();
         loop {
             let left = self.run.left();
             if self.run.is_stopped() || left < WORTHWHILE {
                 return None;
             }
-            let wanted = self.wanted.borrow_and_update().clone();
-            let Some(wanted) = wanted else {
+            self.wanted.mark_unchanged();
+            let Some(wanted) = self.wanted() else {
                 self.tell(What::Idle);
                 if !self.has_changed().await {
                     return None;
                 }
-                since = Instant::now();
+                refusals = Again::new();
                 continue;
             };
             match self.try_to_begin(&wanted, left).await {
@@ -46,23 +50,16 @@ impl Keeper {
                     self.tell(What::Trouble(None));
                     return Some(armed);
                 }
-                Err(error) if is_taken(&error) => {}
+                Err(error) if is_taken(&error) => tokio::time::sleep(NEXT_ID_AFTER).await,
                 Err(error) => {
-                    let is_final = !may_pass(&error);
-                    if (is_final || since.elapsed() > TRY_FOR)
-                        && told.as_ref() != Some(&error.to_string())
-                    {
-                        told = Some(error.to_string());
-                        self.tell(What::Trouble(told.clone()));
+                    let (pause, told) = refusals.refused(&error);
+                    if told.is_some() {
+                        self.tell(What::Trouble(told));
                     }
-                    if is_final {
-                        // The same would be refused again; something else may not be.
-                        if !self.has_changed().await {
-                            return None;
-                        }
-                        continue;
+                    // Something else may be granted at once.
+                    if tokio::time::timeout(pause, self.has_changed()).await == Ok(true) {
+                        refusals = Again::new();
                     }
-                    let _ = tokio::time::timeout(TRY_AGAIN_AFTER, self.run.over()).await;
                 }
             }
         }
@@ -86,48 +83,63 @@ impl Keeper {
         {
             self.run.give_back_id(node);
         }
-        let (experiment, _) = prepared?;
+        let (experiment, answer) = prepared?;
         let mut prepared = Prepared {
             slot: self.slot.clone(),
             agent,
             request,
             experiment,
+            answer,
         };
-        match self.arm(&mut prepared).await {
+        // Whatever a slow agent is still doing by then is ended.
+        let armed = tokio::select! {
+            armed = self.arm(&mut prepared) => armed,
+            () = self.run.over() => Err(ClientError::Interrupted),
+        };
+        match armed {
             Ok(armed) => Ok(armed(prepared)),
             Err(error) => {
-                let _ = prepared.agent.disarm(prepared.id()).await;
-                self.run.ended(node, prepared.id());
+                stop::joined(&self.run, node, prepared.id(), &prepared.agent).await;
                 Err(error)
             }
         }
     }
 
-    /// Arms with what is left by now, and with what the call itself will take: no part outlives the deadline of all.
+    /// Arms with what is left by now: no part outlives the deadline of all.
     async fn arm(
         &self,
         prepared: &mut Prepared,
     ) -> Result<impl FnOnce(Prepared) -> Armed + use<>, ClientError> {
         let agent: Agent = prepared.agent.clone();
         let id = prepared.id().to_owned();
-        let asked = Instant::now();
         let news = agent.watch(&id, true, Some(self.interval)).await?;
-        let left = self.run.left().saturating_sub(asked.elapsed());
-        if left < WORTHWHILE || self.run.is_stopped() {
-            return Err(ClientError::Interrupted);
-        }
-        let update = UpdateRequest {
-            id: id.clone(),
-            duration: to_wire(left),
-            ..UpdateRequest::default()
-        };
-        agent.update(update).await?;
+        self.give_what_is_left(&agent, &id).await?;
         self.run.may_act(&self.slot.node, &id, &agent);
         prepared.experiment = agent.arm(&id).await?;
+        // The calls may have taken their time.
+        while from_wire(prepared.experiment.remaining.as_ref()) > self.run.left() + LATE {
+            prepared.experiment = self.give_what_is_left(&agent, &id).await?;
+        }
+        if self.run.is_stopped() {
+            return Err(ClientError::Interrupted);
+        }
         Ok(|prepared| Armed {
             prepared,
             news: Box::pin(news),
         })
+    }
+
+    async fn give_what_is_left(&self, agent: &Agent, id: &str) -> Result<Experiment, ClientError> {
+        let left = self.run.left();
+        if left < WORTHWHILE || self.run.is_stopped() {
+            return Err(ClientError::Interrupted);
+        }
+        let update = UpdateRequest {
+            id: id.to_owned(),
+            duration: to_wire(left),
+            ..UpdateRequest::default()
+        };
+        agent.update(update).await
     }
 }
 

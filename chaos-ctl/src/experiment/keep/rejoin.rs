@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use super::{Keeper, Left};
+use super::{Keeper, Left, Loss};
 use crate::client::{Agent, ClientError};
 use crate::experiment::listen::News;
 use crate::experiment::start::Prepared;
@@ -24,7 +24,7 @@ impl Keeper {
         cause: Option<Box<Status>>,
     ) -> Result<News, Left> {
         if !self.run.reach.is_cluster() {
-            return Err(Left::Lost(cause));
+            return Err(Left::Lost(cause, Loss::Broken));
         }
         let broke_at = Instant::now();
         let why = part.agent.last_words().map(|said| format!(" ({said})"));
@@ -50,12 +50,12 @@ impl Keeper {
             };
             let until = self.run.deadline() + AFTERWARDS;
             if self.run.is_stopped() || Instant::now() > until {
-                return Err(Left::Lost(cause));
+                return Err(Left::Lost(cause, Loss::OutOfReach(error.to_string())));
             }
             if !is_told && broke_at.elapsed() >= self.run.grace {
                 is_told = true;
                 self.note(&format!(
-                    "its agent is lost ({error}): faults there end by themselves; waiting for it to come back"
+                    "its agent cannot be reached ({error}): faults there end by themselves, after its grace period or by their deadline; trying again"
                 ));
             }
             tokio::time::sleep(pause).await;

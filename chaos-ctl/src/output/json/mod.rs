@@ -27,6 +27,9 @@ pub struct Run {
     pub expected_effects: Vec<String>,
     /// What happened on the way, one sentence each: pods that came and left, agents that were lost and found.
     pub notes: Vec<String>,
+    /// With `--dry-run`, what the agent says to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<plan::Answer>,
 }
 
 /// How an experiment went, as far as the client knows.
@@ -225,6 +228,15 @@ impl Run {
             experiment: whole.into(),
             expected_effects,
             notes: whole.notes.clone(),
+            answer: None,
+        }
+    }
+
+    /// Of a plan, with what the agent says to it.
+    pub fn dry(whole: &Whole, answer: Option<&crate::cluster::Answer>) -> Self {
+        Self {
+            answer: answer.map(plan::Answer::from),
+            ..Self::new(Outcome::DryRun, whole)
         }
     }
 }

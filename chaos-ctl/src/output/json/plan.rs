@@ -68,9 +68,9 @@ struct Pod {
     uid: String,
 }
 
-/// What the node's agent says.
+/// What an agent says to its part of a plan.
 #[derive(Debug, Serialize)]
-struct Answer {
+pub struct Answer {
     would_run: bool,
     refusal: Option<String>,
     targets: Vec<Target>,
