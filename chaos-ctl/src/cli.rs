@@ -19,8 +19,8 @@ use crate::commands::{
     status::StatusArgs, stop::StopArgs, update::UpdateArgs,
 };
 
-/// Delays, drops, duplicates, reorders, corrupts, rewrites or slows down chosen packets of a service, a process, a
-/// network namespace or the whole host, resets its connections, answers its DNS questions or cuts it off, for a limited
+/// Delays, drops, duplicates, reorders, corrupts, rewrites or slows down chosen packets of a service, its pods or nodes in
+/// a Kubernetes cluster, or of a process, a network namespace or a whole host, resets its connections, answers its DNS questions or cuts it off, for a limited
 /// time.
 ///
 /// Every fault ends by itself: after its duration, when this command is interrupted, when the client that started it
@@ -28,7 +28,8 @@ use crate::commands::{
 /// neighbour discovery never are.
 ///
 /// The work is done by an agent, `chaos-daemon`, which must run on the host of the target; `chaosctl doctor` tells
-/// whether it does and what it can do there. Its socket is root's, so chaosctl needs root too.
+/// whether it does and what it can do there. In a cluster it is reached through the API server, with your kubeconfig and
+/// what you may do there; on this host through a socket that is root's, so that chaosctl needs root too.
 #[derive(Debug, Parser)]
 #[command(
     name = "chaosctl",

@@ -47,6 +47,15 @@ impl From<ErrorKind> for ExitCode {
     }
 }
 
+/// The cause closest to the kernel says most: "Connection refused" and not "transport error".
+pub fn innermost(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
 impl CommandError {
     /// An error without hints.
     pub fn new(kind: ErrorKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

@@ -14,6 +14,7 @@ mod test_delay;
 mod test_delay_shape;
 mod test_dns;
 mod test_doctor;
+mod test_dry_run;
 mod test_duplicate;
 mod test_interrupt;
 mod test_list;

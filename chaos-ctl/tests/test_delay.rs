@@ -5,8 +5,7 @@ use std::time::Duration;
 use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::selector::Where;
 use chaos_proto::v1::{
-    Counters, Delay, Direction, EndReason, Filter, Guard, PrepareRequest, PrepareResponse, Rule,
-    Selector, ServiceSelector,
+    Counters, Delay, Direction, EndReason, Filter, PrepareRequest, Rule, Selector, ServiceSelector,
 };
 use tonic::Status;
 
@@ -125,41 +124,6 @@ delay-3f9a1c: prepared, engine tap, seed 18446744073709551615
         loud.stderr
     );
     assert_eq!(run(&agent, &[&arguments[..], &["-q"]].concat()).stderr, "");
-}
-
-#[test]
-fn a_dry_run_at_one_agent_tells_what_its_guards_say() {
-    let agent = Agent::start(Script {
-        says: PrepareResponse {
-            protected: vec!["port 22 of this node".to_owned()],
-            guards: vec![Guard {
-                name: "maxDuration".to_owned(),
-                allows: false,
-                detail: "at most 10s, and this is 30s".to_owned(),
-            }],
-            ..PrepareResponse::default()
-        },
-        ..Script::default()
-    });
-    let arguments = ["delay", "--netns", "web", "100ms", "--dry-run"];
-    let finished = run(&agent, &arguments);
-    let said = "\
-Time:   30 s
-
-Spared: port 22 of this node
-Guard:  maxDuration REFUSES: at most 10s, and this is 30s
-
-Nothing was applied.
-";
-    assert!(finished.stdout.ends_with(said), "{finished:?}");
-    assert_eq!(
-        finished.stderr,
-        "error: 1 of 1 part would refuse: see the plan\n"
-    );
-    assert_eq!(finished.code, Some(1));
-    let json = run(&agent, &[&arguments[..], &["-o", "json"]].concat()).json();
-    assert_eq!(json["answer"]["would_run"], false);
-    assert_eq!(json["answer"]["guards"][0]["name"], "maxDuration");
 }
 
 #[test]

@@ -69,9 +69,12 @@ error: there is no experiment nada on this node: `chaosctl list --all` shows all
 
 /// Whom it was told to end.
 fn ids(agent: &Agent) -> Vec<String> {
-    let told = agent.calls().into_iter().filter_map(|call| match call {
-        Call::Disarm(Which::Id(id)) => Some(id),
-        _ => None,
+    let calls = agent.calls();
+    let told = calls.iter().filter_map(|call| {
+        let Call::Disarm(Which::Id(id)) = call else {
+            return None;
+        };
+        Some(id.clone())
     });
     told.collect()
 }

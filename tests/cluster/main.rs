@@ -23,3 +23,4 @@ mod smoke;
 mod troubles;
 mod tutorial;
 mod update;
+mod weather;

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::text;
+use crate::cluster::Names;
 use crate::quantity::{
     Peer, PeerName, Peers, Port, Share, dscp, exceptions, length, peers, percent, port_or_name,
     read_ports,
@@ -164,17 +165,6 @@ pub enum ProtocolArg {
     Udp,
     /// ICMP and ICMPv6
     Icmp,
-}
-
-/// What a filter names, and the wire has numbers and addresses for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Names {
-    /// Ports of `--port`.
-    pub ports: Vec<String>,
-    /// Peers.
-    pub peers: Vec<PeerName>,
-    /// Peers that are not to match.
-    pub except: Vec<PeerName>,
 }
 
 impl FilterArgs {

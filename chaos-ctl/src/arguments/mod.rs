@@ -20,7 +20,7 @@ use clap::Args;
 pub use choice::{ChoiceArgs, InvalidMode, mode};
 pub use distribution::{Distribution, DistributionError, distribution, quantiles};
 pub use fault::{FaultArgs, FaultError, rule};
-pub use filter::{FilterArgs, Names};
+pub use filter::FilterArgs;
 pub use ramp::{end_of, share_ramp};
 pub use selector::{PointArgs, SelectorArgs, SelectorError};
 pub use shape::ShapeArgs;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tonic::{Code, Status, transport};
 
 use super::{Address, DEFAULT_SOCKET};
-use crate::error::{CommandError, ErrorKind};
+use crate::error::{CommandError, ErrorKind, innermost};
 use crate::quantity::time_in_words;
 
 /// A call that brought no usable answer.
@@ -291,13 +291,4 @@ fn sentence(status: &Status) -> String {
         "" => format!("the agent refused: {}", status.code().description()),
         message => message.to_owned(),
     }
-}
-
-/// The cause closest to the kernel says most: "Connection refused" and not "transport error".
-fn innermost(error: &transport::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }

@@ -14,16 +14,16 @@ pub(super) const LABEL: &str = "app.kubernetes.io/name=chaos-daemon";
 
 /// The agent's pod of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgentPod {
+pub(super) struct AgentPod {
     /// Name of the pod.
-    pub name: String,
+    name: String,
     /// Why it cannot be asked; nothing where it is ready.
-    pub unready: Option<String>,
+    unready: Option<String>,
 }
 
 /// The agents of a cluster, by node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Agents {
+pub(super) struct Agents {
     namespace: String,
     pods: BTreeMap<String, AgentPod>,
 }
@@ -93,7 +93,7 @@ impl From<AgentsError> for CommandError {
 
 impl Agents {
     /// Asks the API server for the agents of all nodes, or of one.
-    pub async fn list(cluster: &Cluster, node: Option<&str>) -> Result<Self, AgentsError> {
+    pub(super) async fn list(cluster: &Cluster, node: Option<&str>) -> Result<Self, AgentsError> {
         let namespace = cluster.options.agent_namespace.clone();
         let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &namespace);
         let mut of = ListParams::default().labels(LABEL);
@@ -123,7 +123,7 @@ impl Agents {
     }
 
     /// Names of the nodes that have one, ready or not. An error where none has.
-    pub fn nodes(&self) -> Result<Vec<String>, AgentsError> {
+    pub(super) fn nodes(&self) -> Result<Vec<String>, AgentsError> {
         if self.pods.is_empty() {
             return Err(AgentsError::None {
                 namespace: self.namespace.clone(),
@@ -133,7 +133,7 @@ impl Agents {
     }
 
     /// Name of the pod that is the ready agent of a node.
-    pub fn of(&self, node: &str) -> Result<&str, AgentsError> {
+    pub(super) fn of(&self, node: &str) -> Result<&str, AgentsError> {
         let (node, namespace) = (node.to_owned(), self.namespace.clone());
         let Some(pod) = self.pods.get(&node) else {
             return Err(AgentsError::Missing { node, namespace });

@@ -9,8 +9,7 @@ use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
 use super::Cluster;
-use super::answer::innermost;
-use crate::error::{CommandError, ErrorKind};
+use crate::error::{CommandError, ErrorKind, innermost};
 use crate::quantity::time_in_words;
 
 /// A page of a list is an answer, too.

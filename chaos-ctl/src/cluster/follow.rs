@@ -13,8 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use super::{Held, Plan, Point, ResolveError, Scene};
-use crate::experiment::{Replan, Replans};
+use super::{Held, Plan, Point, Replan, Replans, ResolveError, Scene};
 use crate::output::words;
 use watched::Signal;
 
@@ -101,12 +100,14 @@ impl Follower {
 
     /// Whether there is nothing to hit, and that for certain.
     fn is_nothing(&self, error: &ResolveError) -> bool {
-        match error {
-            // One of several nodes may be.
-            ResolveError::NotFound { .. } => !matches!(self.scene.selection.point, Point::Nodes(_)),
-            ResolveError::NoContainer { .. } | ResolveError::NotRunning { .. } => true,
-            error => error.is_empty(),
-        }
+        // One of several nodes may be.
+        let is_group = !matches!(self.scene.selection.point, Point::Nodes(_));
+        let is_gone = matches!(error, ResolveError::NotFound { .. }) && is_group;
+        let is_unfit = matches!(
+            error,
+            ResolveError::NoContainer { .. } | ResolveError::NotRunning { .. }
+        );
+        is_gone || is_unfit || error.is_empty()
     }
 
     /// Makes the plan anew, and tells what is different. False when it could not be made.

@@ -24,15 +24,15 @@ mod service;
 mod token;
 mod workload;
 
-pub use agents::{AgentPod, Agents, AgentsError};
+pub use agents::AgentsError;
 pub use ask::ApiError;
 pub use choice::Mode;
 pub use config::{Cluster, ClusterOptions, ConfigError, IN_CLUSTER_TOKEN};
 pub use error::ResolveError;
 pub use follow::follow;
 pub use peers::without_cluster;
-pub use plan::{Answer, Held, Part, Peers, Plan, Resolved, Translation};
+pub use plan::{Answer, Held, Part, Peers, Plan, Replan, Replans, Resolved, Translation};
 pub use reach::Reach;
 pub use renew::{Parts, pointed_at};
-pub use scene::{Draft, Point, Scene, Selection};
+pub use scene::{Draft, Names, Point, Scene, Selection};
 pub use token::{TokenError, Tokens};

@@ -1,9 +1,11 @@
 //! What is to be asked of which node.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 
 use chaos_proto::v1::selector::Where;
 use chaos_proto::v1::{Origin, Pod, PodsSelector, PrepareRequest, PrepareResponse};
+use futures::Stream;
 
 /// UIDs of pods that an experiment has hit so far: they stay chosen until they or their endpoints are gone, ready or not.
 pub type Held = BTreeSet<String>;
@@ -79,6 +81,23 @@ pub struct Peers {
     /// Addresses, in order.
     pub addresses: Vec<String>,
 }
+
+/// What comes of looking at the cluster again.
+#[derive(Debug)]
+pub enum Replan {
+    /// What is to act where from now on.
+    Parts {
+        /// All of it, not only what is new.
+        parts: Vec<Part>,
+        /// What has changed, for a person.
+        said: Vec<String>,
+    },
+    /// A sentence for a person.
+    Note(String),
+}
+
+/// Plans, as the cluster changes.
+pub type Replans = Pin<Box<dyn Stream<Item = Replan> + Send>>;
 
 impl Plan {
     /// Names of the nodes, each once.

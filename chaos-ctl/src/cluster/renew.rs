@@ -141,18 +141,13 @@ impl Scene {
             .map(|(pod, ports)| (pod.uid, ports))
             .collect();
         let of_part = parts.iter().map(|(node, part)| {
-            let ports: BTreeSet<_> = uids(part).iter().filter_map(|uid| pods.get(uid)).collect();
-            let mut ports = ports.into_iter();
-            match (ports.next(), ports.next()) {
+            let known: BTreeSet<_> = uids(part).iter().filter_map(|uid| pods.get(uid)).collect();
+            let mut known = known.into_iter();
+            let (service, node) = (name.clone(), (*node).to_owned());
+            match (known.next(), known.next()) {
                 (Some(only), None) => Ok(only.clone()),
-                (None, _) => Err(ResolveError::NoneLeft {
-                    service: name.clone(),
-                    node: (*node).to_owned(),
-                }),
-                (Some(_), Some(_)) => Err(ResolveError::PortsDiffer {
-                    service: name.clone(),
-                    node: (*node).to_owned(),
-                }),
+                (None, _) => Err(ResolveError::NoneLeft { service, node }),
+                (Some(_), Some(_)) => Err(ResolveError::PortsDiffer { service, node }),
             }
         });
         of_part.collect()

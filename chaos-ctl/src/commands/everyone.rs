@@ -9,7 +9,7 @@ use crate::cluster;
 use crate::error::{CommandError, ErrorKind};
 use crate::experiment::{AT_ONCE, Direct, Rows};
 use crate::output::whole::{Piece, Standing, Whole, base};
-use crate::output::{Output, words};
+use crate::output::words;
 
 /// Agents by node, and those that cannot be reached. The only agent has no node.
 pub(super) struct Everyone {
@@ -101,21 +101,26 @@ impl Everyone {
         self.agents.len() + self.unreached.len()
     }
 
-    /// The parts of one experiment on all nodes.
-    pub(super) async fn find(self, id: &str, output: Output) -> Result<Whole, CommandError> {
+    /// The parts of one experiment on all nodes, and who could not be asked.
+    pub(super) async fn find(self, id: &str) -> Result<(Whole, Failures), CommandError> {
+        let of = self.count();
         let one = self.is_one().cloned();
         let lists = self
             .ask(|agent| async move { agent.list(true).await })
             .await?;
-        lists.warn(output);
+        let failures = lists.failures;
         let answers = lists.answers.into_iter();
         let all = answers.flat_map(|(node, list)| pieces(&node, list));
         let parts = all.filter(|piece| base(&piece.experiment.id) == base(id));
         match (Whole::group(parts.collect()).pop(), one) {
-            (Some(whole), _) => Ok(whole),
+            (Some(whole), _) => Ok((whole, failures)),
             // In the agent's own words, which may be that one may not see it.
-            (None, Some(agent)) => Ok(Whole::from(&agent.experiment(id).await?)),
-            (None, None) => Err(unknown(id)),
+            (None, Some(agent)) => Ok((Whole::from(&agent.experiment(id).await?), failures)),
+            (None, None) => {
+                // Those that were not asked may have it.
+                all_done("no other node has it, and there is no answer", failures, of)?;
+                Err(unknown(id))
+            }
         }
     }
 
@@ -186,15 +191,6 @@ impl Everyone {
 pub(super) fn unknown(id: &str) -> CommandError {
     let error = EveryoneError::Unknown { id: id.to_owned() };
     CommandError::new(ErrorKind::Failed, error)
-}
-
-impl<T> Answers<T> {
-    /// Names those that did not answer, on the side.
-    pub(super) fn warn(&self, output: Output) {
-        for (node, error) in &self.failures {
-            output.warn(&format!("{node}: {error}"));
-        }
-    }
 }
 
 /// An error where something was not done on some nodes.

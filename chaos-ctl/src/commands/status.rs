@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::everyone::Everyone;
+use super::everyone::{Everyone, all_done};
 use crate::error::CommandError;
 use crate::output::{Output, json, table};
 
@@ -16,13 +16,14 @@ pub struct StatusArgs {
 
 impl StatusArgs {
     pub(super) async fn run(&self, everyone: Everyone, output: Output) -> Result<(), CommandError> {
-        let experiment = everyone.find(&self.id, output).await?;
+        let of = everyone.count();
+        let (experiment, failures) = everyone.find(&self.id).await?;
         output.result(
             || table::status(&experiment),
             || json::Status {
                 experiment: (&experiment).into(),
             },
         )?;
-        Ok(())
+        all_done("its part is not known", failures, of)
     }
 }

@@ -24,7 +24,7 @@ pub struct StopArgs {
     )]
     ids: Vec<String>,
 
-    /// Every experiment of the agent, whoever started it
+    /// Every experiment of the agent, or of all agents of the cluster, that you may end, whoever started it
     #[arg(short, long)]
     all: bool,
 }

@@ -2,12 +2,11 @@
 //! them changes as pods come and go.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chaos_proto::v1::{EndReason, Experiment, State};
-use futures::stream::{self, Stream, StreamExt as _};
+use futures::stream::{self, StreamExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -17,26 +16,9 @@ use super::keep::{End, Keeper, Loss, Wanted, What};
 use super::listen::PATIENCE;
 use super::run::{Run, Slot};
 use super::start::Armed;
-use crate::cluster::Part;
+use crate::cluster::{Replan, Replans};
 use crate::output::progress::Progress;
 use crate::output::whole::{Piece, Standing, Whole};
-
-/// What comes of looking at the cluster again.
-#[derive(Debug)]
-pub enum Replan {
-    /// What is to act where from now on.
-    Parts {
-        /// All of it, not only what is new.
-        parts: Vec<Part>,
-        /// What has changed, for a person.
-        said: Vec<String>,
-    },
-    /// A sentence for a person.
-    Note(String),
-}
-
-/// Plans, as the cluster changes.
-pub type Replans = Pin<Box<dyn Stream<Item = Replan> + Send>>;
 
 /// All parts, and how far they are.
 #[derive(Debug, Default)]

@@ -23,7 +23,7 @@ use std::time::Duration;
 use chaos_proto::v1::PrepareResponse;
 
 use crate::client::Address;
-use crate::cluster::{Answer, Part};
+use crate::cluster::{Answer, Part, Replans};
 use crate::error::CommandError;
 use crate::output::json::{self, Outcome};
 use crate::output::progress::Progress;
@@ -33,7 +33,6 @@ use crate::quantity::{from_wire, time_in_words};
 
 pub use cluster::run_in_cluster;
 pub use failure::{Rows, RunError};
-pub use fleet::{Replan, Replans};
 pub use reach::{Connecting, Direct, Only, Reach};
 pub(crate) use start::AT_ONCE;
 

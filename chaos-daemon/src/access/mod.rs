@@ -27,8 +27,10 @@ use owners::Owners;
 
 /// How long a yes counts.
 pub const KEPT: Duration = Duration::from_secs(10);
-/// Questions to the API server at a time, of one call, and about whose tokens those of all calls are.
+/// Questions to the API server at a time, of one call.
 const AT_ONCE: usize = 8;
+/// The same about whose tokens they are, of all calls.
+const TOKENS_AT_ONCE: usize = 32;
 /// Namespace of what is in none: the node and whatever is not a pod.
 pub const CLUSTER_WIDE: &str = "";
 
@@ -135,7 +137,7 @@ impl Access {
         Self {
             reviews,
             audience,
-            turns: Semaphore::new(AT_ONCE),
+            turns: Semaphore::new(TOKENS_AT_ONCE),
             remembered: Mutex::default(),
             owners: Mutex::default(),
         }

@@ -81,6 +81,18 @@ fn whoever_ends_everything_ends_their_own_first() {
         service.disarm(with_token(&token, request)).await
     };
     let asked = runtime.spawn(call);
+    let before = runtime.block_on(async {
+        for _ in 0..30 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let log = scene.daemon.log();
+            let has_ended = |id: &str| log.contains(&format!("experiment ended id=\"{id}\""));
+            if has_ended("loss-1") && has_ended("loss-2") {
+                return true;
+            }
+        }
+        false
+    });
+    assert!(before, "they waited for the API server");
     let (code, sentence) = refusal(runtime.block_on(asked).unwrap());
     assert_eq!(code, Code::Unavailable, "{sentence}");
     for word in ["loss-1", "loss-2", "ended", "loss-3 goes on"] {

@@ -90,6 +90,13 @@ fn what_is_not_there_is_one_sentence_and_near_misses() {
         let said = cluster.refusal(&format!("delay 1ms --context demo {options}"), 1);
         assert!(said.starts_with(sentence), "{options}\n{said}");
     }
+    let writes = cluster.server.requests();
+    assert!(writes.iter().all(|seen| seen.method == "GET"), "{writes:?}");
+}
+
+#[test]
+fn what_is_there_and_does_not_run_is_said_so() {
+    let cluster = Cluster::start();
     for name in ["provider-1", "provider-2"] {
         cluster.server.set_pod_ready("demo", name, false);
     }

@@ -64,7 +64,7 @@ struct State {
     access: Access,
     clock: Clock,
     delay: Duration,
-    /// How long watches take that do not say.
+    /// How long watches take at most.
     watches_last: Option<Duration>,
     /// Where ports of pods are: namespace, name, port.
     doors: BTreeMap<(String, String, u16), Door>,

@@ -55,15 +55,6 @@ impl ApiServer {
         self.put("Node", object);
     }
 
-    /// Says whether a node is ready.
-    pub fn set_node_ready(&self, name: &str, ready: bool) {
-        let Some(mut node) = self.object("Node", "", name) else {
-            return;
-        };
-        node["status"]["conditions"][0]["status"] = if ready { "True" } else { "Unknown" }.into();
-        self.put("Node", node);
-    }
-
     /// Adds a service. `ports`: name, port and target port, a number or a name. Without a selector nothing makes slices.
     pub fn add_service(
         &self,

@@ -185,7 +185,7 @@ impl ApiServer {
         self.shared.bookmarks.send_modify(|count| *count += 1);
     }
 
-    /// Ends watches that do not say otherwise after so long, as a real server does after half an hour.
+    /// Ends watches after so long, although they may last longer, as a server does that is about to stop.
     pub fn end_watches_after(&self, lasts: Duration) {
         self.state().watches_last = Some(lasts);
     }

@@ -81,13 +81,14 @@ impl Watch {
             text => From::Version(version(text)?),
         };
         let lasts = match parameters.text("timeoutSeconds") {
-            "" | "0" => shared.state().watches_last.unwrap_or(USUAL),
+            "" | "0" => USUAL,
             seconds => Duration::from_secs(seconds.parse().map_err(|_| {
                 Failure::bad_request(&format!(
                     "strconv.ParseInt: parsing {seconds:?}: invalid syntax"
                 ))
             })?),
         };
+        let at_most = shared.state().watches_last.unwrap_or(lasts);
         Ok(Self {
             resource,
             namespace: place.namespace.clone(),
@@ -95,7 +96,7 @@ impl Watch {
             shape,
             bookmarks: parameters.flag("allowWatchBookmarks"),
             from,
-            lasts,
+            lasts: lasts.min(at_most),
         })
     }
 

@@ -4,7 +4,7 @@ use chaos_proto::v1::Filter;
 use k8s_openapi::List;
 
 use super::*;
-use crate::arguments::Names;
+use crate::cluster::Names;
 
 const SERVICE: &str = include_str!("../../../../tests/recorded/real_service_get.json");
 const SLICES: &str = include_str!("../../../../tests/recorded/real_endpointslices_list.json");

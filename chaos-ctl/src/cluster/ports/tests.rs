@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::arguments::Names;
+use crate::cluster::Names;
 
 fn service() -> Service {
     serde_json::from_value(json!({

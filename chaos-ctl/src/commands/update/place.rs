@@ -20,17 +20,16 @@ pub(super) fn is_in_cluster(
     global: &Global,
     cluster: &Cluster,
 ) -> Result<(), CommandError> {
-    let file = described.selector.in_cluster()?;
     let given = global.namespace.as_ref().or(described.namespace.as_ref());
     let given = given.unwrap_or(&cluster.namespace);
-    let is_host = matches!(described.selector.need(), Need::Host(_));
-    let is_here = namespace.is_empty() || given == namespace;
-    if !is_host && is_here && file.covers(there) {
-        return Ok(());
-    }
-    let file = match is_host {
-        true => "something of one host".to_owned(),
-        false => file.in_words(given),
+    let file = if let Need::Host(option) = described.selector.need() {
+        format!("what {option} points at on one host")
+    } else {
+        let file = described.selector.in_cluster()?;
+        if file.covers(there) && (namespace.is_empty() || given == namespace) {
+            return Ok(());
+        }
+        file.in_words(given)
     };
     let there = there.in_words(namespace);
     let id = id.to_owned();

@@ -51,6 +51,8 @@ impl Keeper {
                     return Some(armed);
                 }
                 Err(error) if is_taken(&error) => tokio::time::sleep(NEXT_ID_AFTER).await,
+                // It is over, and that is no refusal.
+                Err(ClientError::Interrupted) => {}
                 Err(error) => {
                     let (pause, told) = refusals.refused(&error);
                     if told.is_some() {
