@@ -7,8 +7,21 @@ use chaos_proto::v1::selector::Where;
 use chaos_proto::v1::{Origin, Pod, PodsSelector, PrepareRequest, PrepareResponse};
 use futures::Stream;
 
+use crate::quantity::PeerName;
+
 /// UIDs of pods that an experiment has hit so far: they stay chosen until they or their endpoints are gone, ready or not.
 pub type Held = BTreeSet<String>;
+
+/// What a filter names, and the wire has numbers and addresses for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Ports of `--port`.
+    pub ports: Vec<String>,
+    /// Peers.
+    pub peers: Vec<PeerName>,
+    /// Peers that are not to match.
+    pub except: Vec<PeerName>,
+}
 
 /// What to ask of which node.
 #[derive(Debug, Clone, PartialEq)]

@@ -13,8 +13,7 @@ use super::near::near;
 use super::peers::Known;
 use super::pods::{Candidate, Candidates, containers, of_group};
 use super::ports::{PodPorts, ServicePorts, Translated, apply, without_service};
-use super::{Cluster, Held, Mode, Part, Plan, ResolveError, Resolved};
-use crate::quantity::PeerName;
+use super::{Cluster, Held, Mode, Names, Part, Plan, ResolveError, Resolved};
 
 /// As many pods as one request may have.
 const PODS_AT_MOST: usize = 1024;
@@ -69,17 +68,6 @@ pub struct Selection {
     pub interface: String,
     /// Whether it is resolved anew while it runs.
     pub follow: bool,
-}
-
-/// What a filter names, and the wire has numbers and addresses for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Names {
-    /// Ports of `--port`.
-    pub ports: Vec<String>,
-    /// Peers.
-    pub peers: Vec<PeerName>,
-    /// Peers that are not to match.
-    pub except: Vec<PeerName>,
 }
 
 /// A rule, and the names in it, which only a cluster (or DNS) can resolve.
