@@ -1,15 +1,19 @@
 //! Pods that get another container, or another sandbox, while a fault goes on that nobody attends to.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use chaos_tests::{
     cluster::Cluster,
-    lab::{Cgroup, Host},
+    lab::{Cgroup, Host, Output, Process},
     pod::{Driver, Pod},
     requires,
     wait::wait_until,
 };
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::{node::are_lost, tutorial::PATIENCE};
@@ -139,6 +143,41 @@ fn another_sandbox() -> Result<()> {
         listed.to_string().contains("target gone")
     })
     .with_context(|| format!("{:?}", scene.targets()))?;
+    scene.cluster.node("node-a")?.daemon.stop()?;
+    Ok(())
+}
+
+#[test]
+fn an_attached_run_goes_on_in_a_container_that_is_restarted() {
+    requires!(root, cgroup2);
+    attached().unwrap();
+}
+
+fn attached() -> Result<()> {
+    let mut scene = Scene::new("cluster-container-attached")?;
+    let app = scene.cluster.pods[0].run(&id('7'))?;
+    let mut command = scene.cluster.chaosctl_command()?;
+    let words = "loss 100% --direction egress --pod web -c main --duration 2m";
+    command
+        .args(words.split_whitespace())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let started = Instant::now();
+    let mut process = Process::spawn(command)?;
+    scene.wait_until_lost("the container is hit", &app, &scene.pod)?;
+    app_of(&scene, '7')?.delete()?;
+    std::thread::sleep(Duration::from_secs(2));
+    let app = scene.cluster.pods[0].run(&id('1'))?;
+    scene
+        .cluster
+        .server
+        .restart_container("demo", "web", "main", &id('1'));
+    scene.wait_until_lost("the next container is hit", &app, &scene.pod)?;
+    process.signal(Signal::SIGINT)?;
+    let output = Output::collect(process, started, PATIENCE)?;
+    ensure!(output.code == Some(0), "{output:?}");
+    assert!(!are_lost(&app, &scene.pod, &scene.consumer)?);
     scene.cluster.node("node-a")?.daemon.stop()?;
     Ok(())
 }
