@@ -1,6 +1,6 @@
 //! Pods of this node, as control resolved them and as the kubelet named their cgroups.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::error::SpecError;
 
