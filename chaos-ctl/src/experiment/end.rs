@@ -34,6 +34,9 @@ pub(super) fn farewell(fleet: &Fleet, ended: &Experiment) -> Option<String> {
     if fleet.interrupted && ended.end_reason() == EndReason::Stopped {
         return Some(format!("{}: stopped", ended.id));
     }
+    if fleet.is_deserted() {
+        return None;
+    }
     in_time(ended).then(|| format!("{}: ended: {}", ended.id, because(ended)))
 }
 
@@ -80,6 +83,7 @@ fn what_went_wrong(fleet: &Fleet) -> Rows {
     let is_stopped =
         |end: &End| matches!(end, End::Ended(ended) if ended.end_reason() == EndReason::Stopped);
     let all_stopped = ends().all(|end| is_stopped(end) || matches!(end, End::Idle));
+    let is_deserted = fleet.is_deserted() && !fleet.interrupted;
     let mut rows = Vec::new();
     for (place, slot) in &fleet.slots {
         let mut row = |why: String| rows.push((place.node.clone(), why));
@@ -100,6 +104,9 @@ fn what_went_wrong(fleet: &Fleet) -> Rows {
             Phase::Waiting if fleet.interrupted || all_stopped => {}
             Phase::Waiting => row("nothing acts there: it did not begin in time".to_owned()),
             Phase::Active => row("its agent did not say in time that it has ended".to_owned()),
+            Phase::Over(End::Idle) | Phase::Idle if is_deserted => {
+                row("all its pods left before the end, and none came in their place".to_owned());
+            }
             Phase::Over(End::Idle) | Phase::Idle => {}
         }
     }

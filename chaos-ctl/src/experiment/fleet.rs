@@ -300,6 +300,12 @@ impl Fleet {
         phases.all(|phase| matches!(phase, Phase::Over(End::Lost { .. })))
     }
 
+    /// Whether nothing acted anywhere when it was over, because all that was hit had left.
+    pub(super) fn is_deserted(&self) -> bool {
+        let mut phases = self.slots.values().map(|slot| &slot.phase);
+        phases.all(|phase| matches!(phase, Phase::Idle | Phase::Over(End::Idle)))
+    }
+
     /// On how many nodes it was.
     pub(super) fn node_count(&self) -> usize {
         let nodes: BTreeSet<_> = self.slots.keys().map(|slot| &slot.node).collect();

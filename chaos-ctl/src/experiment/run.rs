@@ -136,9 +136,10 @@ impl Run {
         self.state().active.clone()
     }
 
-    /// How much time is left.
+    /// How much time is left, in milliseconds: agents write it into their logs and answers.
     pub(super) fn left(&self) -> Duration {
-        self.deadline().saturating_duration_since(Instant::now())
+        let left = self.deadline().saturating_duration_since(Instant::now());
+        left - Duration::from_nanos(u64::from(left.subsec_nanos() % 1_000_000))
     }
 
     /// When it is over on all nodes, by the clock of this process.
