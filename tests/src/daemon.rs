@@ -78,7 +78,7 @@ impl Daemon {
         Self::start_as(lab, Some(node.clone()), node.name(), arguments, clock)
     }
 
-    /// Starts the agent inside `node` as in a container of the DaemonSet: in cgroup and mount namespaces of its own, with the
+    /// Starts the agent inside `node` as in a container of the `DaemonSet`: in cgroup and mount namespaces of its own, with the
     /// node's cgroups where the node has them, read-only.
     pub fn start_contained(lab: &Lab, node: &Host, arguments: &[&str]) -> Result<Self> {
         let mut daemon = Self::new(lab, Some(node.clone()), "chaos", arguments)?;

@@ -113,17 +113,17 @@ impl Scene {
 
     /// What the service's ports are in the pods of each part.
     async fn translated(&self, parts: &Parts<'_>) -> Result<Vec<Translated>, ResolveError> {
-        let none = || vec![vec![None; self.drafts.len()]; parts.len()];
+        let untranslated = || vec![vec![None; self.drafts.len()]; parts.len()];
         let has_ports = |draft: &Draft| {
             let filter = draft.rule.filter.as_ref();
             !draft.names.ports.is_empty() || filter.is_some_and(|filter| !filter.ports.is_empty())
         };
         let Point::Service(name) = &self.selection.point else {
             without_service(&self.drafts)?;
-            return Ok(none());
+            return Ok(untranslated());
         };
         if !self.drafts.iter().any(has_ports) {
-            return Ok(none());
+            return Ok(untranslated());
         }
         let cluster = &self.cluster;
         let endpoints = cluster.endpoints(name, &cluster.namespace).await?;

@@ -139,7 +139,7 @@ impl Run {
     /// How much time is left, in milliseconds: agents write it into their logs and answers.
     pub(super) fn left(&self) -> Duration {
         let left = self.deadline().saturating_duration_since(Instant::now());
-        left - Duration::from_nanos(u64::from(left.subsec_nanos() % 1_000_000))
+        Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
     }
 
     /// When it is over on all nodes, by the clock of this process.

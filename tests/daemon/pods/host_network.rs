@@ -69,7 +69,7 @@ fn on_the_nodes_network_only_its_sockets_are_hit() {
     leaves_nothing(daemon, &lab);
 }
 
-/// As the DaemonSet of `deploy/` runs: what the agent sees of itself begins at its own cgroup, and what the kernel counts
+/// As the `DaemonSet` of `deploy/` runs: what the agent sees of itself begins at its own cgroup, and what the kernel counts
 /// does not.
 #[test]
 fn from_inside_a_container_the_same_sockets_are_hit() {
