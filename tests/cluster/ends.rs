@@ -243,7 +243,8 @@ fn who_leaves_is_let_go_although_who_joins_is_refused() -> Result<()> {
     })?;
     running.wait_for("node-000: it is not there yet")?;
     scene.fleet.agent("node-000")?.behave();
-    wait_until("the other to join", PATIENCE, || scene.hit("node-000") == 2)?;
+    running.wait_for("node-000: all that is wanted acts there now")?;
+    assert_eq!(scene.hit("node-000"), 2);
     running.interrupt()?;
     running.finish()?.went_well();
     Ok(())

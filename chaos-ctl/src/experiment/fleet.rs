@@ -168,6 +168,10 @@ impl Attending<'_> {
                     let said = format!("{}: {why}", slot.node);
                     self.progress.warn(&said);
                     fleet.notes.push(said);
+                } else if tracked.trouble.is_some() {
+                    let said = format!("{}: all that is wanted acts there now", slot.node);
+                    self.progress.talk(&said);
+                    fleet.notes.push(said);
                 }
                 tracked.trouble = why;
             }

@@ -159,6 +159,8 @@ impl<'a> Hit<'a> {
             let origin = origin.and_then(|pods| pods.origin.as_ref());
             let uids = other.hits.iter().filter(|hit| !hit.gone);
             let uids = uids.filter_map(|hit| hit.target.pod.as_ref());
+            // Those that are missing now are hit again without being asked.
+            let uids = uids.chain(other.missed());
             let uids = uids.map(|pod| pod.uid.as_str());
             let is_same_origin = match (origin, &pods.origin) {
                 (Some(one), Some(other)) => one.is_same(other),

@@ -37,7 +37,8 @@ impl Experiment {
         })
     }
 
-    fn missed(&self) -> impl Iterator<Item = &Pod> {
+    /// Those of its pods that have no target now and may have one again.
+    pub fn missed(&self) -> impl Iterator<Item = &Pod> {
         let pods = self.spec.selector.at.pods();
         let pods = pods.filter(|_| !matches!(self.state, State::Ended(_)));
         pods.into_iter().flat_map(|pods| &pods.pods).filter(|pod| {
@@ -100,8 +101,8 @@ impl<D: Datapath> Engine<D> {
     /// Ends an experiment that has no targets, and none to come.
     pub(super) fn end_without_targets(&mut self, index: usize) -> bool {
         let experiment = &self.live[index];
-        let waits = self.is_looking && experiment.missed().next().is_some();
-        let is_over = experiment.live().next().is_none() && !waits;
+        let is_over = experiment.live().next().is_none()
+            && !(self.is_looking && experiment.missed().next().is_some());
         if is_over {
             let ending = Ending::target_gone(experiment);
             self.end(index, ending);

@@ -35,9 +35,9 @@ pub struct Repoint {
 }
 
 impl Experiment {
-    /// Where the targets are of those of `pods` that are none yet. Those that are need not be looked for again; nothing,
-    /// where all are.
-    pub fn to_find(&self, pods: &Pods) -> Result<Option<Selector>, EngineError> {
+    /// Which of `pods` are to be found before they are hit instead of those that are; nothing, where none is. Nobody waits for
+    /// a pod that is between two lives: neither who leaves, nor who joins where somebody `looks` for those that are missing.
+    pub fn to_find(&self, pods: &Pods, looks: bool) -> Result<Option<Selector>, EngineError> {
         let Where::Pods(now) = &self.spec.selector.at else {
             return Err(EngineError::NotPods {
                 id: self.id.clone(),
@@ -48,11 +48,27 @@ impl Experiment {
             wanted
                 .pods
                 .retain(|pod| !self.live().any(|hit| is_that(&hit.target, pod)));
+            let joins = |pod: &Pod| !now.pods.iter().any(|there| is_same(there, pod));
+            let anybody_joins = wanted.pods.iter().any(joins);
+            let stays = |there: &Pod| pods.pods.iter().any(|pod| is_same(there, pod));
+            if anybody_joins && looks {
+                wanted.pods.retain(joins);
+            } else if !anybody_joins && !now.pods.iter().all(stays) {
+                wanted.pods.clear();
+            }
         }
         Ok((!wanted.pods.is_empty()).then(|| Selector {
             at: Where::Pods(wanted),
             interface: self.spec.selector.interface.clone(),
         }))
+    }
+
+    /// Whether a change to these pods lets go of some, or of none, and hits nobody else.
+    pub fn only_lets_go(&self, pods: &Pods) -> bool {
+        self.spec.selector.at.pods().is_some_and(|now| {
+            let is_there = |pod: &Pod| now.pods.iter().any(|there| is_same(there, pod));
+            now.container == pods.container && pods.pods.iter().all(is_there)
+        })
     }
 
     /// What the experiment is to be, if that makes sense.
@@ -107,11 +123,12 @@ impl Experiment {
 
 /// Whether the target is of this pod, by all that was said of it: a UID under another name is to be looked up, and refused.
 fn is_that(target: &Target, pod: &Pod) -> bool {
-    let words = |pod: &Pod| (pod.namespace.clone(), pod.name.clone(), pod.uid.clone());
-    target
-        .pod
-        .as_ref()
-        .is_some_and(|known| words(known) == words(pod))
+    let known = target.pod.as_ref();
+    known.is_some_and(|known| is_same(known, pod))
+}
+
+fn is_same(one: &Pod, other: &Pod) -> bool {
+    (&one.namespace, &one.name, &one.uid) == (&other.namespace, &other.name, &other.uid)
 }
 
 pub(super) fn is_of(target: &Target, uid: &str) -> bool {

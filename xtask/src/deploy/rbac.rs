@@ -206,7 +206,7 @@ mod tests {
         role["rules"].as_array_mut().unwrap().pop();
         assert_eq!(
             found(vec![role, binding("chaos-daemon")]),
-            ["the agent may not patch events of events.k8s.io, and needs to"]
+            ["the agent may not create events of events.k8s.io, and needs to"]
         );
     }
 

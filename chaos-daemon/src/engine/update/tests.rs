@@ -143,16 +143,16 @@ fn those_that_are_targets_are_not_looked_for_again() {
     let start = Instant::now();
     let mut engine = running(&["one", "two"], start);
     let experiment = engine.status("a").unwrap().clone();
-    assert_eq!(experiment.to_find(&pods(&["one"])).unwrap(), None);
-    let selector = experiment.to_find(&pods(&["one", "three"])).unwrap();
+    assert_eq!(experiment.to_find(&pods(&["one"]), true).unwrap(), None);
+    let selector = experiment.to_find(&pods(&["one", "three"]), true).unwrap();
     assert_eq!(selector.unwrap().at, Where::Pods(pods(&["three"])));
     // Of a container, other processes are meant.
     let of_container = Pods {
         container: Some("app".into()),
         ..pods(&["one"])
     };
-    let selector = experiment.to_find(&of_container).unwrap();
-    assert_eq!(selector.unwrap().at, Where::Pods(of_container));
+    let selector = experiment.to_find(&of_container, true).unwrap();
+    assert_eq!(selector.unwrap().at, Where::Pods(of_container.clone()));
     // Whoever looks all the same changes nothing.
     let change = repoint(&["one", "two"], &["one", "two"]);
     engine.update("a", &change, start).unwrap();
@@ -161,8 +161,22 @@ fn those_that_are_targets_are_not_looked_for_again() {
     engine.datapath.health.insert(1, Health::TargetGone);
     engine.wake("a", start + seconds(1));
     let experiment = engine.status("a").unwrap();
-    let selector = experiment.to_find(&pods(&["one", "two"])).unwrap();
-    assert_eq!(selector.unwrap().at, Where::Pods(pods(&["one"])));
+    for looks in [false, true] {
+        let find = |names: &[&str]| {
+            let selector = experiment.to_find(&pods(names), looks).unwrap();
+            selector.map(|selector| selector.at)
+        };
+        assert_eq!(find(&["one", "two"]), Some(Where::Pods(pods(&["one"]))));
+        // Who leaves does not wait until it is.
+        assert_eq!(find(&["one"]), None);
+        // Nor does who joins, where somebody looks for it besides.
+        let joining: &[&str] = if looks { &["three"] } else { &["one", "three"] };
+        let found = find(&["one", "two", "three"]);
+        assert_eq!(found, Some(Where::Pods(pods(joining))));
+    }
+    assert!(experiment.only_lets_go(&pods(&["two"])));
+    assert!(!experiment.only_lets_go(&pods(&["two", "three"])));
+    assert!(!experiment.only_lets_go(&of_container));
     let log = engine.into_datapath().log;
     assert_eq!(log, ["disarm 1", "remove 1"]);
 }
@@ -302,7 +316,7 @@ fn only_pods_come_and_go() {
     let refused = engine.update("a", &change, start);
     assert!(matches!(refused, Err(EngineError::NotPods { .. })));
     let experiment = engine.status("a").unwrap();
-    assert!(experiment.to_find(&pods(&["one"])).is_err());
+    assert!(experiment.to_find(&pods(&["one"]), true).is_err());
     let mut engine = running(&["one"], start);
     let refused = engine.update("a", &repoint(&[], &[]), start);
     assert!(matches!(
