@@ -17,6 +17,8 @@ use crate::quantity::from_wire;
 
 /// How long an experiment outlives its client unless it says otherwise: what agents take.
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+/// Deadlines that are no further apart are one.
+const SAME_DEADLINE: Duration = Duration::from_secs(1);
 
 /// A place where a part of the experiment runs: a node, and which of its parts there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,11 +149,19 @@ impl Run {
         self.state().deadline.unwrap_or_else(Instant::now)
     }
 
-    /// Somebody may have given it more time, or less: its duration is then another than before.
+    /// Somebody may have given it more time, or less: its duration is then another than before. What differs by less than
+    /// people ask for is what this process gave a part that was slow to begin, and the deadline of all stays.
     pub(super) fn hears(&self, before: &Experiment, now: &Experiment) {
-        if before.duration != now.duration {
-            let left = from_wire(now.remaining.as_ref());
-            self.state().deadline = Instant::now().checked_add(left);
+        if before.duration == now.duration {
+            return;
+        }
+        let deadline = Instant::now().checked_add(from_wire(now.remaining.as_ref()));
+        let mut state = self.state();
+        let is_same = |(one, other): (Instant, Instant)| {
+            one.max(other).saturating_duration_since(one.min(other)) < SAME_DEADLINE
+        };
+        if !deadline.zip(state.deadline).is_some_and(is_same) {
+            state.deadline = deadline;
         }
     }
 
