@@ -27,13 +27,10 @@ const PODS: u16 = 1000;
 
 #[test]
 fn a_thousand_pods_on_two_hundred_nodes() {
-    // A machine that stands still for a moment says nothing about us: one of three is within the bounds.
-    let is_within = (0..3).any(|_| thousand().unwrap());
-    assert!(is_within, "three times too late");
+    thousand().unwrap();
 }
 
-/// Whether what is asked for was done in time.
-fn thousand() -> Result<bool> {
+fn thousand() -> Result<()> {
     let server = ApiServer::start()?;
     server.add_namespace("demo");
     server.add_user("secret", "admin");
@@ -99,7 +96,11 @@ fn thousand() -> Result<bool> {
     assert_eq!(targets, usize::from(PODS));
     let (plan, all, spread) = (first - began, end - began, end - start);
     eprintln!("planned after {plan:?}, armed everywhere after {all:?}, starts within {spread:?}");
-    Ok(plan <= Duration::from_secs(1)
-        && all <= Duration::from_secs(3)
-        && spread <= Duration::from_millis(250))
+    assert!(plan <= Duration::from_secs(1), "planned after {plan:?}");
+    assert!(all <= Duration::from_secs(3), "armed after {all:?}");
+    assert!(
+        spread <= Duration::from_millis(250),
+        "starts within {spread:?}"
+    );
+    Ok(())
 }
