@@ -19,17 +19,17 @@ use crate::commands::{
     status::StatusArgs, stop::StopArgs, update::UpdateArgs,
 };
 
-/// Delays, drops, duplicates, reorders, corrupts, rewrites or slows down chosen packets of a service, its pods or nodes in
-/// a Kubernetes cluster, or of a process, a network namespace or a whole host, resets its connections, answers its DNS questions or cuts it off, for a limited
-/// time.
+/// Delays, drops, duplicates, reorders, corrupts, rewrites or slows down chosen packets of a service, its pods or nodes
+/// in a Kubernetes cluster, or of a process, a network namespace or a whole host, resets its connections, answers its
+/// DNS questions or cuts it off, for a limited time.
 ///
 /// Every fault ends by itself: after its duration, when this command is interrupted, when the client that started it
 /// is gone, and when the agent dies or hangs. Traffic that a filter does not match is not touched; ARP and IPv6
 /// neighbour discovery never are.
 ///
 /// The work is done by an agent, `chaos-daemon`, which must run on the host of the target; `chaosctl doctor` tells
-/// whether it does and what it can do there. In a cluster it is reached through the API server, with your kubeconfig and
-/// what you may do there; on this host through a socket that is root's, so that chaosctl needs root too.
+/// whether it does and what it can do there. In a cluster it is reached through the API server, with your kubeconfig
+/// and what you may do there; on this host through a socket that is root's, so that chaosctl needs root too.
 #[derive(Debug, Parser)]
 #[command(
     name = "chaosctl",
@@ -106,14 +106,14 @@ pub struct Global {
 
     /// Context of the kubeconfig, which is the cluster to go to [default: its current one]
     ///
-    /// With it or --kubeconfig, or a selector that only a cluster has, chaosctl goes to the agents of a cluster through its
-    /// API server. Otherwise it goes to the agent of this host if its socket is there, and to a cluster if it is not and
-    /// there is a kubeconfig, or this is a pod.
+    /// With it or --kubeconfig, or a selector that only a cluster has, chaosctl goes to the agents of a cluster through
+    /// its API server. Otherwise it goes to the agent of this host if its socket is there, and to a cluster if it is
+    /// not and there is a kubeconfig, or this is a pod.
     #[arg(long, global = true, value_name = "NAME")]
     pub context: Option<String>,
 
-    /// File that says where the cluster is and who you are there [default: those of KUBECONFIG, ~/.kube/config, or in a pod
-    /// its service account]
+    /// File that says where the cluster is and who you are there [default: those of KUBECONFIG, ~/.kube/config, or in a
+    /// pod its service account]
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 

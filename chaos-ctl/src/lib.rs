@@ -1,8 +1,9 @@
 //! Control: reads what the user points at, asks the agent for it, and says what came of it.
 //!
 //! The binary `chaosctl` is one call of [`run`]. Modules, from the user inwards: `cli` and `arguments` (syntax),
-//! `commands` (verbs), `experiment` (the order of calls), `way` (whom to ask), `cluster` (who is meant in one), `client` (the wire), `output` (everything that is printed),
-//! `quantity` (numbers with units). Nothing here decides what a request means: that is for the agent.
+//! `commands` (verbs), `experiment` (the order of calls), `way` (whom to ask), `cluster` (who is meant in one),
+//! `client` (the wire), `output` (everything that is printed), `quantity` (numbers with units). Nothing here decides
+//! what a request means: that is for the agent.
 
 pub mod arguments;
 pub mod cli;

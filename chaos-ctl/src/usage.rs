@@ -37,8 +37,8 @@ const WITH_VALUE: [&str; 7] = [
     "dns",
 ];
 
-/// `--node worker-1` means `--node=worker-1`, although `--node` alone means this host: the next word is a name where the
-/// verb has no value of its own, or where it begins with a letter and is no such value.
+/// `--node worker-1` means `--node=worker-1`, although `--node` alone means this host: the next word is a name where
+/// the verb has no value of its own, or where it begins with a letter and is no such value.
 fn with_node_names(arguments: &[OsString]) -> Vec<OsString> {
     let mut words = arguments.iter().peekable();
     let mut verb = None;

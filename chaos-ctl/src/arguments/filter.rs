@@ -77,11 +77,11 @@ pub struct FilterArgs {
     ///
     /// Addresses and CIDRs, such as 10.0.0.7, 10.0.0.0/8 or fd00::/64; at most 16384, together with those of --except.
     ///
-    /// Names stand for all addresses that they have when the fault starts. A host name with a dot (db.example.com) is looked
-    /// up where chaosctl runs. In a cluster: svc/NAME or svc/NAME.NAMESPACE (the service's own addresses and those of its
-    /// endpoints), pod/NAME or pod/NAME.NAMESPACE, ns/NAME (the pods of a namespace), node/NAME, and pods by their labels:
-    /// `-l app=web,tier!=db` or label/app=web, with @NAMESPACE at the end for those of another one. While chaosctl is
-    /// attached, those in a cluster follow what changes there.
+    /// Names stand for all addresses that they have when the fault starts. A host name with a dot (db.example.com) is
+    /// looked up where chaosctl runs. In a cluster: svc/NAME or svc/NAME.NAMESPACE (the service's own addresses and
+    /// those of its endpoints), pod/NAME or pod/NAME.NAMESPACE, ns/NAME (the pods of a namespace), node/NAME, and pods
+    /// by their labels: `-l app=web,tier!=db` or label/app=web, with @NAMESPACE at the end for those of another one.
+    /// While chaosctl is attached, those in a cluster follow what changes there.
     #[arg(
         long = "peer",
         value_name = "PEER[,PEER]",

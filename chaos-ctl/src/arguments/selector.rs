@@ -36,8 +36,8 @@ pub struct SelectorArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["netns", "pid", "cgroup", "node", "pod", "selector", "deployment", "statefulset", "daemonset", "node_selector"], verbatim_doc_comment)]
     pub inventory: Option<PathBuf>,
 
-    /// Interface of the target [default: the one of its default route, or its only one; of the node, each one that has a
-    /// default route]
+    /// Interface of the target [default: the one of its default route, or its only one; of the node, each one that has
+    /// a default route]
     #[arg(long, value_name = "IF")]
     pub interface: Option<String>,
 
@@ -54,8 +54,8 @@ pub struct PointArgs {
     ///
     /// All packets of these pods are matched, whether they go by the service or not: with --port only those of the
     /// service's port, and with other filters those that they say. What goes from a client to the service is matched at
-    /// the pods, not at the client; the answers of the pods are egress, what arrives there is ingress, and --direction says
-    /// which it is.
+    /// the pods, not at the client; the answers of the pods are egress, what arrives there is ingress, and --direction
+    /// says which it is.
     #[arg(long, value_name = "NAME")]
     pub svc: Option<String>,
 
@@ -96,7 +96,8 @@ pub struct PointArgs {
     #[arg(long, value_name = "PID", value_parser = pid, allow_hyphen_values = true)]
     pub pid: Option<NonZeroU32>,
 
-    /// A cgroup directory: the network namespaces of its processes are the targets, or on the host's network its sockets
+    /// A cgroup directory: the network namespaces of its processes are the targets, or on the host's network its
+    /// sockets
     #[arg(long, value_name = "PATH")]
     pub cgroup: Option<PathBuf>,
 

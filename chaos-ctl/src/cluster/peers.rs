@@ -30,8 +30,8 @@ pub(super) struct Known {
 type Found = Result<(BTreeSet<String>, Option<String>), ResolveError>;
 
 impl Cluster {
-    /// Looks up all names of the rules, all at once. What an experiment was told of may be gone since, and has no address
-    /// then.
+    /// Looks up all names of the rules, all at once. What an experiment was told of may be gone since, and has no
+    /// address then.
     pub(super) async fn peers(
         &self,
         drafts: &[Draft],
@@ -169,8 +169,8 @@ fn of_slices(slices: &[EndpointSlice]) -> impl Iterator<Item = String> {
         .flat_map(|endpoint| endpoint.addresses.clone())
 }
 
-/// The address of a pod on the host network is that of everything on its node; that of one that has ended, of whoever has
-/// got it since.
+/// The address of a pod on the host network is that of everything on its node; that of one that has ended, of whoever
+/// has got it since.
 fn of_pods(peer: &str, pods: &[Pod]) -> (BTreeSet<String>, Option<String>) {
     let pods = pods.iter().filter(|pod| !has_ended(pod));
     let (on_host, own): (Vec<_>, Vec<_>) = pods.partition(|pod| is_on_host_network(pod));

@@ -9,7 +9,8 @@ use futures::Stream;
 
 use crate::quantity::PeerName;
 
-/// UIDs of pods that an experiment has hit so far: they stay chosen until they or their endpoints are gone, ready or not.
+/// UIDs of pods that an experiment has hit so far: they stay chosen until they or their endpoints are gone, ready or
+/// not.
 pub type Held = BTreeSet<String>;
 
 /// What a filter names, and the wire has numbers and addresses for.

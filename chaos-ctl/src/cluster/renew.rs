@@ -1,5 +1,5 @@
-//! New rules for an experiment that runs: names and a service's ports in them are looked up as at its beginning, for the
-//! pods that it has.
+//! New rules for an experiment that runs: names and a service's ports in them are looked up as at its beginning, for
+//! the pods that it has.
 
 use std::collections::{BTreeMap, BTreeSet};
 

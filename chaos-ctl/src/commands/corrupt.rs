@@ -45,8 +45,8 @@ pub struct CorruptFault {
 
     /// How much one such packet follows another: 0 for not at all, close to 100 for long series [default: 0]
     ///
-    /// In percent. With share p and correlation c, a packet is corrupted with probability p + c(1 - p) when the one before was, and
-    /// with p(1 - c) when it was not; over time the share stays p.
+    /// In percent. With share p and correlation c, a packet is corrupted with probability p + c(1 - p) when the one
+    /// before was, and with p(1 - c) when it was not; over time the share stays p.
     #[arg(long, value_name = "PERCENT", value_parser = correlation, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::correlation")]
     correlation: Option<Share>,

@@ -21,8 +21,8 @@ use crate::quantity::{Ramp, Share, correlation, jitter, latency, latency_ramp};
 ///
 /// Each matching packet is held for the latency and then goes on to where it was going. With --direction egress or
 /// ingress each round trip takes that much longer, with both twice as much; a new HTTP connection needs two round
-/// trips. Packets of a flow stay in order while the fault lasts; those sent after its end may overtake those still held.
-/// (--reorder gives the order up.) The fault ends by itself.
+/// trips. Packets of a flow stay in order while the fault lasts; those sent after its end may overtake those still
+/// held. (--reorder gives the order up.) The fault ends by itself.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DelayArgs {
@@ -58,9 +58,10 @@ pub struct DelayFault {
     /// and the jitter the standard deviation; with pareto a few packets wait for very long, paretonormal is a quarter
     /// normal and three quarters pareto.
     ///
-    /// FILE: instead of latency and jitter, what was measured elsewhere: each packet is held for one of the latencies, and
-    /// for each as often as it is there. Each line has one latency with its unit, such as 12.5ms, or a latency and how
-    /// often it was seen (a histogram); `#` begins a comment. A file named like a distribution is written as ./normal.
+    /// FILE: instead of latency and jitter, what was measured elsewhere: each packet is held for one of the latencies,
+    /// and for each as often as it is there. Each line has one latency with its unit, such as 12.5ms, or a latency and
+    /// how often it was seen (a histogram); `#` begins a comment. A file named like a distribution is written as
+    /// ./normal.
     #[arg(long, value_name = "NAME_OR_FILE", value_parser = distribution)]
     #[serde(deserialize_with = "text::distribution")]
     distribution: Option<Distribution>,

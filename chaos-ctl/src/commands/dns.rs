@@ -19,13 +19,14 @@ use crate::quantity::{
 /// Answer DNS questions of the target: that a name does not exist, that the server failed, or with another address
 ///
 /// Questions over UDP to port 53 that leave the target are answered at its interface, in the name of the server, which
-/// never sees them; --port, --peer-port, --target-port and --direction say otherwise. Without --name it is every question.
+/// never sees them; --port, --peer-port, --target-port and --direction say otherwise. Without --name it is every
+/// question.
 ///
-/// Not touched: DNS over TCP (also where a long answer makes a client ask again), over TLS and over HTTPS; questions that
-/// never leave the target, because a cache in it has the answer (nscd, systemd-resolved, a JVM); multicast DNS. A resolver
-/// library may try a name with each of its search domains (`api` as `api.default.svc.cluster.local`): give the names as they
-/// are asked for, or *.DOMAIN. After NXDOMAIN most try the next, after SERVFAIL or REFUSED the next server. What a resolver
-/// keeps of an answer outlives the fault. The fault ends by itself.
+/// Not touched: DNS over TCP (also where a long answer makes a client ask again), over TLS and over HTTPS; questions
+/// that never leave the target, because a cache in it has the answer (nscd, systemd-resolved, a JVM); multicast DNS. A
+/// resolver library may try a name with each of its search domains (`api` as `api.default.svc.cluster.local`): give the
+/// names as they are asked for, or *.DOMAIN. After NXDOMAIN most try the next, after SERVFAIL or REFUSED the next
+/// server. What a resolver keeps of an answer outlives the fault. The fault ends by itself.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DnsArgs {

@@ -15,8 +15,8 @@ use crate::quantity::{Ramp, Share, correlation, percent, share_ramp};
 
 /// Send some matching packets twice
 ///
-/// The copy follows at once. TCP discards it and may slow down a little; of UDP the application gets both. The copy is not
-/// duplicated again by the same fault. The fault ends by itself.
+/// The copy follows at once. TCP discards it and may slow down a little; of UDP the application gets both. The copy is
+/// not duplicated again by the same fault. The fault ends by itself.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DuplicateArgs {
@@ -40,8 +40,8 @@ pub struct DuplicateFault {
 
     /// How much one such packet follows another: 0 for not at all, close to 100 for long series [default: 0]
     ///
-    /// In percent. With share p and correlation c, a packet is sent twice with probability p + c(1 - p) when the one before was, and
-    /// with p(1 - c) when it was not; over time the share stays p.
+    /// In percent. With share p and correlation c, a packet is sent twice with probability p + c(1 - p) when the one
+    /// before was, and with p(1 - c) when it was not; over time the share stays p.
     #[arg(long, value_name = "PERCENT", value_parser = correlation, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::correlation")]
     correlation: Option<Share>,

@@ -20,8 +20,8 @@ use crate::quantity::{
 ///
 /// Matching packets are dropped silently: neither the sender nor its kernel is told, as in a network. TCP sends again,
 /// which looks like slowness; UDP does not. With PERCENT each packet is dropped by that chance, independently of the
-/// others; --burst, --four-state, --every and --first choose them otherwise, and are given instead of it. The fault ends
-/// by itself.
+/// others; --burst, --four-state, --every and --first choose them otherwise, and are given instead of it. The fault
+/// ends by itself.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct LossArgs {
@@ -45,32 +45,33 @@ pub struct LossFault {
 
     /// How much a loss follows a loss: 0 for not at all, close to 100 for long series; with PERCENT only [default: 0]
     ///
-    /// In percent. With share p and correlation c, a packet is dropped with probability p + c(1 - p) when the one before
-    /// was, and with p(1 - c) when it was not; over time the share stays p.
+    /// In percent. With share p and correlation c, a packet is dropped with probability p + c(1 - p) when the one
+    /// before was, and with p(1 - c) when it was not; over time the share stays p.
     #[arg(long, value_name = "PERCENT", value_parser = correlation, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::correlation")]
     correlation: Option<Share>,
 
     /// Change the percentage evenly from the start on, such as 0%..30%/1m: from 0 to 30 % within a minute, then 30 %
     ///
-    /// The second percentage is the one that stays, so PERCENT is not needed beside it; it may be the smaller one, or 0. With
-    /// --correlation, but not with --burst, --four-state, --every and --first, which have no single percentage.
+    /// The second percentage is the one that stays, so PERCENT is not needed beside it; it may be the smaller one,
+    /// or 0. With --correlation, but not with --burst, --four-state, --every and --first, which have no single
+    /// percentage.
     #[arg(long, value_name = "FROM..TO/TIME", value_parser = share_ramp, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::share_ramp")]
     ramp: Option<Ramp<Share>>,
 
     /// Losses in bursts (Gilbert and Elliott): p,r[,1-h[,1-k]] in percent, such as 1,10
     ///
-    /// After each packet a burst begins by chance p, and ends by chance r. In a burst a packet is lost by chance 1-h (100
-    /// unless given), outside by 1-k (0 unless given). `1,10` loses series of 10 packets on average, 9 % of all.
+    /// After each packet a burst begins by chance p, and ends by chance r. In a burst a packet is lost by chance 1-h
+    /// (100 unless given), outside by 1-k (0 unless given). `1,10` loses series of 10 packets on average, 9 % of all.
     #[arg(long, value_name = "P,R[,1-H[,1-K]]", value_parser = burst, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::burst")]
     burst: Option<GilbertElliott>,
 
     /// Bursts with gaps, and losses alone: p13,p31[,p32[,p23[,p14]]] in percent, as netem's `loss state`
     ///
-    /// States: 1 received between bursts, 3 lost in a burst, 2 received in a burst, 4 lost alone. pAB is the chance to go
-    /// from A to B; unless given, p32 is 0, p23 is 100 and p14 is 0.
+    /// States: 1 received between bursts, 3 lost in a burst, 2 received in a burst, 4 lost alone. pAB is the chance to
+    /// go from A to B; unless given, p32 is 0, p23 is 100 and p14 is 0.
     #[arg(long, value_name = "P13,P31[,P32,P23,P14]", value_parser = four_state, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::four_state")]
     four_state: Option<FourStates>,
@@ -89,8 +90,8 @@ pub struct LossFault {
 
     /// Only packets that open a TCP connection (SYN); means --proto tcp
     ///
-    /// It leaves a client and arrives at a server: see --direction. The kernel tries again after 1 s, 3 s, 7 s …, so that
-    /// connections open late, or not at all. Open ones are not touched.
+    /// It leaves a client and arrives at a server: see --direction. The kernel tries again after 1 s, 3 s, 7 s …, so
+    /// that connections open late, or not at all. Open ones are not touched.
     #[arg(long)]
     syn_only: bool,
 }

@@ -16,8 +16,9 @@ use crate::quantity::{Ramp, Share, share_ramp};
 /// Cut the target off from its peers: nothing that matches passes
 ///
 /// In both directions, unless --direction says otherwise, and silently: nobody is told, as when a cable is cut. Open
-/// connections stall, and new ones fail by timeout. With --reject, senders are told. Without --peer it is everybody that --except does not name.
-/// Packets are dropped at the target's interface, so that the target still talks to itself. The fault ends by itself.
+/// connections stall, and new ones fail by timeout. With --reject, senders are told. Without --peer it is everybody
+/// that --except does not name. Packets are dropped at the target's interface, so that the target still talks to
+/// itself. The fault ends by itself.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PartitionArgs {
@@ -39,7 +40,8 @@ pub struct PartitionFault {
     #[arg(long)]
     reject: bool,
 
-    /// Change the share of the packets that do not pass evenly from the start on, such as 0%..100%/30s: from none to all within 30 s, then all
+    /// Change the share of the packets that do not pass evenly from the start on, such as 0%..100%/30s: from none to
+    /// all within 30 s, then all
     ///
     /// The others pass. The second percentage is the one that stays; a constant share is what `loss` takes.
     #[arg(long, value_name = "FROM..TO/TIME", value_parser = share_ramp, allow_hyphen_values = true)]

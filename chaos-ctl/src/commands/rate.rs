@@ -57,9 +57,11 @@ pub struct RateFault {
     #[arg(long)]
     per_flow: bool,
 
-    /// Change the bandwidth evenly from the start on, such as 10mbit..1mbit/30s: from 10 to 1 Mbit/s within 30 s, then 1 Mbit/s
+    /// Change the bandwidth evenly from the start on, such as 10mbit..1mbit/30s: from 10 to 1 Mbit/s within 30 s, then
+    /// 1 Mbit/s
     ///
-    /// The second bandwidth is the one that stays, so RATE is not needed beside it. A --burst or --queue stays so many bytes.
+    /// The second bandwidth is the one that stays, so RATE is not needed beside it. A --burst or --queue stays so many
+    /// bytes.
     #[arg(long, value_name = "FROM..TO/TIME", value_parser = rate_ramp, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::rate_ramp")]
     ramp: Option<Ramp<u64>>,

@@ -17,8 +17,8 @@ use crate::quantity::{Ramp, Share, by, correlation, gap, percent, share_ramp};
 /// Hold some matching packets back, so that those behind them overtake them
 ///
 /// A packet that is held back leaves after --by; the others pass at once. Only packets that follow within that time
-/// overtake it, so a reordering shows in traffic that is denser than that. TCP may take an overtaken packet for a lost one
-/// and send it again; UDP applications see the order change. The fault ends by itself.
+/// overtake it, so a reordering shows in traffic that is denser than that. TCP may take an overtaken packet for a lost
+/// one and send it again; UDP applications see the order change. The fault ends by itself.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ReorderArgs {
@@ -42,8 +42,8 @@ pub struct ReorderFault {
 
     /// How much one such packet follows another: 0 for not at all, close to 100 for long series [default: 0]
     ///
-    /// In percent. With share p and correlation c, a packet is held back with probability p + c(1 - p) when the one before was, and
-    /// with p(1 - c) when it was not; over time the share stays p.
+    /// In percent. With share p and correlation c, a packet is held back with probability p + c(1 - p) when the one
+    /// before was, and with p(1 - c) when it was not; over time the share stays p.
     #[arg(long, value_name = "PERCENT", value_parser = correlation, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::correlation")]
     correlation: Option<Share>,

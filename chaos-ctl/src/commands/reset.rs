@@ -18,8 +18,8 @@ use crate::quantity::{Ramp, Share, duration, percent, share_ramp, size};
 ///
 /// A connection ends with its next packet that matches, in either direction unless --direction says otherwise: whoever
 /// sent it gets a RST in the name of the other end, the other end gets one in the sender's name, and the packet itself
-/// does not arrive. A connection over which nothing goes is not noticed. As long as the fault acts, new connections end as
-/// well: with their first packet (connection refused), or after --after or --after-bytes; --connections established
+/// does not arrive. A connection over which nothing goes is not noticed. As long as the fault acts, new connections end
+/// as well: with their first packet (connection refused), or after --after or --after-bytes; --connections established
 /// leaves them alone. The fault ends by itself.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -54,8 +54,9 @@ pub struct ResetFault {
 
     /// Change --probability evenly from the start on, such as 0%..50%/30s: from 0 to 50 % within 30 s, then 50 %
     ///
-    /// Each connection ends when the share has grown to its place, an open one with its next packet, a new one with its first;
-    /// as the share shrinks, fewer new ones end. The second percentage stays, so --probability is not needed beside it.
+    /// Each connection ends when the share has grown to its place, an open one with its next packet, a new one with its
+    /// first; as the share shrinks, fewer new ones end. The second percentage stays, so --probability is not needed
+    /// beside it.
     #[arg(long, value_name = "FROM..TO/TIME", value_parser = share_ramp, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::share_ramp")]
     ramp: Option<Ramp<Share>>,

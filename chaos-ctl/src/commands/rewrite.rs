@@ -17,8 +17,8 @@ use crate::quantity::{
 
 /// Write into matching packets: headers, payload, where they go
 ///
-/// Checksums of IP, TCP and UDP stay right, so that receivers take what is written for what was sent. Of a packet that is
-/// offloaded, and stands for several, the payload is that of the first; of one in fragments, too. The fault ends by
+/// Checksums of IP, TCP and UDP stay right, so that receivers take what is written for what was sent. Of a packet that
+/// is offloaded, and stands for several, the payload is that of the first; of one in fragments, too. The fault ends by
 /// itself.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -70,9 +70,9 @@ pub struct RewriteFault {
 
     /// Send new connections to this port, and translate the answers
     ///
-    /// With --direction egress (the default) connections that the target opens; with ingress those that are opened to it.
-    /// Connections that were open before stay where they are. Those that were sent elsewhere do not outlive the fault:
-    /// what was their server does not know them.
+    /// With --direction egress (the default) connections that the target opens; with ingress those that are opened to
+    /// it. Connections that were open before stay where they are. Those that were sent elsewhere do not outlive the
+    /// fault: what was their server does not know them.
     #[arg(long, value_name = "PORT", value_parser = port, allow_hyphen_values = true)]
     #[serde(deserialize_with = "text::port")]
     dst_port: Option<u32>,
@@ -101,7 +101,8 @@ pub struct RewriteFault {
     #[serde(deserialize_with = "text::number")]
     within: Option<u32>,
 
-    /// Change the share of the packets that are written to evenly from the start on, such as 0%..100%/30s: from none to all within 30 s, then all
+    /// Change the share of the packets that are written to evenly from the start on, such as 0%..100%/30s: from none to
+    /// all within 30 s, then all
     ///
     /// The others stay as they are. The second percentage is the one that stays. Not with --dst-port and --dst-addr: a
     /// connection goes elsewhere as a whole.

@@ -111,8 +111,8 @@ struct Stopped<'a> {
     failed: Vec<ClientError>,
 }
 
-/// Ends all parts that an agent has of these experiments: those that it lists, and those that it does not, which it may end
-/// all the same for whoever started them.
+/// Ends all parts that an agent has of these experiments: those that it lists, and those that it does not, which it may
+/// end all the same for whoever started them.
 async fn stop<'a>(agent: &Agent, ids: &'a [String]) -> Stopped<'a> {
     let mut stopped = Stopped::default();
     let listed = match agent.list(true).await {

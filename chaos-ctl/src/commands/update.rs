@@ -38,10 +38,10 @@ use crate::way::{Need, Way};
 /// meets a rule as it was or as it is, never none; the counters go on, and so does the deadline, unless --duration is
 /// given. Packets that the old delay holds leave when they were to leave, and the new one lets none overtake them.
 ///
-/// All options of the fault are given anew: a ramp that is not given is gone. Its filters stay as they are where none is
-/// given, and so does its pulse; where one is given, they are those that are given. --no-filter and --no-pulse take them
-/// away. Pulses and ramps begin anew. A fault does not become another, and targets stay: start another experiment for
-/// that.
+/// All options of the fault are given anew: a ramp that is not given is gone. Its filters stay as they are where none
+/// is given, and so does its pulse; where one is given, they are those that are given. --no-filter and --no-pulse take
+/// them away. Pulses and ramps begin anew. A fault does not become another, and targets stay: start another experiment
+/// for that.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, disable_help_subcommand = true)]
 pub struct UpdateArgs {

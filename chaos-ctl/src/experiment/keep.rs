@@ -1,5 +1,5 @@
-//! Keeps one part going: what is wanted there acts there, for as long as it should, whatever happens to the agent or the
-//! way to it.
+//! Keeps one part going: what is wanted there acts there, for as long as it should, whatever happens to the agent or
+//! the way to it.
 
 mod again;
 mod begin;
@@ -95,8 +95,8 @@ pub(super) struct Keeper {
     interval: Duration,
     /// What somebody else made of the rules here.
     changed: Option<Changed>,
-    /// Rules as the agent told them after what was asked of it here, the latest two: news that were on their way meanwhile
-    /// have the one before.
+    /// Rules as the agent told them after what was asked of it here, the latest two: news that were on their way
+    /// meanwhile have the one before.
     told: Vec<Vec<Rule>>,
 }
 
@@ -212,8 +212,8 @@ impl Keeper {
         }
     }
 
-    /// Waits until something is wanted here again. False when it is over before. Pods that are gone may be there again, but
-    /// not at once, and those that were deleted are not wanted for long.
+    /// Waits until something is wanted here again. False when it is over before. Pods that are gone may be there again,
+    /// but not at once, and those that were deleted are not wanted for long.
     async fn is_wanted_again(&mut self, gone: Option<&PrepareRequest>) -> bool {
         let is_same = |wanted: &Wanted| {
             let both = wanted.as_ref().zip(gone);

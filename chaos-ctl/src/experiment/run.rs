@@ -149,8 +149,8 @@ impl Run {
         self.state().deadline.unwrap_or_else(Instant::now)
     }
 
-    /// Somebody may have given it more time, or less: its duration is then another than before. What differs by less than
-    /// people ask for is what this process gave a part that was slow to begin, and the deadline of all stays.
+    /// Somebody may have given it more time, or less: its duration is then another than before. What differs by less
+    /// than people ask for is what this process gave a part that was slow to begin, and the deadline of all stays.
     pub(super) fn hears(&self, before: &Experiment, now: &Experiment) {
         if before.duration == now.duration {
             return;

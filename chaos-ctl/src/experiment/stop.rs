@@ -19,7 +19,8 @@ use crate::client::{Agent, ClientError};
 use crate::error::CommandError;
 use crate::output::Output;
 
-/// How long agents are told again and again: a way that was cut is there anew within seconds, a node that is lost is not.
+/// How long agents are told again and again: a way that was cut is there anew within seconds, a node that is lost is
+/// not.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -73,8 +74,8 @@ pub(super) async fn before_it_began(
     }
 }
 
-/// Ends everything because some of it did not begin. An agent whose answer was lost may have armed its part: each is told
-/// until it has answered, and who could not be told is named.
+/// Ends everything because some of it did not begin. An agent whose answer was lost may have armed its part: each is
+/// told until it has answered, and who could not be told is named.
 pub(super) async fn after_failed_arm(
     run: &Arc<Run>,
     prepared: &[Prepared],

@@ -153,7 +153,8 @@ fn named(text: &str) -> Result<PeerName, Problem> {
     }
 }
 
-/// One or several requirements, each with a value or not: that a label is there may be enough. What a selector is, is for the API server to say.
+/// One or several requirements, each with a value or not: that a label is there may be enough. What a selector is, is
+/// for the API server to say.
 fn label(text: &str) -> Result<PeerName, Problem> {
     let (selector, namespace) = match text.rsplit_once('@') {
         Some((selector, namespace)) if is_name(namespace) => (selector, Some(namespace.to_owned())),

@@ -113,8 +113,8 @@ fn watched(scene: &Scene) -> BTreeSet<Watched> {
     watched
 }
 
-/// Changes of what matters in the objects of one kind. A watch that ends, that is too old or that breaks is begun again,
-/// and what was missed meanwhile is seen then.
+/// Changes of what matters in the objects of one kind. A watch that ends, that is too old or that breaks is begun
+/// again, and what was missed meanwhile is seen then.
 fn changes<K>(api: Api<K>, labels: &str, digest: fn(&K) -> u64) -> Signals
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,

@@ -21,8 +21,8 @@ const LATE: Duration = Duration::from_millis(200);
 const NEXT_ID_AFTER: Duration = Duration::from_millis(20);
 
 impl Keeper {
-    /// Begins with the time that is left. Nothing when it is over before that succeeds, or nothing is wanted any more and
-    /// nothing was there before.
+    /// Begins with the time that is left. Nothing when it is over before that succeeds, or nothing is wanted any more
+    /// and nothing was there before.
     pub(super) async fn begin(&mut self, again: bool) -> Option<Armed> {
         let mut refusals = Again::new();
         loop {

@@ -46,7 +46,8 @@ impl Change {
 }
 
 impl Keeper {
-    /// Tells the agent what is wanted now, where that is something else than it knows. What is refused is asked for again.
+    /// Tells the agent what is wanted now, where that is something else than it knows. What is refused is asked for
+    /// again.
     pub(super) async fn apply(&mut self, part: &mut Prepared, change: &mut Change) -> Option<Left> {
         let Some(wanted) = self.wanted() else {
             return self.let_go(part, change).await;

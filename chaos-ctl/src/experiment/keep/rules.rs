@@ -1,4 +1,5 @@
-//! Rules that somebody else has changed while this chaosctl was attached: they stay changed, and whoever joins gets them.
+//! Rules that somebody else has changed while this chaosctl was attached: they stay changed, and whoever joins gets
+//! them.
 
 use chaos_proto::v1::{Filter, Rule};
 
