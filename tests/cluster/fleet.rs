@@ -10,6 +10,7 @@ use chaos_proto::v1::{
 use chaos_tests::{
     apiserver::{ApiServer, access::Rule as Allowed, kubeconfig::Credentials},
     fleet::{Fleet, NAMESPACE, PORT, pod_name},
+    wait::wait_until,
 };
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1;
@@ -101,12 +102,10 @@ async fn an_agent_keeps_experiments_until_the_tunnel_is_cut() -> Result<()> {
     server.cut_forwards(Some("node-a"));
     assert!(stream.message().await.is_err());
     let agent = fleet.agent("node-a")?;
-    let ended = async {
-        while agent.experiments()[0].state() != State::Ended {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), ended).await?;
+    // The agents and the tunnel have threads of their own.
+    wait_until("its experiment has ended", Duration::from_secs(10), || {
+        agent.experiments()[0].state() == State::Ended
+    })?;
     assert_eq!(agent.calls_of("arm").len(), 1);
     assert!(fleet.agent("node-b")?.calls().is_empty());
     Ok(())

@@ -9,11 +9,12 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use chaos_tests::{
     apiserver::{access::Rule, random_uid, scene::NewPod},
-    cluster::{CHAOSCTL, Cluster, OPERATOR},
+    cluster::{CHAOSCTL, Cluster, FORGOTTEN, OPERATOR},
     lab::{Cgroup, Family, Host, Process},
     pod::{Driver, Pod},
     requires,
     traffic::{Series, TcpServer, UdpProbe},
+    wait::for_a_while,
 };
 
 /// Where the API server is for the nodes.
@@ -94,7 +95,7 @@ fn spared() -> Result<()> {
         "of another, that port"
     );
     // The agent, too, still reaches it: nobody else can say who this is.
-    std::thread::sleep(Duration::from_secs(11));
+    for_a_while("the agent forgets who may", FORGOTTEN);
     cluster.chaosctl("stop --all")?.success()?;
     assert_eq!(reached(), [true; 4]);
     assert!(connects(&node, elsewhere.address()));

@@ -1,6 +1,7 @@
 //! Waiting on a condition with a deadline, instead of sleeping and hoping.
 
 use std::{
+    io::Write as _,
     thread,
     time::{Duration, Instant},
 };
@@ -35,4 +36,26 @@ pub fn wait_for<T>(
         }
         thread::sleep(INTERVAL);
     }
+}
+
+/// Lets time pass, and says `why`. Only where there is no condition to wait for: nothing is to happen meanwhile, or what
+/// is waited for is time itself.
+pub fn for_a_while(why: &str, time: Duration) {
+    let _closed = writeln!(std::io::stderr(), "for {time:?}: {why}");
+    thread::sleep(time);
+}
+
+/// Looks again and again for this time, with a pause between two looks, and ends with the first error: something is to
+/// hold all the while.
+pub fn throughout(
+    time: Duration,
+    pause: Duration,
+    mut look: impl FnMut() -> Result<()>,
+) -> Result<()> {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        look()?;
+        thread::sleep(pause);
+    }
+    Ok(())
 }

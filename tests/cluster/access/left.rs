@@ -1,9 +1,12 @@
 //! Callers that leave, that come all at once, and that end everything: what came of it is known.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use chaos_proto::v1::ListRequest;
-use chaos_tests::{requires, wait::wait_for};
+use chaos_tests::{
+    requires,
+    wait::{wait_for, wait_until},
+};
 use futures::future::join_all;
 use tonic::Code;
 
@@ -73,27 +76,19 @@ fn whoever_ends_everything_ends_their_own_first() {
     scene.start(&bob, "loss-3");
     scene.server.pause();
     // The API server says nothing for seconds; they do not wait for it.
-    let mut service = scene.service();
-    let (runtime, token) = (&scene.runtime, ann.clone());
-    let call = async move {
-        let which = Some(chaos_proto::v1::disarm_request::Which::All(true));
-        let request = chaos_proto::v1::DisarmRequest { which };
-        service.disarm(with_token(&token, request)).await
+    let has_ended = |id: &str| {
+        let ended = format!("experiment ended id=\"{id}\"");
+        scene.daemon.log().contains(&ended)
     };
-    let asked = runtime.spawn(call);
-    let before = runtime.block_on(async {
-        for _ in 0..30 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            let log = scene.daemon.log();
-            let has_ended = |id: &str| log.contains(&format!("experiment ended id=\"{id}\""));
-            if has_ended("loss-1") && has_ended("loss-2") {
-                return true;
-            }
-        }
-        false
+    let answer = thread::scope(|scope| {
+        let asked = scope.spawn(|| scene.stop_all(&ann));
+        let before = wait_until("theirs are ended", Duration::from_secs(3), || {
+            has_ended("loss-1") && has_ended("loss-2")
+        });
+        before.unwrap();
+        asked.join().unwrap()
     });
-    assert!(before, "they waited for the API server");
-    let (code, sentence) = refusal(runtime.block_on(asked).unwrap());
+    let (code, sentence) = refusal(answer);
     assert_eq!(code, Code::Unavailable, "{sentence}");
     for word in ["loss-1", "loss-2", "ended", "loss-3 goes on"] {
         assert!(sentence.contains(word), "{word}: {sentence}");

@@ -33,6 +33,8 @@ const SWITCH: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);
 const TOKENS: Duration = Duration::from_hours(24);
 /// How long a command may take; generous.
 const PATIENCE: Duration = Duration::from_mins(2);
+/// When an agent has forgotten what the API server told it of who may: it believes that for ten seconds.
+pub const FORGOTTEN: Duration = Duration::from_secs(11);
 /// As whom chaosctl speaks to the agents.
 pub const CHAOSCTL: &str = "system:serviceaccount:chaos-system:chaosctl";
 /// Who uses chaosctl.
