@@ -5,16 +5,13 @@ mod clocks;
 mod pods;
 mod tokens;
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use chaos_tests::{
     cluster::{CHAOSCTL, OPERATOR},
     requires,
-    wait::wait_until,
+    wait::{for_a_while, throughout, wait_until},
 };
 use nix::sys::signal::Signal;
 
@@ -41,7 +38,9 @@ fn attached(tutorial: &Tutorial, seconds: u64) -> Result<crate::tutorial::Attach
 /// Nothing acts after the deadline, whoever is left to say so.
 fn nothing_outlives(tutorial: &Tutorial, deadline: Instant) -> Result<()> {
     let left = deadline.saturating_duration_since(Instant::now());
-    thread::sleep(left + Duration::from_millis(500));
+    // Long enough for an answer to come that was delayed before the deadline.
+    let time = left + Duration::from_millis(500);
+    for_a_while("after the deadline nothing acts", time);
     for pod in &tutorial.providers {
         ensure!(
             !tutorial.is_delayed(pod)?,
@@ -66,42 +65,37 @@ fn says(output: &chaos_tests::lab::Output, words: &[&str]) -> Result<()> {
 #[test]
 fn an_agent_that_is_killed_is_named() {
     requires!(root, cgroup2);
-    let test = || -> Result<()> {
-        let mut tutorial = Tutorial::new("agent-killed")?;
+    Tutorial::play("agent-killed", |tutorial| {
         let began = Instant::now();
-        let attached = attached(&tutorial, 25)?;
+        let attached = attached(tutorial, 25)?;
         tutorial.cluster.node("node-b")?.daemon.kill()?;
         let output = attached.end()?;
         says(&output, &["node-b"])?;
-        nothing_outlives(&tutorial, began + Duration::from_secs(26))?;
+        nothing_outlives(tutorial, began + Duration::from_secs(26))?;
         tutorial.cluster.node("node-b")?.daemon.start_again()?;
-        tutorial.must_be_over()
-    };
-    test().unwrap();
+        Ok(())
+    });
 }
 
 #[test]
 fn a_fault_ends_on_time_without_an_api_server() {
     requires!(root, cgroup2);
-    let test = || -> Result<()> {
-        let tutorial = Tutorial::new("api-server-gone")?;
+    Tutorial::play("api-server-gone", |tutorial| {
         let began = Instant::now();
-        let attached = attached(&tutorial, 20)?;
+        let attached = attached(tutorial, 20)?;
         tutorial.cluster.server.stop();
-        nothing_outlives(&tutorial, began + Duration::from_secs(22))?;
+        nothing_outlives(tutorial, began + Duration::from_secs(22))?;
         let output = attached.end()?;
         says(&output, &["node-a", "node-b"])?;
         tutorial.cluster.server.start_again()?;
-        tutorial.must_be_over()
-    };
-    test().unwrap();
+        Ok(())
+    });
 }
 
 #[test]
 fn who_may_not_changes_nothing() {
     requires!(root, cgroup2);
-    let test = || -> Result<()> {
-        let tutorial = Tutorial::new("denied")?;
+    Tutorial::play("denied", |tutorial| {
         let words = format!("delay --svc {SERVICE} 100ms --duration 20s");
         // The agents ask whether the account may.
         tutorial.cluster.server.deny(CHAOSCTL);
@@ -113,70 +107,55 @@ fn who_may_not_changes_nothing() {
         // It does not even know who asks.
         tutorial.cluster.server.revoke("operators-token");
         let said = tutorial.cluster.chaosctl(&words)?;
-        says(&said, &["does not know who you are"])?;
-        tutorial.must_be_over()
-    };
-    test().unwrap();
+        says(&said, &["does not know who you are"])
+    });
 }
 
 #[test]
 fn a_policy_holds_whoever_asks() {
     requires!(root, cgroup2);
-    let test = || -> Result<()> {
-        let tutorial = Tutorial::new("guards")?;
+    Tutorial::play("guards", |tutorial| {
         let words = format!("delay --svc {SERVICE} 100ms --duration 2h");
-        says(&tutorial.cluster.chaosctl(&words)?, &["1h", "node-a"])?;
-        tutorial.must_be_over()
-    };
-    test().unwrap();
+        says(&tutorial.cluster.chaosctl(&words)?, &["1h", "node-a"])
+    });
 }
 
 #[test]
 fn a_tunnel_that_is_cut_is_made_anew() {
     requires!(root, cgroup2);
-    let test = || -> Result<()> {
-        let tutorial = Tutorial::new("tunnel-cut")?;
+    Tutorial::play("tunnel-cut", |tutorial| {
         let began = Instant::now();
-        let attached = attached(&tutorial, 15)?;
+        let attached = attached(tutorial, 15)?;
         tutorial.cluster.server.cut_forwards(None);
         // Longer than an agent waits for whoever is attached.
-        while began.elapsed() < Duration::from_secs(13) {
-            for pod in &tutorial.providers {
-                ensure!(tutorial.is_delayed(pod)?, "{} was let go", pod.name());
-            }
-            thread::sleep(Duration::from_millis(500));
-        }
-        let output = attached.end()?;
-        ensure!(output.code == Some(0), "{output:?}");
-        nothing_outlives(&tutorial, began + Duration::from_secs(17))?;
-        tutorial.must_be_over()
-    };
-    test().unwrap();
+        let time = Duration::from_secs(13).saturating_sub(began.elapsed());
+        throughout(time, Duration::from_millis(500), || {
+            tutorial.must_be_delayed()
+        })?;
+        attached.end()?.success()?;
+        nothing_outlives(tutorial, began + Duration::from_secs(17))
+    });
 }
 
 #[test]
 fn a_node_that_is_lost_is_named_and_its_fault_ends() {
     requires!(root, cgroup2);
-    let test = || -> Result<()> {
-        let tutorial = Tutorial::new("node-lost")?;
+    Tutorial::play("node-lost", |tutorial| {
         let began = Instant::now();
-        let attached = attached(&tutorial, 25)?;
+        let attached = attached(tutorial, 25)?;
         // Nobody gets there any more; what runs there goes on by itself.
         tutorial.cluster.server.lose_node("node-b");
         let output = attached.end()?;
         says(&output, &["node-b"])?;
-        nothing_outlives(&tutorial, began + Duration::from_secs(27))?;
-        tutorial.must_be_over()
-    };
-    test().unwrap();
+        nothing_outlives(tutorial, began + Duration::from_secs(27))
+    });
 }
 
 #[test]
 fn an_attached_experiment_ends_when_chaosctl_is_killed() {
     requires!(root, cgroup2);
-    let test = || -> Result<()> {
-        let tutorial = Tutorial::new("client-gone")?;
-        let mut attached = attached(&tutorial, 60)?;
+    Tutorial::play("client-gone", |tutorial| {
+        let mut attached = attached(tutorial, 60)?;
         attached.signal(Signal::SIGKILL)?;
         for pod in &tutorial.providers {
             let what = format!("{} is let go", pod.name());
@@ -184,7 +163,6 @@ fn an_attached_experiment_ends_when_chaosctl_is_killed() {
                 tutorial.is_delayed(pod).is_ok_and(|delayed| !delayed)
             })?;
         }
-        tutorial.must_be_over()
-    };
-    test().unwrap();
+        Ok(())
+    });
 }

@@ -115,18 +115,24 @@ impl Tutorial {
         })
     }
 
+    /// A test in this scene, at whose end everything must be over.
+    pub(crate) fn play(name: &str, test: impl FnOnce(&mut Self) -> Result<()>) {
+        let mut tutorial = Self::new(name).unwrap();
+        test(&mut tutorial).unwrap();
+        tutorial.must_be_over().unwrap();
+    }
+
+    /// All providers are delayed now.
+    pub(crate) fn must_be_delayed(&self) -> Result<()> {
+        for pod in &self.providers {
+            ensure!(self.is_delayed(pod)?, "{} was let go", pod.name());
+        }
+        Ok(())
+    }
+
     /// Starts chaosctl, which goes on while the test does.
     pub(crate) fn start(&self, words: &str) -> Result<Attached> {
-        let mut command = self.cluster.chaosctl_command()?;
-        command
-            .args(words.split_whitespace())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        Ok(Attached {
-            started: Instant::now(),
-            process: Process::spawn(command)?,
-        })
+        Attached::start(&self.cluster, words)
     }
 
     /// The experiments that `chaosctl list` tells.
@@ -161,6 +167,20 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
+    /// Starts it in a cluster.
+    pub(crate) fn start(cluster: &Cluster, words: &str) -> Result<Self> {
+        let mut command = cluster.chaosctl_command()?;
+        command
+            .args(words.split_whitespace())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Ok(Self {
+            started: Instant::now(),
+            process: Process::spawn(command)?,
+        })
+    }
+
     /// Whether it has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.process.ended().is_some()
@@ -173,7 +193,12 @@ impl Attached {
 
     /// Waits for its end.
     pub(crate) fn end(self) -> Result<Output> {
-        Output::collect(self.process, self.started, Duration::from_mins(2))
+        self.end_within(Duration::from_mins(2))
+    }
+
+    /// Waits for its end, no longer than this.
+    pub(crate) fn end_within(self, timeout: Duration) -> Result<Output> {
+        Output::collect(self.process, self.started, timeout)
     }
 }
 

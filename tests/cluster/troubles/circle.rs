@@ -2,8 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpStream},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -12,6 +11,7 @@ use chaos_tests::{
     lab::{Family, Process},
     programs::program,
     requires,
+    wait::{throughout, wait_for},
 };
 
 use crate::tutorial::{PATIENCE, Tutorial};
@@ -57,12 +57,11 @@ impl Kubelet<'_> {
 #[test]
 fn the_circle_of_a_partition_and_a_liveness_probe_ends() {
     requires!(root, cgroup2);
-    let test = || -> Result<()> {
-        let mut tutorial = Tutorial::new("crash-loop")?;
+    Tutorial::play("crash-loop", |tutorial| {
         let at = tutorial.providers[0].socket_address(Family::V4, 3000);
         let words = "partition --pod provider-1 --include-probes --duration 12s";
         let mut kubelet = Kubelet {
-            tutorial: &mut tutorial,
+            tutorial,
             at,
             container: None,
             failed: 0,
@@ -70,18 +69,17 @@ fn the_circle_of_a_partition_and_a_liveness_probe_ends() {
         };
         kubelet.start()?;
         let first = kubelet.restarts;
-        let mut alive = false;
-        let until = Instant::now() + PATIENCE;
-        while !alive && Instant::now() < until {
-            alive = kubelet.probe()?;
-        }
-        ensure!(alive, "the provider does not answer");
+        wait_for("the provider answers", PATIENCE, || match kubelet.probe() {
+            Ok(false) => None,
+            answer => Some(answer),
+        })??;
         let attached = kubelet.tutorial.start(words)?;
-        let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(16) {
+        // Until the partition has ended, and the container is there again.
+        let mut alive = false;
+        throughout(Duration::from_secs(16), Duration::from_millis(200), || {
             alive = kubelet.probe()?;
-            thread::sleep(Duration::from_millis(200));
-        }
+            Ok(())
+        })?;
         ensure!(
             kubelet.restarts >= first + 2,
             "killed only {} times",
@@ -90,9 +88,7 @@ fn the_circle_of_a_partition_and_a_liveness_probe_ends() {
         ensure!(alive, "it does not recover by itself");
         eprintln!("restarted {} times", kubelet.restarts);
         drop(kubelet);
-        let output = attached.end()?;
-        ensure!(output.code == Some(0), "{output:?}");
-        tutorial.must_be_over()
-    };
-    test().unwrap();
+        attached.end()?.success()?;
+        Ok(())
+    });
 }

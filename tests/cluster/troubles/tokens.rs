@@ -1,12 +1,13 @@
 //! Tokens that are good no more while an experiment runs.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use chaos_tests::{cluster::CHAOSCTL, requires};
+use chaos_tests::{
+    cluster::{CHAOSCTL, FORGOTTEN},
+    requires,
+    wait::for_a_while,
+};
 
 use super::{attached, nothing_outlives, says};
 use crate::tutorial::{SERVICE, Tutorial};
@@ -14,26 +15,22 @@ use crate::tutorial::{SERVICE, Tutorial};
 #[test]
 fn a_token_that_expired_starts_nothing() {
     requires!(root, cgroup2);
-    let test = || -> Result<()> {
-        let tutorial = Tutorial::new("token-expired")?;
+    Tutorial::play("token-expired", |tutorial| {
         let lives = Duration::from_secs(1);
-        let token = short_lived(&tutorial, lives)?;
-        thread::sleep(lives);
+        let token = short_lived(tutorial, lives)?;
+        for_a_while("the token expires", lives);
         let words = format!("delay --svc {SERVICE} 100ms --duration 20s --token {token}");
         let output = tutorial.cluster.chaosctl(&words)?;
-        says(&output, &["node-a", "node-b", "token has expired"])?;
-        tutorial.must_be_over()
-    };
-    test().unwrap();
+        says(&output, &["node-a", "node-b", "token has expired"])
+    });
 }
 
 #[test]
 fn a_token_that_expires_ends_no_fault_late() {
     requires!(root, cgroup2);
-    let test = || -> Result<()> {
-        let mut tutorial = Tutorial::new("token-expires")?;
+    Tutorial::play("token-expires", |tutorial| {
         let lives = Duration::from_secs(12);
-        let token = short_lived(&tutorial, lives)?;
+        let token = short_lived(tutorial, lives)?;
         let issued = Instant::now();
         let mut attached = tutorial.start(&format!(
             "delay --svc {SERVICE} 100ms --duration 30s --token {token}"
@@ -43,7 +40,8 @@ fn a_token_that_expires_ends_no_fault_late() {
         }
         let began = Instant::now();
         // An agent believes for ten seconds what it was told.
-        thread::sleep((lives + Duration::from_secs(10)).saturating_sub(issued.elapsed()));
+        let time = (lives + Duration::from_secs(10)).saturating_sub(issued.elapsed());
+        for_a_while("the token expires, and agents forget it", time);
         ensure!(
             !attached.has_ended(),
             "chaosctl ended: {:?}",
@@ -55,10 +53,8 @@ fn a_token_that_expires_ends_no_fault_late() {
         let output = attached.end()?;
         says(&output, &["node-b", "token has expired"])?;
         ensure!(!tutorial.is_delayed(&late)?, "it was hit");
-        nothing_outlives(&tutorial, began + Duration::from_secs(32))?;
-        tutorial.must_be_over()
-    };
-    test().unwrap();
+        nothing_outlives(tutorial, began + Duration::from_secs(32))
+    });
 }
 
 fn short_lived(tutorial: &Tutorial, lives: Duration) -> Result<String> {
@@ -69,17 +65,13 @@ fn short_lived(tutorial: &Tutorial, lives: Duration) -> Result<String> {
 #[test]
 fn a_token_that_is_revoked_is_replaced() {
     requires!(root, cgroup2);
-    let test = || -> Result<()> {
-        let mut tutorial = Tutorial::new("token-revoked")?;
-        let attached = attached(&tutorial, 30)?;
+    Tutorial::play("token-revoked", |tutorial| {
+        let attached = attached(tutorial, 30)?;
         tutorial.cluster.server.revoke_all(CHAOSCTL);
-        // Longer than an agent believes what it was told.
-        thread::sleep(Duration::from_secs(11));
+        for_a_while("agents forget who may", FORGOTTEN);
         let joined = tutorial.add_provider()?;
         tutorial.wait_until_delayed(&joined, true)?;
-        let output = attached.end()?;
-        ensure!(output.code == Some(0), "{output:?}");
-        tutorial.must_be_over()
-    };
-    test().unwrap();
+        attached.end()?.success()?;
+        Ok(())
+    });
 }
