@@ -4,12 +4,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use chaos_proto::v1::{EndReason, State};
-use chaos_tests::{requires, wait::wait_until};
+use chaos_tests::{
+    requires,
+    wait::{for_a_while, wait_until},
+};
 use nix::sys::signal::Signal;
 use tonic::Code;
 
 use crate::{
-    run::{PATIENCE, SERVICE, Scene},
+    run::{PATIENCE, Running, SERVICE, Scene, detached},
     tutorial::Tutorial,
 };
 
@@ -24,27 +27,23 @@ fn calls(scene: &Scene, node: &str, method: &str) -> usize {
     agent.map_or(0, |agent| agent.calls_of(method).len())
 }
 
-const DETACHED: [&str; 7] = [
-    "delay",
-    "--svc",
-    SERVICE,
-    "100ms",
-    "--duration",
-    "60s",
-    "--detach",
-];
-
-#[test]
-fn a_detached_part_whose_answer_was_lost_is_ended_over_another_connection() -> Result<()> {
+/// An experiment that goes on by itself, of which one agent does not answer that it is armed; both are.
+fn half_answered() -> Result<(Scene, Running)> {
     let scene = Scene::new(2, 2)?;
     scene.fleet.agent("node-001")?.swallow("arm");
-    let running = scene.chaosctl(&DETACHED)?;
+    let running = scene.chaosctl(&detached(["--svc", SERVICE]))?;
     wait_until("both to be armed", PATIENCE, || {
         acting(&scene, "node-000") + acting(&scene, "node-001") == 2
     })?;
+    Ok((scene, running))
+}
+
+#[test]
+fn a_detached_part_whose_answer_was_lost_is_ended_over_another_connection() -> Result<()> {
+    let (scene, running) = half_answered()?;
     scene.server.cut_forwards(Some("node-001"));
     let finished = running.finish()?;
-    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    finished.exited_with(1);
     assert!(
         finished.stderr.starts_with(
             "error: everything was ended again, because 1 of 2 nodes did not begin:\n  node-001  "
@@ -60,26 +59,15 @@ fn a_detached_part_whose_answer_was_lost_is_ended_over_another_connection() -> R
 
 #[test]
 fn a_detached_part_that_cannot_be_told_is_named() -> Result<()> {
-    let scene = Scene::new(2, 2)?;
-    scene.fleet.agent("node-001")?.swallow("arm");
-    let running = scene.chaosctl(&DETACHED)?;
-    wait_until("both to be armed", PATIENCE, || {
-        acting(&scene, "node-000") + acting(&scene, "node-001") == 2
-    })?;
-    let id = scene.experiments("node-000")[0].id.clone();
+    let (scene, running) = half_answered()?;
+    let id = scene.id();
     scene.server.lose_node("node-001");
     let finished = running.finish()?;
-    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    finished.exited_with(1);
     let named =
         format!("{id} may act on 1 of 2 nodes, which could not be told to end it:\n  node-001  ");
-    assert!(finished.stderr.contains(&named), "{}", finished.stderr);
-    assert!(
-        finished
-            .stderr
-            .contains(&format!("`chaosctl stop {id}` ends it")),
-        "{}",
-        finished.stderr
-    );
+    finished.said(&named);
+    finished.said(&format!("`chaosctl stop {id}` ends it"));
     assert_eq!(acting(&scene, "node-000"), 0);
     Ok(())
 }
@@ -94,12 +82,8 @@ fn ctrl_c_while_arming_ends_what_was_armed() -> Result<()> {
     })?;
     running.interrupt()?;
     let finished = running.finish()?;
-    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
-    assert!(
-        finished.stderr.contains("interrupted"),
-        "{}",
-        finished.stderr
-    );
+    finished.exited_with(1);
+    finished.said("interrupted");
     for node in ["node-000", "node-001"] {
         let parts = scene.experiments(node);
         assert_eq!(parts[0].end_reason(), EndReason::Stopped, "{node}");
@@ -116,8 +100,7 @@ fn ctrl_c_while_a_pod_joins_is_no_failure() -> Result<()> {
     wait_until("the node to be asked", PATIENCE, || {
         calls(&scene, "node-001", "prepare") == 1
     })?;
-    running.interrupt()?;
-    running.finish()?.went_well();
+    running.interrupt_well()?;
     assert_eq!(acting(&scene, "node-000"), 0);
     Ok(())
 }
@@ -125,12 +108,10 @@ fn ctrl_c_while_a_pod_joins_is_no_failure() -> Result<()> {
 #[test]
 fn stop_says_which_node_could_not_be_told() -> Result<()> {
     let scene = Scene::new(3, 3)?;
-    let started = scene.chaosctl(&DETACHED)?.finish()?;
-    assert_eq!(started.code, Some(0), "{}", started.stderr);
-    let id = scene.experiments("node-000")[0].id.clone();
+    let id = scene.detach(["--svc", SERVICE])?;
     scene.server.lose_node("node-001");
     let stopped = scene.chaosctl(&["stop", &id])?.finish()?;
-    assert_eq!(stopped.code, Some(1), "{}", stopped.stderr);
+    stopped.exited_with(1);
     assert!(
         stopped
             .stderr
@@ -146,12 +127,8 @@ fn stop_says_which_node_could_not_be_told() -> Result<()> {
     let silent = scene.fleet.agent("node-001")?;
     silent.refuse(Some("list"), Code::Unavailable, "not now");
     let stopped = scene.chaosctl(&["stop", &id])?.finish()?;
-    assert_eq!(stopped.code, Some(1), "{}", stopped.stderr);
-    assert!(
-        stopped.stderr.contains("node-001  not now"),
-        "{}",
-        stopped.stderr
-    );
+    stopped.exited_with(1);
+    stopped.said("node-001  not now");
     assert_eq!(acting(&scene, "node-001"), 0);
     Ok(())
 }
@@ -160,7 +137,7 @@ fn stop_says_which_node_could_not_be_told() -> Result<()> {
 fn stop_ends_what_joins_meanwhile() -> Result<()> {
     let scene = Scene::new(2, 1)?;
     let mut running = scene.delay("60s")?;
-    let id = scene.experiments("node-000")[0].id.clone();
+    let id = scene.id();
     // As if it had joined after `stop` asked its node: only the attached chaosctl knows of it.
     scene.add_pod(10, "node-001");
     running.wait_for("node-001: armed for the")?;
@@ -168,7 +145,7 @@ fn stop_ends_what_joins_meanwhile() -> Result<()> {
     let stopped = scene
         .chaosctl(&["stop", &id, "--server", &only])?
         .finish()?;
-    assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
+    stopped.exited_with(0);
     running.finish()?.went_well();
     assert_eq!(acting(&scene, "node-001"), 0);
     let parts = scene.experiments("node-001");
@@ -190,15 +167,15 @@ fn a_pod_that_is_lost_is_hit_again() -> Result<()> {
             Code::FailedPrecondition,
             "it has no process",
         );
+        let asked = || calls(&scene, node, "update") + calls(&scene, node, "prepare");
+        let before = asked();
         agent.lose_pod(pod);
         assert_eq!(scene.hit(node), count - 1);
-        std::thread::sleep(Duration::from_millis(1500));
+        wait_until("it to be asked for again", PATIENCE, || asked() > before)?;
         agent.behave();
         wait_until("it to be hit again", PATIENCE, || scene.hit(node) == count)?;
     }
-    running.interrupt()?;
-    running.finish()?.went_well();
-    Ok(())
+    running.interrupt_well()
 }
 
 #[test]
@@ -221,9 +198,7 @@ fn a_pod_that_was_let_go_and_comes_back_is_hit_again() -> Result<()> {
         labels(label);
         wait_until(label, PATIENCE, || scene.hit("node-001") == count)?;
     }
-    running.interrupt()?;
-    running.finish()?.went_well();
-    Ok(())
+    running.interrupt_well()
 }
 
 #[test]
@@ -245,9 +220,7 @@ fn who_leaves_is_let_go_although_who_joins_is_refused() -> Result<()> {
     scene.fleet.agent("node-000")?.behave();
     running.wait_for("node-000: all that is wanted acts there now")?;
     assert_eq!(scene.hit("node-000"), 2);
-    running.interrupt()?;
-    running.finish()?.went_well();
-    Ok(())
+    running.interrupt_well()
 }
 
 #[test]
@@ -268,9 +241,7 @@ fn a_history_that_is_too_old_in_the_middle_of_a_join_loses_nothing() -> Result<(
     // Changes are seen as before.
     scene.server.delete_pod("demo", "provider-10");
     wait_until("one to be let go", PATIENCE, || scene.hit("node-001") == 1)?;
-    running.interrupt()?;
-    running.finish()?.went_well();
-    Ok(())
+    running.interrupt_well()
 }
 
 #[test]
@@ -283,32 +254,28 @@ fn a_service_that_is_deleted_is_let_go() -> Result<()> {
         scene.server.remove("EndpointSlice", "demo", name);
     }
     wait_until("all to be let go", PATIENCE, || scene.hit("node-000") == 0)?;
-    running.interrupt()?;
-    running.finish()?.went_well();
-    Ok(())
+    running.interrupt_well()
 }
 
 #[test]
 fn what_somebody_else_updates_stays_so() -> Result<()> {
     let scene = Scene::new(2, 1)?;
     let running = scene.delay("60s")?;
-    let id = scene.experiments("node-000")[0].id.clone();
+    let id = scene.id();
     let updated = scene
         .chaosctl(&["update", &id, "delay", "200ms"])?
         .finish()?;
-    assert_eq!(updated.code, Some(0), "{}", updated.stderr);
+    updated.exited_with(0);
     let rules = scene.experiments("node-000")[0].rules.clone();
-    // The attached one hears of it with its next news.
-    std::thread::sleep(Duration::from_secs(1));
+    // With its next news: there are some each second. It says nothing of them.
+    for_a_while("the attached one hears of it", Duration::from_secs(1));
     for (number, node) in [(10, "node-000"), (11, "node-001")] {
         scene.add_pod(number, node);
         let count = if number == 10 { 2 } else { 1 };
         wait_until("it to join", PATIENCE, || scene.hit(node) == count)?;
         assert_eq!(scene.experiments(node)[0].rules, rules, "{node}");
     }
-    running.interrupt()?;
-    running.finish()?.went_well();
-    Ok(())
+    running.interrupt_well()
 }
 
 #[test]
@@ -321,17 +288,15 @@ fn a_pod_that_joins_slowly_is_not_hit_for_longer_than_the_others() -> Result<()>
     scene.add_pod(10, "node-001");
     wait_until("it to join", PATIENCE, || acting(&scene, "node-001") == 1)?;
     running.finish()?.went_well();
-    let over = began + Duration::from_secs(7);
-    std::thread::sleep(over.saturating_duration_since(Instant::now()));
-    assert_eq!(acting(&scene, "node-001"), 0);
-    Ok(())
+    // A second after the others at the latest; nobody is left to begin it again.
+    let left = Duration::from_secs(7).saturating_sub(began.elapsed());
+    wait_until("it to be let go", left, || acting(&scene, "node-001") == 0)
 }
 
 #[test]
 fn an_agent_that_is_replaced_goes_on_for_the_time_that_is_left() {
     requires!(root, cgroup2);
-    let test = || -> Result<()> {
-        let mut tutorial = Tutorial::new("replaced")?;
+    Tutorial::play("replaced", |tutorial| {
         let words = format!("delay --svc {SERVICE} 100ms --duration 60s");
         let mut attached = tutorial.start(&words)?;
         let pod = tutorial.providers[1].clone();
@@ -348,13 +313,11 @@ fn an_agent_that_is_replaced_goes_on_for_the_time_that_is_left() {
             "{running:#}"
         );
         attached.signal(Signal::SIGINT)?;
-        let output = attached.end()?;
-        ensure!(output.code == Some(0), "{output:?}");
+        let output = attached.end()?.success()?;
         ensure!(
             output.stderr.contains("node-b: armed again for the"),
             "{output:?}"
         );
-        tutorial.must_be_over()
-    };
-    test().unwrap();
+        Ok(())
+    });
 }

@@ -114,6 +114,17 @@ impl Scene {
         Ok(running)
     }
 
+    /// Starts a delay that goes on by itself, and gives its id.
+    pub(crate) fn detach(&self, place: [&str; 2]) -> Result<String> {
+        self.chaosctl(&detached(place))?.finish()?.exited_with(0);
+        Ok(self.id())
+    }
+
+    /// The id of what was started first.
+    pub(crate) fn id(&self) -> String {
+        self.experiments("node-000")[0].id.clone()
+    }
+
     pub(crate) fn experiments(&self, node: &str) -> Vec<Experiment> {
         self.fleet
             .agent(node)
@@ -130,6 +141,19 @@ impl Scene {
             .filter(|target| !target.gone)
             .count()
     }
+}
+
+/// What starts a delay that goes on by itself, at this place.
+pub(crate) fn detached([option, name]: [&str; 2]) -> [&str; 7] {
+    [
+        "delay",
+        option,
+        name,
+        "100ms",
+        "--duration",
+        "60s",
+        "--detach",
+    ]
 }
 
 /// A command that has not ended.
@@ -163,6 +187,13 @@ impl Running {
         Ok(kill(pid, Signal::SIGINT)?)
     }
 
+    /// Ctrl-C, and all goes well.
+    pub(crate) fn interrupt_well(self) -> Result<()> {
+        self.interrupt()?;
+        self.finish()?.went_well();
+        Ok(())
+    }
+
     pub(crate) fn finish(mut self) -> Result<Finished> {
         let output = self.child.wait_with_output()?;
         for line in self.lines {
@@ -178,9 +209,23 @@ impl Running {
 }
 
 impl Finished {
+    #[track_caller]
+    pub(crate) fn exited_with(&self, code: i32) {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+    }
+
+    #[track_caller]
+    pub(crate) fn said(&self, words: &str) {
+        assert!(
+            self.stderr.contains(words),
+            "not {words:?}, but: {}",
+            self.stderr
+        );
+    }
+
     /// Fake agents hit nothing: what went well ends with 3.
     pub(crate) fn went_well(&self) {
-        assert_eq!(self.code, Some(3), "{}", self.stderr);
+        self.exited_with(3);
         assert_eq!(self.json["outcome"], "nothing_matched");
     }
 }
@@ -206,7 +251,7 @@ fn pods_that_appear_join_and_those_that_leave_are_let_go() -> Result<()> {
     wait_until("the node to be hit again", PATIENCE, || {
         scene.hit("node-002") == 1
     })?;
-    let id = scene.experiments("node-000")[0].id.clone();
+    let id = scene.id();
     let of_node: Vec<_> = scene
         .experiments("node-002")
         .into_iter()
@@ -237,7 +282,7 @@ fn one_node_that_cannot_keeps_all_from_it() -> Result<()> {
     let finished = scene
         .chaosctl(&["delay", "--svc", SERVICE, "100ms"])?
         .finish()?;
-    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    finished.exited_with(1);
     assert_eq!(
         finished.stderr,
         "error: nothing was applied, because 1 of 3 nodes cannot take part:\n  node-001  this kernel cannot do it\n"
@@ -297,14 +342,8 @@ fn a_node_that_is_lost_is_named_and_the_others_go_on() -> Result<()> {
     running.wait_for("node-001: its agent cannot be reached")?;
     assert_eq!(scene.hit("node-000"), 1);
     let finished = running.finish()?;
-    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
-    assert!(
-        finished
-            .stderr
-            .contains("did not run to its end on 1 of 2 nodes:\n  node-001  its agent could not be reached any more"),
-        "{}",
-        finished.stderr
-    );
+    finished.exited_with(1);
+    finished.said("did not run to its end on 1 of 2 nodes:\n  node-001  its agent could not be reached any more");
     assert_eq!(finished.json["outcome"], "ended_early");
     Ok(())
 }
@@ -318,9 +357,9 @@ fn a_run_goes_on_without_the_api_server() -> Result<()> {
         .fail_next(1000, "GET", "endpointslices", "etcd is gone");
     scene.server.forget_history();
     scene.server.add_namespace("other");
-    let id = scene.experiments("node-000")[0].id.clone();
+    let id = scene.id();
     let stopped = scene.chaosctl(&["stop", &id])?.finish()?;
-    assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
+    stopped.exited_with(0);
     running.wait_for("ended: somebody asked for it")?;
     assert_eq!(running.finish()?.code, Some(3));
     Ok(())

@@ -17,18 +17,7 @@ fn filters(scene: &Scene) -> Vec<Filter> {
 #[test]
 fn names_mean_what_they_meant_at_the_beginning() -> Result<()> {
     let scene = Scene::new(2, 2)?;
-    let started = scene.chaosctl(&[
-        "delay",
-        "--svc",
-        SERVICE,
-        "100ms",
-        "--duration",
-        "60s",
-        "--detach",
-    ])?;
-    let started = started.finish()?;
-    assert_eq!(started.code, Some(0), "{}", started.stderr);
-    let id = scene.experiments("node-000")[0].id.clone();
+    let id = scene.detach(["--svc", SERVICE])?;
     let update = |options: &[&str]| -> Result<_> {
         scene
             .chaosctl(&[&["update", &id], options].concat())?
@@ -38,7 +27,7 @@ fn names_mean_what_they_meant_at_the_beginning() -> Result<()> {
     for port in ["3001", "http"] {
         let peer = format!("svc/{SERVICE}");
         let updated = update(&["delay", "200ms", "--port", port, "--peer", &peer])?;
-        assert_eq!(updated.code, Some(0), "{}", updated.stderr);
+        updated.exited_with(0);
         let found = filters(&scene);
         assert_eq!(found.len(), 2);
         for filter in found {
@@ -58,7 +47,7 @@ fn names_mean_what_they_meant_at_the_beginning() -> Result<()> {
     // Where no filter is given, it stays.
     let before = filters(&scene);
     let updated = update(&["delay", "300ms"])?;
-    assert_eq!(updated.code, Some(0), "{}", updated.stderr);
+    updated.exited_with(0);
     assert_eq!(filters(&scene), before);
     // What is wrong is said as at the beginning, and changes nothing.
     for (options, words) in [
@@ -69,8 +58,8 @@ fn names_mean_what_they_meant_at_the_beginning() -> Result<()> {
         (&["--peer", "svc/nobody"], "there is no service `nobody`"),
     ] {
         let refused = update(&[&["delay", "400ms"], options].concat())?;
-        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+        refused.exited_with(1);
+        refused.said(words);
     }
     assert_eq!(filters(&scene), before);
     Ok(())
@@ -79,18 +68,7 @@ fn names_mean_what_they_meant_at_the_beginning() -> Result<()> {
 #[test]
 fn a_file_must_be_about_the_same_pods() -> Result<()> {
     let scene = Scene::new(2, 2)?;
-    let started = scene.chaosctl(&[
-        "delay",
-        "-l",
-        "app=provider-chaos",
-        "100ms",
-        "--duration",
-        "60s",
-        "--detach",
-    ])?;
-    let started = started.finish()?;
-    assert_eq!(started.code, Some(0), "{}", started.stderr);
-    let id = scene.experiments("node-000")[0].id.clone();
+    let id = scene.detach(["-l", "app=provider-chaos"])?;
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("experiment.yaml");
     for (place, code) in [
