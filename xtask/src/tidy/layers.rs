@@ -31,7 +31,7 @@ const NOT_IN_ENGINE: &[(&[&str], &str)] = &[
 pub(super) fn check(file: &str, text: &str) -> Vec<Finding> {
     let Some(inner) = file
         .strip_prefix(DAEMON)
-        .filter(|inner| is_rust(inner) && !is_unit_tests(inner))
+        .filter(|inner| is_rust(inner) && !is_unit_tests(inner) && !inner.contains("/tests/"))
     else {
         return Vec::new();
     };
@@ -157,5 +157,9 @@ mod tests {
         let code = "#[cfg(test)]\nmod tests {\n    use tokio::time;\n}\n";
         assert_eq!(sentences("engine/mod.rs", code).len(), 0);
         assert_eq!(sentences("engine/tests.rs", "use tokio::time;").len(), 0);
+        assert_eq!(
+            sentences("engine/tests/ends.rs", "use tokio::time;").len(),
+            0
+        );
     }
 }
