@@ -1,5 +1,8 @@
 //! The life of experiments, against a kernel that only remembers what it was told.
 
+mod ends;
+mod rules;
+
 use std::collections::BTreeMap;
 
 pub(crate) use super::update::tests::{repoint, running};
@@ -179,23 +182,25 @@ pub(super) fn reason(engine: &mut Engine<Script>) -> Option<EndReason> {
     }
 }
 
-#[test]
-fn detached_experiment_ends_at_its_deadline() {
-    let start = Instant::now();
-    let mut engine = armed(true, &["one", "two"], start);
-    engine.wake("a", start + seconds(29));
-    assert_eq!(reason(&mut engine), None);
-    engine.wake("a", start + seconds(30));
-    assert_eq!(reason(&mut engine), Some(EndReason::Expired));
-    assert_eq!(engine.wakes_at("a"), None);
-    let expected = [
-        "install 1 one",
-        "install 2 two",
-        "arm 1,2 until 30s",
-        "disarm 1,2",
-        "remove 1,2",
-    ];
-    assert_eq!(engine.into_datapath().log, expected);
+pub(super) fn losing_every(count: u32) -> Vec<Rule> {
+    vec![Rule {
+        filter: Filter::default(),
+        fault: Fault::Loss(Choice::Every(count)),
+        pulse: None,
+    }]
+}
+
+pub(super) fn armed_loss(names: &[&str], start: Instant) -> Engine<Script> {
+    let mut engine = Engine::new(Script::default());
+    let spec = Spec {
+        rules: losing_every(2),
+        ..spec(true)
+    };
+    engine
+        .prepare("a".into(), spec, targets(names), None, start)
+        .unwrap();
+    engine.arm("a", start).unwrap();
+    engine
 }
 
 #[test]
@@ -243,19 +248,6 @@ fn failed_arm_takes_everything_away() {
 }
 
 #[test]
-fn prepared_experiment_does_not_wait_for_ever() {
-    let start = Instant::now();
-    let mut engine = Engine::new(Script::default());
-    engine
-        .prepare("a".into(), spec(false), targets(&["one"]), None, start)
-        .unwrap();
-    engine.wake("a", start + seconds(29));
-    assert_eq!(reason(&mut engine), None);
-    engine.wake("a", start + PREPARED_LIFETIME);
-    assert_eq!(reason(&mut engine), Some(EndReason::ClientGone));
-}
-
-#[test]
 fn arming_twice_does_not_prolong() {
     let start = Instant::now();
     let mut engine = armed(true, &["one"], start);
@@ -265,220 +257,6 @@ fn arming_twice_does_not_prolong() {
     ));
     engine.wake("a", start + seconds(30));
     assert_eq!(reason(&mut engine), Some(EndReason::Expired));
-}
-
-pub(super) fn losing_every(count: u32) -> Vec<Rule> {
-    vec![Rule {
-        filter: Filter::default(),
-        fault: Fault::Loss(Choice::Every(count)),
-        pulse: None,
-    }]
-}
-
-fn change(rules: Vec<Rule>, time: Option<Duration>) -> Change {
-    Change {
-        rules,
-        time,
-        pods: None,
-    }
-}
-
-fn rules(rules: Vec<Rule>) -> Change {
-    change(rules, None)
-}
-
-pub(super) fn armed_loss(names: &[&str], start: Instant) -> Engine<Script> {
-    let mut engine = Engine::new(Script::default());
-    let spec = Spec {
-        rules: losing_every(2),
-        ..spec(true)
-    };
-    engine
-        .prepare("a".into(), spec, targets(names), None, start)
-        .unwrap();
-    engine.arm("a", start).unwrap();
-    engine
-}
-
-#[test]
-fn changed_rules_act_until_the_same_deadline() {
-    let start = Instant::now();
-    let mut engine = armed_loss(&["one", "two"], start);
-    let updated = engine
-        .update("a", &rules(losing_every(3)), start + seconds(10))
-        .unwrap();
-    assert_eq!(updated.spec.rules, losing_every(3));
-    assert_eq!(updated.spec.duration, seconds(30));
-    engine.wake("a", start + seconds(29));
-    assert_eq!(reason(&mut engine), None);
-    engine.wake("a", start + seconds(30));
-    assert_eq!(reason(&mut engine), Some(EndReason::Expired));
-    let log = engine.into_datapath().log;
-    assert_eq!(log[3..6], ["stage 1", "stage 2", "switch 1,2 until 30s"]);
-}
-
-#[test]
-fn more_time_counts_from_now_and_touches_no_rule() {
-    let start = Instant::now();
-    let mut engine = armed_loss(&["one"], start);
-    let at = start + seconds(10);
-    let updated = engine
-        .update("a", &change(losing_every(2), Some(seconds(60))), at)
-        .unwrap();
-    assert_eq!(updated.spec.duration, seconds(70));
-    assert_eq!(updated.remaining(at), seconds(60));
-    engine.wake("a", start + seconds(69));
-    assert_eq!(reason(&mut engine), None);
-    engine.wake("a", start + seconds(70));
-    assert_eq!(reason(&mut engine), Some(EndReason::Expired));
-    assert_eq!(engine.into_datapath().log[2], "extend 1 until 70s");
-}
-
-#[test]
-fn an_experiment_that_is_not_armed_does_not_act_after_an_update() {
-    let start = Instant::now();
-    let mut engine = Engine::new(Script::default());
-    let spec = Spec {
-        rules: losing_every(2),
-        ..spec(true)
-    };
-    engine
-        .prepare("a".into(), spec, targets(&["one"]), None, start)
-        .unwrap();
-    engine
-        .update("a", &change(losing_every(3), Some(seconds(5))), start)
-        .unwrap();
-    engine.arm("a", start).unwrap();
-    assert_eq!(
-        engine.into_datapath().log[1..],
-        ["stage 1", "switch 1 not yet", "arm 1 until 5s"]
-    );
-}
-
-#[test]
-fn an_update_that_one_target_refuses_changes_none() {
-    let start = Instant::now();
-    let mut engine = armed_loss(&["one", "two"], start);
-    engine.datapath.refuse = Some("two");
-    let error = engine
-        .update("a", &rules(losing_every(3)), start)
-        .unwrap_err();
-    assert!(error.to_string().contains("cannot update two"), "{error}");
-    assert_eq!(engine.status("a").unwrap().spec.rules, losing_every(2));
-    assert_eq!(reason(&mut engine), None);
-    let log = engine.into_datapath().log;
-    assert_eq!(log[3..], ["stage 1", "unstage 1"]);
-}
-
-#[test]
-fn an_update_that_breaks_ends_the_experiment() {
-    let start = Instant::now();
-    let mut engine = armed_loss(&["one"], start);
-    engine.datapath.refuse_arm = true;
-    assert!(matches!(
-        engine.update("a", &rules(losing_every(3)), start),
-        Err(EngineError::UpdateBroke { .. })
-    ));
-    assert_eq!(reason(&mut engine), Some(EndReason::Failed));
-}
-
-#[test]
-fn an_update_that_makes_no_sense_is_refused() {
-    let start = Instant::now();
-    let mut engine = armed_loss(&["one"], start);
-    let later = start + seconds(1);
-    let mut refusal =
-        |id: &str, rules, time| engine.update(id, &change(rules, time), later).unwrap_err();
-    assert!(matches!(
-        refusal("b", losing_every(3), None),
-        EngineError::NoSuchExperiment { .. }
-    ));
-    let other = spec(true).rules;
-    let error = refusal("a", other, None).to_string();
-    assert!(
-        error.contains("(loss)") && error.contains("(partition)"),
-        "{error}"
-    );
-    for time in [Duration::ZERO, Duration::from_hours(24)] {
-        assert!(matches!(
-            refusal("a", Vec::new(), Some(time)),
-            EngineError::Spec(SpecError::Duration(_))
-        ));
-    }
-    assert!(matches!(
-        refusal("a", losing_every(0), None),
-        EngineError::Spec(_)
-    ));
-    engine.stop("a", Ending::stopped()).unwrap();
-    assert!(matches!(
-        engine.update("a", &rules(losing_every(3)), start),
-        Err(EngineError::Over { .. })
-    ));
-}
-
-#[test]
-fn client_that_leaves_has_its_grace() {
-    let start = Instant::now();
-    let mut engine = armed(false, &["one"], start);
-    engine.hold("a", true, start + seconds(1));
-    engine.wake("a", start + seconds(20));
-    assert_eq!(reason(&mut engine), None);
-    engine.hold("a", false, start + seconds(20));
-    assert_eq!(
-        engine.wakes_at("a").map(|at| at <= start + seconds(25)),
-        Some(true)
-    );
-    engine.wake("a", start + seconds(24));
-    assert_eq!(reason(&mut engine), None);
-    engine.wake("a", start + seconds(25));
-    assert_eq!(reason(&mut engine), Some(EndReason::ClientGone));
-}
-
-#[test]
-fn second_client_keeps_it_alive() {
-    let start = Instant::now();
-    let mut engine = armed(false, &["one"], start);
-    engine.hold("a", true, start);
-    engine.hold("a", true, start);
-    engine.hold("a", false, start + seconds(1));
-    engine.wake("a", start + seconds(20));
-    assert_eq!(reason(&mut engine), None);
-}
-
-#[test]
-fn ends_when_the_last_target_is_gone() {
-    let start = Instant::now();
-    let mut engine = armed(true, &["one", "two"], start);
-    engine.datapath.health.insert(1, Health::TargetGone);
-    engine.wake("a", start + seconds(1));
-    assert_eq!(reason(&mut engine), None);
-    assert!(engine.status("a").unwrap().hits[0].gone);
-    engine.datapath.health.insert(2, Health::TargetGone);
-    engine.wake("a", start + seconds(2));
-    assert_eq!(reason(&mut engine), Some(EndReason::TargetGone));
-}
-
-#[test]
-fn broken_line_is_a_failure() {
-    let start = Instant::now();
-    let mut engine = armed(true, &["one"], start);
-    engine.datapath.health.insert(1, Health::LineBroken);
-    engine.wake("a", start + seconds(1));
-    assert_eq!(reason(&mut engine), Some(EndReason::Failed));
-}
-
-#[test]
-fn stopping_is_final_and_keeps_the_last_counters() {
-    let start = Instant::now();
-    let mut engine = armed(true, &["one"], start);
-    engine.stop("a", Ending::stopped()).unwrap();
-    let again = engine.stop("a", Ending::agent_stopped()).unwrap();
-    assert_eq!(again.hits[0].counters[0].matched_packets, 10);
-    assert_eq!(reason(&mut engine), Some(EndReason::Stopped));
-    assert!(matches!(
-        engine.stop("b", Ending::stopped()),
-        Err(EngineError::NoSuchExperiment { .. })
-    ));
 }
 
 #[test]
