@@ -1,5 +1,7 @@
 //! A loaded object with rules in its maps, and a way to send it a packet.
 
+use std::cell::RefCell;
+
 use aya::maps::lpm_trie::Key;
 use chaos_abi::{
     counters::Counters,
@@ -27,15 +29,15 @@ pub(crate) const TARGET: u32 = 5;
 /// The classifiers with rules for [`TARGET`], armed for ever.
 pub(crate) struct Classifier {
     object: Object,
-    heartbeat: Option<Heartbeat>,
+    heartbeat: Option<RefCell<Heartbeat>>,
     target: Target,
 }
 
 impl Classifier {
-    /// With an agent that is alive.
+    /// With an agent that is alive whenever a packet comes.
     pub(crate) fn new(rules: &[Rule]) -> Self {
         let mut classifier = Self::without_agent(rules);
-        classifier.heartbeat = Some(classifier.object.heartbeat().unwrap());
+        classifier.heartbeat = Some(RefCell::new(classifier.object.heartbeat().unwrap()));
         classifier
     }
 
@@ -167,6 +169,7 @@ impl Classifier {
             target: TARGET,
             segments: 0,
         };
+        self.beat();
         run(&self.object, PROGRAM_EGRESS, packet, times).unwrap();
     }
 
@@ -183,6 +186,7 @@ impl Classifier {
 
     /// Runs the program at XDP.
     pub(crate) fn arrival(&mut self, frame: &[u8]) -> Run {
+        self.beat();
         run_arrival(&mut self.object, frame, 1).unwrap()
     }
 
@@ -217,7 +221,16 @@ impl Classifier {
             target,
             segments,
         };
+        self.beat();
         run(&self.object, program, packet, 1).unwrap()
+    }
+
+    /// As the agent does: to load another object takes longer than the programs wait for it, where a kernel is
+    /// emulated.
+    fn beat(&self) {
+        if let Some(heartbeat) = &self.heartbeat {
+            heartbeat.borrow_mut().beat().unwrap();
+        }
     }
 }
 
