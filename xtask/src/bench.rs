@@ -46,6 +46,8 @@ enum What {
     Daemon(FigureOptions),
     /// What is left for traffic beside traffic that is delayed: by a rule, by netem, by neither
     Beside(BesideOptions),
+    /// How soon a thousand pods on two hundred nodes are planned for and armed, with simulated agents
+    Fleet(FigureOptions),
 }
 
 #[derive(clap::Args)]
@@ -158,6 +160,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         What::Reaction(options) => (&options.printed, figures("reaction", options)?),
         What::Daemon(options) => (&options.printed, figures("daemon", options)?),
         What::Beside(options) => (&options.printed, beside(options)?),
+        What::Fleet(options) => (&options.printed, figures("fleet", options)?),
     };
     printed.show(&measured.json, &measured.table)?;
     Ok(judge(measured.goals))
@@ -184,7 +187,14 @@ fn all(printed: &Printed) -> Result<ExitCode> {
         repetitions: 9,
         printed: printed.clone(),
     })?];
-    for name in ["unmatched", "exactness", "queue", "reaction", "daemon"] {
+    for name in [
+        "unmatched",
+        "exactness",
+        "queue",
+        "reaction",
+        "daemon",
+        "fleet",
+    ] {
         measured.push(figures(name, &options(printed))?);
     }
     measured.push(throughput(&transfer("20ms"))?);

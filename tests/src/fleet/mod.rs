@@ -3,7 +3,10 @@
 //! or dies when a test says so.
 
 mod experiments;
+mod large;
 mod service;
+
+pub use large::{Large, Times};
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

@@ -11,6 +11,7 @@ mod daemon;
 mod empty;
 mod exactness;
 mod figure;
+mod fleet;
 mod flood;
 mod node;
 mod packet;
@@ -41,6 +42,8 @@ enum Arguments {
     Daemon(daemon::Options),
     /// What is left for traffic that is not delayed beside traffic that is
     Beside(beside::Options),
+    /// How soon `chaosctl` has planned for many pods, and armed them on many nodes
+    Fleet(fleet::Options),
 }
 
 fn main() -> Result<()> {
@@ -53,6 +56,7 @@ fn main() -> Result<()> {
         Arguments::Reaction(options) => reaction::measure(&options)?,
         Arguments::Daemon(options) => daemon::measure(&options)?,
         Arguments::Beside(options) => beside::measure(&options)?,
+        Arguments::Fleet(options) => fleet::measure(&options)?,
     };
     println!("{figures}");
     Ok(())
