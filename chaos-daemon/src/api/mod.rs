@@ -21,7 +21,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use chaos_proto::v1::{self, agent_service_server::AgentService};
 use futures::future::BoxFuture;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Code, Request, Response, Status};
 use tracing::info;
@@ -56,6 +56,7 @@ pub struct Service {
     gate: Arc<Gate>,
     protections: Arc<Protections>,
     room: Arc<Semaphore>,
+    turns: Arc<Mutex<()>>,
 }
 
 impl Service {
@@ -77,6 +78,7 @@ impl Service {
             gate: Arc::new(gate),
             protections,
             room: Arc::new(Semaphore::new(ON_THEIR_OWN)),
+            turns: Arc::default(),
         }
     }
 

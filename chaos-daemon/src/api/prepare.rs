@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use chaos_proto::v1;
+use tokio::sync::MutexGuard;
 use tonic::Status;
 use tracing::info;
 
@@ -57,6 +58,7 @@ impl Service {
             started_by: started_by.as_deref(),
             pods: spec.selector.at.pods(),
         };
+        let turn = self.turn(dry_run).await;
         let guards = self.guards(&part, &spec).await?;
         if !dry_run {
             self.gate.enforce(&guards)?;
@@ -79,6 +81,7 @@ impl Service {
             entry.id(&prepared.id);
             self.experiment(&prepared)
         };
+        drop(turn);
         Ok(v1::PrepareResponse {
             experiment: Some(experiment),
             guards: guards.into_iter().map(answer::guard).collect(),
@@ -149,6 +152,7 @@ impl Service {
             && pods
                 .as_ref()
                 .is_some_and(|pods| experiment.only_lets_go(pods));
+        let turn = self.turn(only_lets_go).await;
         if !only_lets_go {
             let part = Part {
                 id: &id,
@@ -163,9 +167,19 @@ impl Service {
         }
         self.gate.access.goes_on(&asker, &id);
         let updated = ask(&self.agent, move |core| core.update(&id, &change)).await?;
+        drop(turn);
         Ok(v1::UpdateResponse {
             experiment: Some(self.experiment(&updated)),
         })
+    }
+
+    /// Between the guards' word and what it was about, nobody else asks them: two of whom each is within a bound may be
+    /// beyond it together. Nothing where there are no guards, and for what none of them keeps.
+    async fn turn(&self, is_free: bool) -> Option<MutexGuard<'_, ()>> {
+        if is_free || matches!(self.gate.policies, Policies::None) {
+            return None;
+        }
+        Some(self.turns.lock().await)
     }
 
     /// What guards say.

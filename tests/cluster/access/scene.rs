@@ -49,7 +49,7 @@ pub(super) struct Scene {
     pub(super) policy: PathBuf,
     pub(super) runtime: Runtime,
     _pod: Pod,
-    lab: Lab,
+    pub(super) lab: Lab,
 }
 
 impl Scene {
