@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-const OBJECTS: [&str; 3] = ["chaos", "entry", "line"];
+const OBJECTS: [&str; 4] = ["chaos", "door", "entry", "line"];
 const FLAGS: [&str; 3] = ["-Clink-arg=--btf", "-Cdebuginfo=2", "-Ctarget-cpu=v3"];
 
 fn main() -> Result<(), String> {

@@ -8,6 +8,7 @@
 
 pub mod counters;
 pub mod dns;
+pub mod door;
 pub mod line;
 pub mod maps;
 pub mod rewrite;

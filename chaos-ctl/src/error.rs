@@ -27,6 +27,8 @@ pub enum ErrorKind {
     NothingHit,
     /// No agent answers: exit code 4.
     Unreachable,
+    /// A threshold of a drill was crossed: exit code 99, as of k6.
+    Threshold,
 }
 
 impl ErrorKind {
@@ -37,6 +39,7 @@ impl ErrorKind {
             Self::Usage => 2,
             Self::NothingHit => 3,
             Self::Unreachable => 4,
+            Self::Threshold => 99,
         }
     }
 }

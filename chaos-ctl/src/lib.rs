@@ -1,6 +1,6 @@
 //! Control: reads what the user points at, asks the agent for it, and says what came of it.
 //!
-//! The binary `chaosctl` is one call of [`run`]. Modules, from the user inwards: `cli` and `arguments` (syntax),
+//! The binary `chaosctl` is one call of [`run`]. Modules, from the user inwards: `cli`, `global` and `arguments` (syntax),
 //! `commands` (verbs), `experiment` (the order of calls), `way` (whom to ask), `cluster` (who is meant in one),
 //! `client` (the wire), `output` (everything that is printed), `quantity` (numbers with units). Nothing here decides
 //! what a request means: that is for the agent.
@@ -10,8 +10,10 @@ pub mod cli;
 pub mod client;
 pub mod cluster;
 pub mod commands;
+pub mod drill;
 pub mod error;
 pub mod experiment;
+pub mod global;
 pub mod output;
 pub mod quantity;
 mod usage;
@@ -40,7 +42,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn execute(cli: &Cli, output: Output) -> Result<(), CommandError> {
+fn execute(cli: &Cli, output: Output<'static>) -> Result<(), CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

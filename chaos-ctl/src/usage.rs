@@ -75,7 +75,7 @@ fn is_node_name(word: &str, verb: Option<&str>) -> bool {
 }
 
 /// What may be missing, and what to say about it; the first that fits is said.
-const MISSING: [(&str, &str, &str); 3] = [
+const MISSING: [(&str, &str, &str); 4] = [
     (
         "--svc",
         "the command does not say where: give one of --svc, --pod, --selector, --deployment, --statefulset, --daemonset, --node, --node-selector, --netns, --pid and --cgroup",
@@ -85,6 +85,11 @@ const MISSING: [(&str, &str, &str); 3] = [
         "--file",
         "the command does not say which experiment to run: give its file",
         "for example `chaosctl apply -f experiment.yaml`, or `-f -` for standard input",
+    ),
+    (
+        "<FILE>",
+        "the command does not say which drill to run: give its file",
+        "for example `chaosctl drill drill.yaml`; docs/drill.md says what is in one",
     ),
     (
         "<ID>",

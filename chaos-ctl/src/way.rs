@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cli::{Global, InvalidServer, server};
 use crate::client::{Address, DEFAULT_SOCKET, GivenToken, Tls, TokenSource};
 use crate::cluster::{ClusterOptions, IN_CLUSTER_TOKEN};
 use crate::error::{CommandError, ErrorKind};
 use crate::experiment::Direct;
+use crate::global::{Global, InvalidServer, server};
 
 /// Where a command goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -80,6 +80,8 @@ pub(crate) fn target(name: &str) -> Target {
         interface: "eth0".to_owned(),
         ifindex: 2,
         gone: false,
+        keeps_source: false,
+        note: String::new(),
         xdp: 0,
         counters: Vec::new(),
         pod: None,

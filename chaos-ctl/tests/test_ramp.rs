@@ -21,7 +21,7 @@ fn share(fault: &Fault) -> (Option<u32>, Option<Ramp>) {
         Fault::Reset(fault) => (Some(fault.share_ppm), fault.ramp),
         Fault::Rewrite(fault) => (fault.share_ppm, fault.ramp),
         Fault::Dns(fault) => (Some(fault.share_ppm), fault.ramp),
-        Fault::Delay(_) | Fault::Rate(_) => (None, None),
+        Fault::Delay(_) | Fault::Rate(_) | Fault::Http(_) | Fault::Grpc(_) => (None, None),
     }
 }
 

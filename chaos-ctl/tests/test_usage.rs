@@ -24,7 +24,7 @@ const OURS: &[(&str, &str)] = &[
     ),
     (
         "delay 5ms --svc web --port http",
-        "port `http` is a name, and only ports of a service in a cluster have names: ",
+        "port `http` is a name, and only ports of services and pods in a cluster have names: ",
     ),
     (
         "delay 5ms --netns web --peer provider",

@@ -19,12 +19,13 @@ use tokio::sync::{oneshot, watch};
 use tracing::{error, warn};
 
 use crate::{
-    attach::{Heartbeat, Kernel, Steps},
+    attach::{Heartbeat, Steps},
     engine::{
         Change, DatapathError, Ending, Engine, EngineError, Experiment, Protected, Return,
         Selector, Spec, SpecError, State, Target,
     },
     expiry::Queue,
+    plane::Plane,
     targets::{Finder, TargetError},
 };
 
@@ -60,7 +61,7 @@ pub struct Agent {
 
 /// What lives on the agent's thread.
 pub struct Core {
-    engine: Engine<Kernel>,
+    engine: Engine<Plane>,
     queue: Queue,
     changes: watch::Sender<u64>,
     /// Nothing begins any more.
@@ -69,20 +70,20 @@ pub struct Core {
 }
 
 /// The agent's thread; gives back the data plane when it has ended.
-pub type Running = JoinHandle<Engine<Kernel>>;
+pub type Running = JoinHandle<Engine<Plane>>;
 
 impl Agent {
     /// Starts the thread, and the one that shows the kernel that we are alive.
     pub fn start(
-        kernel: Kernel,
+        plane: Plane,
         heartbeat: Heartbeat,
         finder: Finder,
     ) -> io::Result<(Self, Running)> {
         let (work, inbox) = mpsc::channel::<Work>();
         let (changes, watcher) = watch::channel(0);
-        let steps = kernel.steps();
+        let steps = plane.steps();
         let core = Core {
-            engine: Engine::new(kernel),
+            engine: Engine::new(plane),
             queue: Queue::default(),
             changes,
             stopping: false,
@@ -187,7 +188,7 @@ impl Agent {
 }
 
 impl Core {
-    fn run(mut self, inbox: &mpsc::Receiver<Work>) -> Engine<Kernel> {
+    fn run(mut self, inbox: &mpsc::Receiver<Work>) -> Engine<Plane> {
         while !self.over {
             let wait = self.queue.next().map_or(Duration::from_hours(1), |at| {
                 at.saturating_duration_since(Instant::now())

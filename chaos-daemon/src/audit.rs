@@ -256,7 +256,11 @@ fn in_short(rule: &Rule) -> String {
     if let Some(protocol) = filter.protocol {
         words.push(format!("{protocol:?}").to_lowercase());
     }
-    if !filter.ports.is_empty() {
+    if rule.fault.service().is_some() {
+        let ports = rule.doors().map(|(port, _)| port.to_string());
+        let ports: Vec<String> = ports.collect();
+        words.push(format!("port {}", ports.join(",")));
+    } else if !filter.ports.is_empty() {
         words.push(format!("{} port ranges", filter.ports.len()));
     }
     if !filter.peers.is_empty() {

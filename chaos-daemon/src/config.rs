@@ -1,5 +1,7 @@
 //! The command line and the environment.
 
+mod choices;
+
 use std::{error::Error, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{
@@ -8,11 +10,12 @@ use clap::{
 
 use crate::{
     api::Tls,
-    attach::features::Wishes,
-    engine::{AttachMode, LineEngine, Protected, Spec, SpecError, XdpMode},
+    engine::{Protected, Spec, SpecError},
     holder, metrics,
     targets::Finder,
 };
+
+pub use choices::{AttachModeChoice, ExistingChoice, LineEngineChoice, XdpChoice};
 
 /// The agent of one node: applies network faults to targets on this node, and ends every one of them on time.
 ///
@@ -221,6 +224,16 @@ pub struct Config {
     )]
     pub xdp: XdpChoice,
 
+    /// How connections from before a fault of requests are ended, so that they come back through the agent: one by one
+    /// (`SOCK_DESTROY`), or, with reset, with their next packet
+    #[arg(
+        long,
+        env = "CHAOS_EXISTING",
+        hide_env_values = true,
+        default_value = "auto"
+    )]
+    pub existing: ExistingChoice,
+
     /// What to log, to standard error: a level such as info or debug, or levels by module such as
     /// `chaos_daemon=debug,warn`
     #[arg(
@@ -250,41 +263,6 @@ pub enum Action {
     /// The agent's own helper process; not for people
     #[command(name = holder::ARGUMENT, hide = true)]
     HoldLines,
-}
-
-/// Choice of the line engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LineEngineChoice {
-    /// fq where it works, else tap
-    Auto,
-    /// A veth pair with an fq qdisc
-    Fq,
-    /// A TAP device and a helper process
-    Tap,
-}
-
-/// Choice of the attach mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AttachModeChoice {
-    /// tcx where it works, else clsact
-    Auto,
-    /// Links that end with the agent
-    Tcx,
-    /// Filters in the clsact qdisc
-    Clsact,
-}
-
-/// Choice of the way to XDP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum XdpChoice {
-    /// Native where the driver can, else generic
-    Auto,
-    /// By the driver
-    Native,
-    /// By the kernel's generic code
-    Generic,
-    /// Not at all
-    Off,
 }
 
 /// How to log.
@@ -335,28 +313,6 @@ impl Config {
             inventory: self.inventory.clone(),
             cgroup_root: self.cgroup_root.clone(),
             node: self.node_name.clone(),
-        }
-    }
-
-    /// What the operator insists on.
-    pub const fn wishes(&self) -> Wishes {
-        Wishes {
-            attach_mode: match self.attach_mode {
-                AttachModeChoice::Auto => None,
-                AttachModeChoice::Tcx => Some(AttachMode::Tcx),
-                AttachModeChoice::Clsact => Some(AttachMode::Clsact),
-            },
-            line_engine: match self.line_engine {
-                LineEngineChoice::Auto => None,
-                LineEngineChoice::Fq => Some(LineEngine::Fq),
-                LineEngineChoice::Tap => Some(LineEngine::Tap),
-            },
-            xdp: match self.xdp {
-                XdpChoice::Auto => &[XdpMode::Native, XdpMode::Generic],
-                XdpChoice::Native => &[XdpMode::Native],
-                XdpChoice::Generic => &[XdpMode::Generic],
-                XdpChoice::Off => &[],
-            },
         }
     }
 }

@@ -18,9 +18,11 @@ pub mod missing;
 pub mod near;
 pub mod netlink;
 pub mod netns;
+pub mod plane;
 pub mod policy;
 pub mod protected;
 pub mod recorder;
+pub mod relay;
 pub mod sentence;
 pub mod targets;
 pub mod telemetry;
@@ -36,11 +38,12 @@ use crate::{
     access::Access,
     agent::Agent,
     api::{Gate, ServeError, Server, Service},
-    attach::{Kernel, Object, features::Features, protection, retire, sweep},
+    attach::{Kernel, Object, doors::Doors, features::Features, protection, retire, sweep},
     audit::{Audit, Writer},
     cluster::{Cluster, Place},
     config::{Action, Config},
     metrics::Tally,
+    plane::Plane,
     policy::Policies,
     protected::Protections,
     recorder::Recorder,
@@ -68,10 +71,16 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
             let devices = swept.devices.len();
             retire::remove_all(swept.devices);
             match api::remove_stale_socket(&config.socket) {
-                Ok(()) => info!(devices, filters = swept.filters, "clean"),
+                Ok(()) => info!(
+                    devices,
+                    filters = swept.filters,
+                    rules = swept.rules,
+                    "clean"
+                ),
                 Err(ServeError::Taken(socket)) => info!(
                     devices,
                     filters = swept.filters,
+                    rules = swept.rules,
                     socket = %socket.display(),
                     "clean, apart from the agent that runs"
                 ),
@@ -108,11 +117,12 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         anyhow::Ok((swept, Features::find(wishes)?, Object::load()?))
     })
     .await??;
-    if !swept.devices.is_empty() || swept.filters > 0 {
+    if !swept.devices.is_empty() || swept.filters > 0 || swept.rules > 0 {
         info!(
             devices = swept.devices.len(),
             filters = swept.filters,
-            "an earlier agent left something; its filters are removed, and its devices go when they are empty"
+            rules = swept.rules,
+            "an earlier agent left something; its filters and routing rules are removed, and its devices go when they are empty"
         );
     }
     let heartbeat = object.heartbeat()?;
@@ -127,7 +137,15 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         .protect(&protected)
         .context("cannot protect what --protect names")?;
     features.list.push(protection::feature(&protected));
-    let (agent, running) = Agent::start(kernel, heartbeat, config.finder())?;
+    let mut doors = Doors::new(heartbeat.words()).context("cannot prepare doors")?;
+    doors
+        .protect(&protected)
+        .context("cannot protect what --protect names")?;
+    if wishes.keep_sockets {
+        doors.keep_sockets();
+    }
+    let plane = Plane::new(kernel, doors).context("cannot prepare doors")?;
+    let (agent, running) = Agent::start(plane, heartbeat, config.finder())?;
     // The socket appears when there is somebody to answer.
     let tls = config.tls();
     let server = Server::bind(&config.socket, config.listen, tls.as_ref()).await?;

@@ -3,6 +3,7 @@
 //! Nobody is asked who they are: there are no names in it.
 
 use std::{
+    collections::BTreeMap,
     io,
     net::{AddrParseError, IpAddr, SocketAddr},
     sync::{
@@ -28,7 +29,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     agent::Agent,
-    engine::{Counters, EndReason, Experiment, State},
+    engine::{Counters, EndReason, Experiment, PacketCounters, Rule, State},
 };
 
 /// An agent that does not answer for so long hangs.
@@ -58,17 +59,48 @@ struct InState {
     state: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+/// What rules did.
+#[derive(Clone, Default)]
+struct Done {
+    packets: PacketCounters,
+    /// By the name of the fault: requests that rules took, and of those the ones that they failed.
+    requests: BTreeMap<&'static str, (u64, u64)>,
+}
+
+impl Done {
+    fn add(&mut self, experiment: &Experiment) {
+        for hit in &experiment.hits {
+            for (Rule { fault, .. }, counters) in experiment.spec.rules.iter().zip(&hit.counters) {
+                let Counters { packets, requests } = counters;
+                self.packets += packets;
+                if let Some(requests) = requests {
+                    let (taken, failed) = self.requests.entry(fault.name()).or_default();
+                    *taken += requests.taken();
+                    *failed += requests.errors + requests.aborted;
+                }
+            }
+        }
+    }
+}
+
 /// Numbers since the agent started.
 #[derive(Default)]
 pub struct Tally {
     refusals: Family<Reason, Counter>,
     ended: Family<Reason, Counter>,
     /// What experiments did that have ended.
-    done: Mutex<Counters>,
+    done: Mutex<Done>,
     experiments: Family<InState, Gauge>,
     matched: Counter,
     delayed: Counter,
     dropped: Counter,
+    requests: Family<Kind, Counter>,
+    failed: Family<Kind, Counter>,
     is_stopping: AtomicBool,
 }
 
@@ -88,9 +120,7 @@ impl Tally {
         };
         self.ended.get_or_create(&reason).inc();
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        for counters in experiment.hits.iter().flat_map(|hit| &hit.counters) {
-            *done += counters;
-        }
+        done.add(experiment);
     }
 
     /// The agent takes no more orders.
@@ -125,12 +155,26 @@ impl Tally {
             let unit = Unit::Other("packets".to_owned());
             registry.register_with_unit(name, help, unit, counter.clone());
         }
+        registry.register(
+            "requests",
+            "Requests that rules took, by kind of fault",
+            self.requests.clone(),
+        );
+        registry.register(
+            "failed_requests",
+            "Of those, the ones that were answered with an error or not at all",
+            self.failed.clone(),
+        );
         registry
     }
 
     /// Takes over what experiments that have not ended did.
     fn count(&self, live: &[Experiment]) {
-        let mut sum = *self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = self
+            .done
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let (mut prepared, mut armed) = (0, 0);
         for experiment in live {
             match experiment.state {
@@ -138,9 +182,7 @@ impl Tally {
                 State::Armed => armed += 1,
                 State::Ended(_) => {}
             }
-            for counters in experiment.hits.iter().flat_map(|hit| &hit.counters) {
-                sum += counters;
-            }
+            sum.add(experiment);
         }
         for (state, count) in [("prepared", prepared), ("armed", armed)] {
             let state = InState {
@@ -149,12 +191,18 @@ impl Tally {
             self.experiments.get_or_create(&state).set(count);
         }
         for (counter, value) in [
-            (&self.matched, sum.matched_packets),
-            (&self.delayed, sum.delayed_packets),
-            (&self.dropped, sum.dropped_packets),
+            (&self.matched, sum.packets.matched_packets),
+            (&self.delayed, sum.packets.delayed_packets),
+            (&self.dropped, sum.packets.dropped_packets),
         ] {
             // Between an experiment's end and its entry here it is in neither sum; a counter never falls.
             counter.inner().fetch_max(value, Ordering::Relaxed);
+        }
+        for (kind, (taken, failed)) in sum.requests {
+            for (family, value) in [(&self.requests, taken), (&self.failed, failed)] {
+                let counter = family.get_or_create(&Kind { kind });
+                counter.inner().fetch_max(value, Ordering::Relaxed);
+            }
         }
     }
 }

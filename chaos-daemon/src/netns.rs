@@ -106,6 +106,12 @@ impl Netns {
         Err(gone())
     }
 
+    /// Has the calling thread live in the namespace from now on, and what it opens there keep it alive.
+    pub fn move_in(&self) -> io::Result<()> {
+        let namespace = self.enter(File::try_clone)??;
+        Ok(setns(namespace, CloneFlags::CLONE_NEWNET)?)
+    }
+
     /// Takes `act` only when it is the right namespace.
     fn enter_at<T, F>(&self, path: &Path, act: &mut Option<F>) -> io::Result<T>
     where

@@ -38,6 +38,7 @@ fn an_empty_variable_counts_as_unset() {
         "CHAOS_CLIENT_CA",
         "CHAOS_METRICS",
         "CHAOS_XDP",
+        "CHAOS_EXISTING",
         "CHAOS_LOG",
         "CHAOS_LOG_FORMAT",
     ]

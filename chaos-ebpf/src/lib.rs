@@ -15,6 +15,7 @@ pub mod chance;
 pub mod choice;
 pub mod delay;
 pub mod dns;
+pub mod door;
 pub mod filter;
 pub mod flow;
 pub mod glance;

@@ -186,13 +186,13 @@ pub struct Rule {
     #[prost(message, optional, tag = "9")]
     pub pulse: ::core::option::Option<Pulse>,
     /// Exactly one.
-    #[prost(oneof = "rule::Fault", tags = "2, 3, 4, 5, 6, 7, 8, 10, 11, 12")]
+    #[prost(oneof = "rule::Fault", tags = "2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14")]
     pub fault: ::core::option::Option<rule::Fault>,
 }
 /// Nested message and enum types in `Rule`.
 pub mod rule {
     /// Exactly one.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Fault {
         /// Hold packets.
         #[prost(message, tag = "2")]
@@ -224,6 +224,12 @@ pub mod rule {
         /// Answer questions to DNS.
         #[prost(message, tag = "12")]
         Dns(super::Dns),
+        /// Hit HTTP requests.
+        #[prost(message, tag = "13")]
+        Http(super::Http),
+        /// Hit gRPC calls.
+        #[prost(message, tag = "14")]
+        Grpc(super::Grpc),
     }
 }
 /// On and off by turns, beginning with on when the experiment is armed. The kernel keeps the time.
@@ -612,6 +618,157 @@ pub struct Dns {
     #[prost(message, optional, tag = "7")]
     pub ramp: ::core::option::Option<Ramp>,
 }
+/// How connections get to where their requests can be read. All rules on one port of a target have the same. The filter of a
+/// rule with a door has 1 to 8 single `target_ports`; of the rest, direction ingress, protocol TCP, peers and a share of the
+/// connections.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Door {
+    /// Leave connections alone that are open at the start. Otherwise they are closed once, so that they come back.
+    #[prost(bool, tag = "1")]
+    pub keep_existing: bool,
+    /// How long requests that run at the end may run on. Unset: 10 s. At most 5 min. 0: not at all.
+    #[prost(message, optional, tag = "2")]
+    pub drain: ::core::option::Option<::prost_types::Duration>,
+    /// Also connections that come from the target's own network namespace, such as a sidecar's or a probe's. On the node's own
+    /// network they are always among them.
+    #[prost(bool, tag = "3")]
+    pub include_loopback: bool,
+    /// Do not try to keep the client's address: the application sees the target's own.
+    #[prost(bool, tag = "4")]
+    pub local_source: bool,
+}
+/// Hits HTTP requests that arrive: HTTP/1.0, 1.1, and 2 without TLS. What is encrypted, or is no HTTP, passes untouched and is
+/// counted. A rule takes a request when it is not excluded and matches; gRPC calls only with `match`. At least one thing to
+/// do; a delay of 0 counts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Http {
+    /// Hold the answer for longer than the application takes. 0 to 60 s.
+    #[prost(message, optional, tag = "1")]
+    pub delay: ::core::option::Option<::prost_types::Duration>,
+    /// Uniform in delay - variation to delay + variation. 0 to delay.
+    #[prost(message, optional, tag = "2")]
+    pub delay_variation: ::core::option::Option<::prost_types::Duration>,
+    /// Share of the requests that is delayed, in parts per million: 1 to 1000000. Unset: all.
+    #[prost(uint32, optional, tag = "3")]
+    pub delay_ppm: ::core::option::Option<u32>,
+    /// Share of the requests that is answered with the error, and does not get to the application, in parts per million: 0 to
+    /// 1000000.
+    #[prost(uint32, tag = "4")]
+    pub error_ppm: u32,
+    /// Status of the error: 200 to 599. Needed with error_ppm or error_first, and only then.
+    #[prost(uint32, tag = "5")]
+    pub error_code: u32,
+    /// Body of the error. At most 64 KiB.
+    #[prost(bytes = "vec", tag = "6")]
+    pub error_body: ::prost::alloc::vec::Vec<u8>,
+    /// Header fields of the error. Without a content-type: "text/plain; charset=utf-8". At most 32.
+    #[prost(message, repeated, tag = "7")]
+    pub error_headers: ::prost::alloc::vec::Vec<Header>,
+    /// So many requests of each target are answered with the error at the beginning, before error_ppm decides. At most 1000000.
+    #[prost(uint32, tag = "8")]
+    pub error_first: u32,
+    /// Share of the requests whose connection is closed without an answer, in parts per million: 0 to 1000000. Neither the error
+    /// nor the application sees them.
+    #[prost(uint32, tag = "9")]
+    pub abort_ppm: u32,
+    /// Bytes per second of each answer's body. 0: no limit. Otherwise at least 1, at most 125000000000.
+    #[prost(uint64, tag = "10")]
+    pub throttle_bytes_per_second: u64,
+    /// Header fields of the answer; each replaces those of its name. At most 32.
+    #[prost(message, repeated, tag = "11")]
+    pub set_headers: ::prost::alloc::vec::Vec<Header>,
+    /// Names of header fields that the answer loses. At most 32.
+    #[prost(string, repeated, tag = "12")]
+    pub remove_headers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The same of the request. At most 32.
+    #[prost(message, repeated, tag = "13")]
+    pub set_request_headers: ::prost::alloc::vec::Vec<Header>,
+    /// The same of the request. At most 32.
+    #[prost(string, repeated, tag = "14")]
+    pub remove_request_headers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// So many bytes of the answer's body, then the connection ends.
+    #[prost(uint64, optional, tag = "15")]
+    pub truncate_body: ::core::option::Option<u64>,
+    /// Paths that are left alone: the whole path, without its query, percent-decoded, in either case of ASCII letters. At most 64.
+    #[prost(string, repeated, tag = "16")]
+    pub exclude: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Which requests; any of them. Empty: all. At most 64.
+    #[prost(message, repeated, tag = "17")]
+    pub r#match: ::prost::alloc::vec::Vec<RequestMatch>,
+    /// Which requests; all of them. At most 32.
+    #[prost(message, repeated, tag = "18")]
+    pub match_headers: ::prost::alloc::vec::Vec<HeaderMatch>,
+    /// Unset: its defaults.
+    #[prost(message, optional, tag = "19")]
+    pub door: ::core::option::Option<Door>,
+}
+/// Hits gRPC calls that arrive over HTTP/2 without TLS: requests whose content-type begins with "application/grpc". At least
+/// one thing to do; a delay of 0 counts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Grpc {
+    /// Hold the call before it gets to the application. 0 to 60 s. A call that is answered with the error is not held.
+    #[prost(message, optional, tag = "1")]
+    pub delay: ::core::option::Option<::prost_types::Duration>,
+    /// Uniform in delay - variation to delay + variation. 0 to delay.
+    #[prost(message, optional, tag = "2")]
+    pub delay_variation: ::core::option::Option<::prost_types::Duration>,
+    /// Share of the calls that is delayed, in parts per million: 1 to 1000000. Unset: all.
+    #[prost(uint32, optional, tag = "3")]
+    pub delay_ppm: ::core::option::Option<u32>,
+    /// Share of the calls that is answered with the status, and does not get to the application, in parts per million: 0 to
+    /// 1000000.
+    #[prost(uint32, tag = "4")]
+    pub error_ppm: u32,
+    /// Status of the error: 1 to 16. Needed with error_ppm or error_first, and only then.
+    #[prost(uint32, tag = "5")]
+    pub status_code: u32,
+    /// Message of the error. At most 4 KiB.
+    #[prost(string, tag = "6")]
+    pub status_message: ::prost::alloc::string::String,
+    /// Calls that are left alone: "package.Service", or "package.Service/Method". At most 64.
+    #[prost(string, repeated, tag = "7")]
+    pub exclude: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Which calls, by their metadata; all of them. At most 32.
+    #[prost(message, repeated, tag = "8")]
+    pub match_metadata: ::prost::alloc::vec::Vec<HeaderMatch>,
+    /// So many calls of each target are answered with the error at the beginning, before error_ppm decides. At most 1000000.
+    #[prost(uint32, tag = "9")]
+    pub error_first: u32,
+    /// Unset: its defaults.
+    #[prost(message, optional, tag = "10")]
+    pub door: ::core::option::Option<Door>,
+}
+/// A header field. Not one that says how long a message is, where it ends, or what becomes of the connection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Header {
+    /// Name, in either case.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Value, in ASCII. Name and value together at most 8 KiB.
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+}
+/// Which requests. At least one of both.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RequestMatch {
+    /// Method, such as "GET". Empty: any.
+    #[prost(string, tag = "1")]
+    pub method: ::prost::alloc::string::String,
+    /// Path, without its query: "\*" stands for any part of a segment, "\*\*" for anything. Empty: any. At most 512
+    /// bytes.
+    #[prost(string, tag = "2")]
+    pub path: ::prost::alloc::string::String,
+}
+/// Which requests, by a header field.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeaderMatch {
+    /// Its name, in either case.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Its value; "\*" stands for anything. Unset: there is such a field. At most 512 bytes.
+    #[prost(string, optional, tag = "2")]
+    pub value: ::core::option::Option<::prost::alloc::string::String>,
+}
 /// The experiment as prepared.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PrepareResponse {
@@ -811,6 +968,12 @@ pub struct Target {
     /// Of a pod: which.
     #[prost(message, optional, tag = "8")]
     pub pod: ::core::option::Option<Pod>,
+    /// Of a target with doors: the application sees the addresses of its clients.
+    #[prost(bool, tag = "9")]
+    pub keeps_source: bool,
+    /// Of a target with doors, what somebody should know: one sentence. Empty: nothing.
+    #[prost(string, tag = "10")]
+    pub note: ::prost::alloc::string::String,
 }
 /// What one rule did on one target. Packets are wire packets: a segmentation-offload packet counts as its segments.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -848,6 +1011,67 @@ pub struct Counters {
     /// Of the matched: sent on with something else in them.
     #[prost(uint64, tag = "11")]
     pub rewritten_packets: u64,
+    /// Of a rule that hits requests, instead of the others; matched_packets is then how many requests it took.
+    #[prost(message, optional, tag = "12")]
+    pub requests: ::core::option::Option<Requests>,
+}
+/// What a rule did that hits requests, since it was armed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Requests {
+    /// Requests that were read on its ports.
+    #[prost(uint64, tag = "1")]
+    pub seen: u64,
+    /// Of these: excluded.
+    #[prost(uint64, tag = "2")]
+    pub excluded: u64,
+    /// Of these: not of its peers, its share of the connections, its matches, or its kind.
+    #[prost(uint64, tag = "3")]
+    pub unmatched: u64,
+    /// Of the others, which the rule took: delayed.
+    #[prost(uint64, tag = "4")]
+    pub delayed: u64,
+    /// Answered with the error.
+    #[prost(uint64, tag = "5")]
+    pub errors: u64,
+    /// Closed without an answer.
+    #[prost(uint64, tag = "6")]
+    pub aborted: u64,
+    /// Whose answer was slowed down.
+    #[prost(uint64, tag = "7")]
+    pub throttled: u64,
+    /// Whose answer was cut short.
+    #[prost(uint64, tag = "8")]
+    pub truncated: u64,
+    /// Whose header fields, or those of their answer, were changed.
+    #[prost(uint64, tag = "9")]
+    pub headers_changed: u64,
+    /// To which nothing happened.
+    #[prost(uint64, tag = "10")]
+    pub passed: u64,
+    /// The application could not be reached for, or ended early.
+    #[prost(uint64, tag = "11")]
+    pub upstream_failed: u64,
+    /// Connections that came through its doors.
+    #[prost(uint64, tag = "12")]
+    pub connections: u64,
+    /// Of these: open now.
+    #[prost(uint32, tag = "13")]
+    pub open_connections: u32,
+    /// Connections that were open at the start, and were closed.
+    #[prost(uint64, tag = "14")]
+    pub closed_existing: u64,
+    /// Connections that are encrypted: passed as they are.
+    #[prost(uint64, tag = "15")]
+    pub encrypted_connections: u64,
+    /// Connections that carry something else than HTTP: passed as they are.
+    #[prost(uint64, tag = "16")]
+    pub other_connections: u64,
+    /// Connections that were passed as they are from a request on whose end two readers might not agree about.
+    #[prost(uint64, tag = "17")]
+    pub unframed: u64,
+    /// Connections that were spared: probes of the kubelet, and protected peers.
+    #[prost(uint64, tag = "18")]
+    pub spared: u64,
 }
 /// How a classifier is attached to an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

@@ -11,15 +11,21 @@
 
 mod access;
 mod certificates;
+mod drill;
 mod ends;
 mod fleet;
+mod k6;
+mod k6_leaves;
 mod node;
 mod recorded;
 mod resolve;
 mod returning;
 mod run;
 mod scale;
+mod serve;
+mod serve_ends;
 mod smoke;
+mod stories;
 mod troubles;
 mod tutorial;
 mod update;

@@ -78,6 +78,15 @@ impl Scene {
     }
 
     pub(crate) fn chaosctl(&self, arguments: &[&str]) -> Result<Running> {
+        self.chaosctl_with(arguments, &[])
+    }
+
+    /// With these variables besides.
+    pub(crate) fn chaosctl_with(
+        &self,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Running> {
         let config = self.directory.path().join("config");
         self.server.write_kubeconfig(&config, "secret")?;
         let mut child = Command::new(program("chaosctl")?)
@@ -86,6 +95,7 @@ impl Scene {
             .arg(config)
             .env_remove("CHAOS_SOCKET")
             .env_remove("CHAOS_SERVER")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -100,7 +110,7 @@ impl Scene {
             }
         });
         Ok(Running {
-            child,
+            child: Some(child),
             lines,
             stderr: String::new(),
         })
@@ -156,9 +166,9 @@ pub(crate) fn detached([option, name]: [&str; 2]) -> [&str; 7] {
     ]
 }
 
-/// A command that has not ended.
+/// A command that has not ended. Whoever lets go of it ends it.
 pub(crate) struct Running {
-    child: Child,
+    child: Option<Child>,
     lines: Receiver<String>,
     stderr: String,
 }
@@ -181,9 +191,18 @@ impl Running {
         Ok(())
     }
 
+    /// Waits for some text, and returns the word behind it.
+    pub(crate) fn word_after(&mut self, text: &str) -> Result<String> {
+        self.wait_for(text)?;
+        let behind = self.stderr.split(text).nth(1);
+        let word = behind.and_then(|behind| behind.split_whitespace().next());
+        Ok(word.context("a word")?.to_owned())
+    }
+
     /// Ctrl-C.
     pub(crate) fn interrupt(&self) -> Result<()> {
-        let pid = Pid::from_raw(self.child.id().try_into()?);
+        let child = self.child.as_ref().context("a command")?;
+        let pid = Pid::from_raw(child.id().try_into()?);
         Ok(kill(pid, Signal::SIGINT)?)
     }
 
@@ -195,16 +214,26 @@ impl Running {
     }
 
     pub(crate) fn finish(mut self) -> Result<Finished> {
-        let output = self.child.wait_with_output()?;
-        for line in self.lines {
+        let child = self.child.take().context("a command")?;
+        let output = child.wait_with_output()?;
+        for line in &self.lines {
             self.stderr.push_str(&line);
             self.stderr.push('\n');
         }
         Ok(Finished {
             code: output.status.code(),
             json: serde_json::from_slice(&output.stdout).unwrap_or_default(),
-            stderr: self.stderr,
+            stderr: std::mem::take(&mut self.stderr),
         })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

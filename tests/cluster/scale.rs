@@ -1,6 +1,7 @@
-//! A thousand pods on two hundred nodes, with simulated agents. How long it takes is for `cargo xtask bench fleet` to say.
+//! A thousand pods on two hundred nodes, with simulated agents: what is asked of whom, and the bounds that it has to keep.
+//! `cargo xtask bench fleet` says how far it is from them.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use anyhow::Result;
 use chaos_tests::fleet::{Agent, Large};
@@ -17,6 +18,9 @@ fn thousand() -> Result<()> {
     let large = Large::new(NODES, PODS)?;
     let times = large.delay("5s")?;
     eprintln!("{times:?}");
+    assert!(times.planned <= Duration::from_secs(1), "{times:?}");
+    assert!(times.armed <= Duration::from_secs(3), "{times:?}");
+    assert!(times.spread <= Duration::from_millis(250), "{times:?}");
     let (prepared, armed) = (large.calls("prepare"), large.calls("arm"));
     assert_eq!(prepared.len(), usize::from(NODES));
     assert_eq!(armed.len(), usize::from(NODES));
@@ -25,11 +29,13 @@ fn thousand() -> Result<()> {
         "nothing is armed before all have prepared"
     );
     let experiments = large.agents().iter().flat_map(Agent::experiments);
-    let pods: HashSet<String> = experiments
-        .flat_map(|experiment| experiment.targets)
-        .filter_map(|target| target.pod.map(|pod| pod.name))
+    let targets = experiments.flat_map(|experiment| experiment.targets);
+    let names: Vec<_> = targets
+        .map(|target| target.pod.map(|pod| pod.name))
         .collect();
-    assert_eq!(pods.len(), usize::from(PODS));
+    assert_eq!(names.len(), usize::from(PODS), "each once");
+    let different: HashSet<_> = names.into_iter().flatten().collect();
+    assert_eq!(different.len(), usize::from(PODS));
     // The way to each agent apart, what is asked of the API server does not grow with pods and nodes.
     let mut asked = large.server().requests();
     asked.retain(|request| !request.path.ends_with("/portforward"));

@@ -41,7 +41,10 @@ impl Scenario {
         })
     }
 
-    fn with_daemon(name: &str, start: impl FnOnce(&Lab, &Host) -> Result<Daemon>) -> Self {
+    pub(crate) fn with_daemon(
+        name: &str,
+        start: impl FnOnce(&Lab, &Host) -> Result<Daemon>,
+    ) -> Self {
         let lab = Lab::new(name).unwrap();
         let (target, peer) = (lab.host("target").unwrap(), lab.host("peer").unwrap());
         let daemon = start(&lab, &target).unwrap();

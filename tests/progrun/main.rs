@@ -10,6 +10,7 @@ mod arrival;
 mod choices;
 mod classifier;
 mod dns;
+mod door;
 mod filters;
 mod fragments;
 mod frames;

@@ -43,6 +43,8 @@ pub struct Daemon {
     contained: bool,
     /// How far its clock is off, as `faketime` writes it.
     clock: Option<String>,
+    /// How many files it may have open.
+    files: Option<u32>,
     _alone: Arc<File>,
 }
 
@@ -87,6 +89,14 @@ impl Daemon {
         Ok(daemon)
     }
 
+    /// Starts the agent, which may then have no more files open than these.
+    pub fn start_with_files(lab: &Lab, files: u32) -> Result<Self> {
+        let mut daemon = Self::new(lab, None, "chaos", &[])?;
+        daemon.files = Some(files);
+        daemon.start_again()?;
+        Ok(daemon)
+    }
+
     fn start_on(lab: &Lab, node: Option<Host>, arguments: &[&str]) -> Result<Self> {
         Self::start_as(lab, node, "chaos", arguments, None)
     }
@@ -117,6 +127,7 @@ impl Daemon {
             node,
             contained: false,
             clock: None,
+            files: None,
             _alone: alone()?,
         })
     }
@@ -232,6 +243,8 @@ impl Daemon {
         let program = program("chaos-daemon")?;
         let first = if self.contained {
             Path::new("unshare")
+        } else if self.files.is_some() {
+            Path::new("prlimit")
         } else {
             program.as_path()
         };
@@ -249,6 +262,9 @@ impl Daemon {
                 "-c",
             ]);
             command.args([IN_A_CONTAINER, "sh"]).arg(&program);
+        }
+        if let Some(files) = self.files {
+            command.arg(format!("--nofile={files}")).arg(&program);
         }
         if let Some(clock) = &self.clock {
             // Only what a wall shows: uptime is nothing that nodes differ in by mistake. The loader knows what $LIB is.

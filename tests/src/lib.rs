@@ -4,6 +4,7 @@ pub mod agent;
 pub mod apiserver;
 pub mod cluster;
 pub mod daemon;
+pub mod doorkeeper;
 pub mod fleet;
 pub mod lab;
 pub mod load;

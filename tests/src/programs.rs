@@ -24,6 +24,17 @@ pub fn program(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Where `cargo xtask setup` puts k6: beside the builds, for all of them.
+pub fn k6() -> Result<PathBuf> {
+    let profile = target_directory()?;
+    let target = profile.parent().context("a target directory")?;
+    let path = target.join("tools/k6/bin/k6");
+    if !path.is_file() {
+        bail!("{} does not exist: run `cargo xtask setup`", path.display());
+    }
+    Ok(path)
+}
+
 /// `target/<profile>`: the directory of the running program, without the `deps` that tests are in.
 fn target_directory() -> Result<PathBuf> {
     let exe = env::current_exe().context("find the running program")?;

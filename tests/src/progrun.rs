@@ -1,8 +1,13 @@
 //! A loaded classifier, run on packets of no network by `BPF_PROG_TEST_RUN`.
 
-use std::time::Duration;
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    os::fd::{AsRawFd as _, BorrowedFd},
+    time::Duration,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use aya::programs::{TestRun, TestRunOptions, TestRunResult};
 use chaos_daemon::attach::Object;
 
@@ -76,4 +81,88 @@ fn finished(result: &TestRunResult, mut frame: Vec<u8>) -> Result<Run> {
         frame,
         took: result.duration,
     })
+}
+
+/// A connection that is asked for, as the socket look-up's programs see it: `struct bpf_sk_lookup`. By which interface it
+/// comes, a test run cannot say.
+#[derive(Debug, Clone, Copy)]
+pub struct Lookup {
+    /// Who asks.
+    pub peer: SocketAddr,
+    /// What for.
+    pub local: SocketAddr,
+    /// `IPPROTO_TCP` or another.
+    pub protocol: u8,
+}
+
+/// `AF_INET` and `AF_INET6`.
+const FAMILIES: [u32; 2] = [2, 10];
+const LOOKUP_LEN: usize = 72;
+
+impl Lookup {
+    fn context(&self) -> [u8; LOOKUP_LEN] {
+        let mut context = [0; LOOKUP_LEN];
+        let mut put =
+            |at: usize, bytes: &[u8]| context[at..at + bytes.len()].copy_from_slice(bytes);
+        let [v4, v6] = FAMILIES;
+        put(8, &if self.peer.is_ipv4() { v4 } else { v6 }.to_ne_bytes());
+        put(12, &u32::from(self.protocol).to_ne_bytes());
+        for (address, v4_at) in [(self.peer, 16), (self.local, 40)] {
+            match address.ip() {
+                IpAddr::V4(address) => put(v4_at, &address.octets()),
+                IpAddr::V6(address) => put(v4_at + 4, &address.octets()),
+            }
+        }
+        put(36, &self.peer.port().to_be_bytes());
+        put(60, &u32::from(self.local.port()).to_ne_bytes());
+        context
+    }
+}
+
+/// `bpf_attr` of `BPF_PROG_TEST_RUN` (linux/bpf.h).
+#[repr(C)]
+#[derive(Default)]
+struct TestRunAttributes {
+    program: u32,
+    verdict: u32,
+    sizes: [u32; 2],
+    data: [u64; 2],
+    repeat: u32,
+    took_ns: u32,
+    context_sizes: [u32; 2],
+    contexts: [u64; 2],
+    flags: [u32; 3],
+    _reserved: u32,
+}
+
+/// Runs a loaded program at the socket look-up on a connection, `times` over: gives its verdict, the cookie of the socket
+/// that it chose, 0 for none, and how long a run took.
+pub fn run_lookup(
+    program: BorrowedFd<'_>,
+    asked: &Lookup,
+    times: u32,
+) -> Result<(u32, u64, Duration)> {
+    const BPF_PROG_TEST_RUN: libc::c_int = 10;
+    let (before, mut after) = (asked.context(), [0_u8; LOOKUP_LEN]);
+    let length = u32::try_from(LOOKUP_LEN)?;
+    let mut attributes = TestRunAttributes {
+        program: u32::try_from(program.as_raw_fd())?,
+        repeat: times,
+        context_sizes: [length; 2],
+        contexts: [before.as_ptr() as u64, after.as_mut_ptr() as u64],
+        ..TestRunAttributes::default()
+    };
+    // SAFETY: the attributes say how long both contexts are, and both live until the call returns.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_PROG_TEST_RUN,
+            &raw mut attributes,
+            size_of_val(&attributes),
+        )
+    };
+    ensure!(result == 0, "run a program: {}", io::Error::last_os_error());
+    let cookie = u64::from_ne_bytes(after[..8].try_into()?);
+    let took = Duration::from_nanos(attributes.took_ns.into());
+    Ok((attributes.verdict, cookie, took))
 }

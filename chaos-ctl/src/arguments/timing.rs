@@ -10,7 +10,7 @@ use crate::quantity::{duration, grace, seed};
 pub(super) const DEFAULT_DURATION: Duration = Duration::from_secs(30);
 
 /// For how long, and whose it is.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Run")]
 pub struct TimingArgs {
     /// How long the fault acts [default: 30s]

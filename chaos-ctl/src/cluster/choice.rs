@@ -31,7 +31,7 @@ impl Mode {
 }
 
 /// The chosen ids. Those that were chosen before stay, also where they are more than the mode asks for.
-pub(super) fn choose<'a>(
+pub fn choose<'a>(
     ids: impl IntoIterator<Item = &'a str>,
     mode: Mode,
     seed: u64,

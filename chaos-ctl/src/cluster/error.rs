@@ -92,6 +92,28 @@ pub enum ResolveError {
         /// Those that it has.
         ports: Vec<String>,
     },
+    /// Requests, and no port.
+    #[error(
+        "the fault of requests does not say which port they arrive at: give --port, the one that the target listens on"
+    )]
+    WhichPort,
+    /// Requests to a service without a port of TCP.
+    #[error("service {service} has no TCP port: give --target-port, a port of its pods")]
+    NoTcpPort {
+        /// Its name.
+        service: String,
+    },
+    /// Requests to a service with several.
+    #[error(
+        "service {service} has several ports, so that it is not clear which is meant: give --port with one of {}",
+        ports.join(", ")
+    )]
+    SeveralPorts {
+        /// Its name.
+        service: String,
+        /// Those that it has.
+        ports: Vec<String>,
+    },
     /// A service without ports.
     #[error(
         "service {service} has no ports, so that --port {port} says nothing: give --target-port, a port of its pods"
@@ -109,6 +131,29 @@ pub enum ResolveError {
     PortOfNoPod {
         /// Its name.
         service: String,
+        /// As asked for.
+        ports: String,
+    },
+    /// None of the pods has a port of this name.
+    #[error(
+        "no pod of {what} has a container port named {ports}: {}",
+        if known.is_empty() { "theirs have no names".to_owned() } else { format!("there are {}", known.join(", ")) }
+    )]
+    NoSuchName {
+        /// What was pointed at.
+        what: String,
+        /// As asked for.
+        ports: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// Names that one rule cannot tell apart.
+    #[error(
+        "--port {ports} means other ports of a pod of {what} for TCP than for UDP: give --proto tcp or --proto udp"
+    )]
+    NamesDiffer {
+        /// What was pointed at.
+        what: String,
         /// As asked for.
         ports: String,
     },
@@ -232,6 +277,7 @@ impl ResolveError {
             Self::Nothing { .. }
                 | Self::NoLabels { .. }
                 | Self::PortOfNoPod { .. }
+                | Self::NoSuchName { .. }
                 | Self::NoAddress { .. }
         )
     }
@@ -245,7 +291,10 @@ impl From<ResolveError> for CommandError {
         let is_usage = matches!(
             error,
             ResolveError::PortTwice
+                | ResolveError::WhichPort
+                | ResolveError::SeveralPorts { .. }
                 | ResolveError::Protocols { .. }
+                | ResolveError::NamesDiffer { .. }
                 | ResolveError::PortName(_)
                 | ResolveError::PeerOfCluster { .. }
                 | ResolveError::Dns { .. }

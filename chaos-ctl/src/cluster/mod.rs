@@ -25,8 +25,9 @@ mod token;
 mod workload;
 
 pub use agents::AgentsError;
+pub(crate) use answer::said;
 pub use ask::ApiError;
-pub use choice::Mode;
+pub use choice::{Mode, choose};
 pub use config::{Cluster, ClusterOptions, ConfigError, IN_CLUSTER_TOKEN};
 pub use error::ResolveError;
 pub use follow::follow;

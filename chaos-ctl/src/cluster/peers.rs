@@ -209,7 +209,12 @@ pub async fn without_cluster(drafts: Vec<Draft>) -> Result<Vec<Rule>, ResolveErr
         known.addresses.insert(text, look_up(&host).await?);
     }
     known.check(&drafts)?;
-    Ok(drafts.iter().map(|draft| known.apply(draft)).collect())
+    let rules = drafts.iter().map(|draft| {
+        let mut rule = known.apply(draft);
+        ports::settle(&mut rule);
+        rule
+    });
+    Ok(rules.collect())
 }
 
 /// Each name once.

@@ -18,8 +18,8 @@ pub(super) struct Candidate {
     pub(super) name: String,
     pub(super) uid: String,
     pub(super) node: String,
-    /// Of a service's endpoint: numbers of the service's ports in this pod, by the names that the service has for them
-    /// and by protocol. No number: whatever the service says.
+    /// Numbers of ports in this pod by name and by protocol: of a service's endpoint, by the names that the service has
+    /// for them, and no number is whatever the service says; else by the names that its containers have for them.
     pub(super) ports: BTreeMap<(String, String), BTreeSet<Option<u16>>>,
 }
 
@@ -144,8 +144,32 @@ pub(super) fn candidate(pod: &Pod) -> Option<Candidate> {
         name: pod.name_any(),
         uid: pod.uid()?,
         node: node(pod)?.to_owned(),
-        ports: BTreeMap::new(),
+        ports: named_ports(pod),
     })
+}
+
+/// Ports that containers have names for; sidecars, too.
+fn named_ports(pod: &Pod) -> BTreeMap<(String, String), BTreeSet<Option<u16>>> {
+    let mut named: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    let Some(spec) = &pod.spec else {
+        return named;
+    };
+    let sidecars = spec.init_containers.iter().flatten();
+    for container in spec.containers.iter().chain(sidecars) {
+        for port in container.ports.iter().flatten() {
+            let Some(name) = port.name.clone() else {
+                continue;
+            };
+            let protocol = port.protocol.clone().unwrap_or_else(|| "TCP".to_owned());
+            if let Ok(number) = u16::try_from(port.container_port) {
+                named
+                    .entry((name, protocol))
+                    .or_default()
+                    .insert(Some(number));
+            }
+        }
+    }
+    named
 }
 
 /// Of a group: those that run and are ready, or were chosen when they were.

@@ -1,10 +1,15 @@
 //! Ports of a service, and what they are in its pods.
 
+mod named;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use chaos_proto::v1::{Filter, PortRange, Protocol};
+use chaos_proto::v1::rule::Fault;
+use chaos_proto::v1::{Filter, PortRange, Protocol, Rule};
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use kube::ResourceExt as _;
+
+pub(super) use named::ContainerPorts;
 
 use super::pods::Candidate;
 use super::{Draft, ResolveError, Translation};
@@ -18,6 +23,16 @@ pub(super) type Translated = Vec<Option<PodPorts>>;
 pub(super) struct PodPorts {
     protocol: Protocol,
     numbers: BTreeSet<u16>,
+    end: End,
+}
+
+/// Where packets have these ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    /// At the pod: what is asked of a service.
+    Pod,
+    /// At the pod or at whom it talks to, as with numbers that are asked of pods.
+    Either,
 }
 
 /// What each rule asks of the service.
@@ -26,12 +41,36 @@ pub(super) struct ServicePorts<'a> {
     rules: Vec<Vec<(String, Vec<&'a ServicePort>)>>,
 }
 
-/// No service, no names of ports.
-pub(super) fn without_service(drafts: &[Draft]) -> Result<(), InvalidQuantity> {
+/// Neither service nor pods, no names of ports, and none that is meant where none is given.
+pub(super) fn without_service(drafts: &[Draft]) -> Result<(), ResolveError> {
     let mut names = drafts.iter().flat_map(|draft| &draft.names.ports);
-    match names.next() {
-        Some(name) => Err(InvalidQuantity::port_name(name)),
-        None => Ok(()),
+    if let Some(name) = names.next() {
+        return Err(InvalidQuantity::port_name(name).into());
+    }
+    if drafts.iter().any(lacks_port) {
+        return Err(ResolveError::WhichPort);
+    }
+    Ok(())
+}
+
+/// Whether a rule needs the port that requests arrive at, and does not say it.
+pub(super) fn lacks_port(draft: &Draft) -> bool {
+    let says = |filter: &Filter| !(filter.ports.is_empty() && filter.target_ports.is_empty());
+    hits_requests(&draft.rule)
+        && draft.names.ports.is_empty()
+        && !draft.rule.filter.as_ref().is_some_and(says)
+}
+
+fn hits_requests(rule: &Rule) -> bool {
+    matches!(rule.fault, Some(Fault::Http(_) | Fault::Grpc(_)))
+}
+
+/// A rule as agents take it: requests arrive at ports of the target itself, whatever the option is called.
+pub(super) fn settle(rule: &mut Rule) {
+    if hits_requests(rule)
+        && let Some(filter) = &mut rule.filter
+    {
+        filter.target_ports.append(&mut filter.ports);
     }
 }
 
@@ -73,7 +112,11 @@ impl<'a> ServicePorts<'a> {
                     });
                 }
             };
-            rules.push(Some(PodPorts { protocol, numbers }));
+            rules.push(Some(PodPorts {
+                protocol,
+                numbers,
+                end: End::Pod,
+            }));
         }
         Ok(Some(rules))
     }
@@ -180,6 +223,9 @@ fn asked_by<'a>(
         .iter()
         .flat_map(|spec| spec.ports.iter().flatten())
         .collect();
+    if lacks_port(draft) {
+        return Ok(vec![only(service, &all)?]);
+    }
     let find = |(port, range): (String, Option<PortRange>)| {
         let fits = |known: &&&ServicePort| {
             let has_protocol = match wanted {
@@ -211,6 +257,25 @@ fn asked_by<'a>(
     asked.into_iter().map(find).collect()
 }
 
+/// The port that is meant where none is given.
+fn only<'a>(
+    service: &Service,
+    all: &[&'a ServicePort],
+) -> Result<(String, Vec<&'a ServicePort>), ResolveError> {
+    let is_tcp = |port: &&&ServicePort| protocol(port) == "TCP";
+    let found: Vec<_> = all.iter().filter(is_tcp).copied().collect();
+    match found[..] {
+        [port] => Ok((port.port.to_string(), found)),
+        [] => Err(ResolveError::NoTcpPort {
+            service: service.name_any(),
+        }),
+        _ => Err(ResolveError::SeveralPorts {
+            service: service.name_any(),
+            ports: found.into_iter().map(in_words).collect(),
+        }),
+    }
+}
+
 fn words(range: PortRange) -> String {
     if range.first == range.last {
         range.first.to_string()
@@ -231,20 +296,22 @@ fn in_words(port: &ServicePort) -> String {
     format!("{}{protocol}{name}", port.port)
 }
 
-/// A filter whose service ports are ports of the pods.
+/// A filter whose names, and ports of a service, are ports of the pods.
 pub(super) fn apply(filter: &mut Filter, ports: &PodPorts) {
-    filter.ports.clear();
     if filter.protocol() == Protocol::Unspecified {
         filter.protocol = ports.protocol.into();
     }
-    filter.target_ports = ports
-        .numbers
-        .iter()
-        .map(|&port| PortRange {
-            first: port.into(),
-            last: port.into(),
-        })
-        .collect();
+    let ranges = ports.numbers.iter().map(|&port| PortRange {
+        first: port.into(),
+        last: port.into(),
+    });
+    match ports.end {
+        End::Pod => {
+            filter.ports.clear();
+            filter.target_ports = ranges.collect();
+        }
+        End::Either => filter.ports.extend(ranges),
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chaos_proto::v1::selector::Where;
 use chaos_proto::v1::{Experiment, PodsSelector, PrepareRequest, Rule};
 
-use super::ports::{ServicePorts, Translated, without_service};
+use super::ports::{ServicePorts, Translated, lacks_port, without_service};
 use super::scene::ruled;
 use super::{Cluster, Draft, Held, Mode, Point, ResolveError, Scene, Selection};
 
@@ -116,7 +116,9 @@ impl Scene {
         let untranslated = || vec![vec![None; self.drafts.len()]; parts.len()];
         let has_ports = |draft: &Draft| {
             let filter = draft.rule.filter.as_ref();
-            !draft.names.ports.is_empty() || filter.is_some_and(|filter| !filter.ports.is_empty())
+            !draft.names.ports.is_empty()
+                || filter.is_some_and(|filter| !filter.ports.is_empty())
+                || lacks_port(draft)
         };
         let Point::Service(name) = &self.selection.point else {
             without_service(&self.drafts)?;

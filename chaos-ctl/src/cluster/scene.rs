@@ -12,7 +12,9 @@ use super::choice::choose;
 use super::near::near;
 use super::peers::Known;
 use super::pods::{Candidate, Candidates, containers, of_group};
-use super::ports::{PodPorts, ServicePorts, Translated, apply, without_service};
+use super::ports::{
+    ContainerPorts, PodPorts, ServicePorts, Translated, apply, settle, without_service,
+};
 use super::{Cluster, Held, Mode, Names, Part, Plan, ResolveError, Resolved};
 
 /// As many pods as one request may have.
@@ -132,11 +134,9 @@ impl Scene {
             | Point::Deployment(_)
             | Point::StatefulSet(_)
             | Point::DaemonSet(_) => {
-                without_service(&self.drafts)?;
-                let (found, peers) = tokio::try_join!(self.candidates(held), peers)?;
-                let none = vec![None; self.drafts.len()];
-                let pods = found.pods.iter().cloned();
-                let pods: Vec<_> = pods.map(|pod| (pod, none.clone())).collect();
+                let asked = ContainerPorts::new(&self.drafts, self.what())?;
+                let (mut found, peers) = tokio::try_join!(self.candidates(held), peers)?;
+                let pods = asked.in_pods(&found.pods, &mut found.notes)?;
                 self.on_pods(&pods, &found, &peers, held)
             }
         }
@@ -373,6 +373,7 @@ pub(super) fn ruled(mut rule: Rule, ports: Option<&PodPorts>) -> Rule {
     if let (Some(filter), Some(ports)) = (&mut rule.filter, ports) {
         apply(filter, ports);
     }
+    settle(&mut rule);
     rule
 }
 

@@ -1,15 +1,13 @@
 //! `chaosctl corrupt`: flips bits of matching packets.
 
-use std::path::Path;
-
 use chaos_proto::v1::Corrupt;
 use chaos_proto::v1::rule::Fault;
 use clap::Args;
 use serde::Deserialize;
 
-use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, end_of, text};
-use crate::cli::Global;
+use crate::arguments::{self, Base, ExperimentArgs, FaultArgs, FaultError, end_of, text};
 use crate::error::CommandError;
+use crate::global::Global;
 use crate::output::Output;
 use crate::quantity::{Ramp, Share, correlation, percent, share_ramp};
 
@@ -69,7 +67,7 @@ Examples:
   chaosctl corrupt 0.1% --drop-corrupt --svc provider-chaos-service --direction both";
 
 impl FaultArgs for CorruptFault {
-    fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
+    fn to_wire(&self, _base: Base<'_>) -> Result<Fault, FaultError> {
         let share = end_of("corrupt", "a percentage", self.percent, self.ramp)?;
         let share = share.ok_or(FaultError::Incomplete {
             fault: "corrupt",
@@ -86,7 +84,11 @@ impl FaultArgs for CorruptFault {
 }
 
 impl CorruptArgs {
-    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
-        super::apply_fault(&self.fault, &self.experiment, global, output).await
+    pub(super) async fn run(
+        &self,
+        global: &Global,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
+        super::asked::apply_fault(&self.fault, &self.experiment, global, output).await
     }
 }

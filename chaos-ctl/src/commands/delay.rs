@@ -1,6 +1,5 @@
 //! `chaosctl delay`: holds matching packets.
 
-use std::path::Path;
 use std::time::Duration;
 
 use chaos_proto::v1::rule::Fault;
@@ -9,11 +8,11 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::arguments::{
-    Distribution, ExperimentArgs, FaultArgs, FaultError, distribution, end_of, quantiles, text,
-    to_wire,
+    Base, Distribution, ExperimentArgs, FaultArgs, FaultError, distribution, end_of, quantiles,
+    text, to_wire,
 };
-use crate::cli::Global;
 use crate::error::CommandError;
+use crate::global::Global;
 use crate::output::Output;
 use crate::quantity::{Ramp, Share, correlation, jitter, latency, latency_ramp};
 
@@ -95,13 +94,16 @@ Examples:
   chaosctl delay --ramp 0..200ms/30s --netns web --duration 1m
   chaosctl delay 20ms --cgroup /sys/fs/cgroup/web.slice --detach";
 
+/// What to do where no file is read.
+const NAMES: &str = "give uniform, normal, pareto or paretonormal";
+
 impl FaultArgs for DelayFault {
-    fn to_wire(&self, base: &Path) -> Result<Fault, FaultError> {
+    fn to_wire(&self, base: Base<'_>) -> Result<Fault, FaultError> {
         let shape = match &self.distribution {
             Some(Distribution::File(path)) => {
                 self.nothing_but_the_file()?;
                 Delay {
-                    quantile_ns: quantiles(&base.join(path))?,
+                    quantile_ns: quantiles(&base.file(path, NAMES)?)?,
                     ..Delay::default()
                 }
             }
@@ -163,7 +165,11 @@ impl DelayFault {
 }
 
 impl DelayArgs {
-    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
-        super::apply_fault(&self.fault, &self.experiment, global, output).await
+    pub(super) async fn run(
+        &self,
+        global: &Global,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
+        super::asked::apply_fault(&self.fault, &self.experiment, global, output).await
     }
 }

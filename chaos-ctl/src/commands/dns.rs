@@ -1,6 +1,5 @@
 //! `chaosctl dns`: answers questions to DNS.
 
-use std::path::Path;
 use std::time::Duration;
 
 use chaos_proto::v1::rule::Fault;
@@ -8,9 +7,9 @@ use chaos_proto::v1::{Direction, Dns, DnsReply, Filter, PortRange, Protocol};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, end_of, text, to_wire};
-use crate::cli::Global;
+use crate::arguments::{self, Base, ExperimentArgs, FaultArgs, FaultError, end_of, text, to_wire};
 use crate::error::CommandError;
+use crate::global::Global;
 use crate::output::Output;
 use crate::quantity::{
     ANY_RECORD, DnsAnswer, Ramp, Share, dns_answer, dns_name, percent, record_type, share_ramp, ttl,
@@ -102,7 +101,7 @@ const DNS: PortRange = PortRange {
 };
 
 impl FaultArgs for DnsFault {
-    fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
+    fn to_wire(&self, _base: Base<'_>) -> Result<Fault, FaultError> {
         let answer = self.answer.as_ref().ok_or(FaultError::Incomplete {
             fault: "dns",
             what: "what the answer is",
@@ -161,7 +160,11 @@ impl FaultArgs for DnsFault {
 }
 
 impl DnsArgs {
-    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
-        super::apply_fault(&self.fault, &self.experiment, global, output).await
+    pub(super) async fn run(
+        &self,
+        global: &Global,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
+        super::asked::apply_fault(&self.fault, &self.experiment, global, output).await
     }
 }

@@ -11,7 +11,11 @@ use crate::output::{Output, json, table};
 pub struct DoctorArgs {}
 
 impl DoctorArgs {
-    pub(super) async fn run(&self, everyone: Everyone, output: Output) -> Result<(), CommandError> {
+    pub(super) async fn run(
+        &self,
+        everyone: Everyone,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
         if let Some(agent) = everyone.is_one() {
             let description = agent.describe().await?;
             let address = agent.address();

@@ -1,15 +1,13 @@
 //! `chaosctl duplicate`: sends matching packets twice.
 
-use std::path::Path;
-
 use chaos_proto::v1::Duplicate;
 use chaos_proto::v1::rule::Fault;
 use clap::Args;
 use serde::Deserialize;
 
-use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, end_of, text};
-use crate::cli::Global;
+use crate::arguments::{self, Base, ExperimentArgs, FaultArgs, FaultError, end_of, text};
 use crate::error::CommandError;
+use crate::global::Global;
 use crate::output::Output;
 use crate::quantity::{Ramp, Share, correlation, percent, share_ramp};
 
@@ -60,7 +58,7 @@ Examples:
   chaosctl duplicate 100% --svc provider-chaos-service --peer-port 5432 --duration 10s";
 
 impl FaultArgs for DuplicateFault {
-    fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
+    fn to_wire(&self, _base: Base<'_>) -> Result<Fault, FaultError> {
         let share = end_of("duplicate", "a percentage", self.percent, self.ramp)?;
         let share = share.ok_or(FaultError::Incomplete {
             fault: "duplicate",
@@ -76,7 +74,11 @@ impl FaultArgs for DuplicateFault {
 }
 
 impl DuplicateArgs {
-    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
-        super::apply_fault(&self.fault, &self.experiment, global, output).await
+    pub(super) async fn run(
+        &self,
+        global: &Global,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
+        super::asked::apply_fault(&self.fault, &self.experiment, global, output).await
     }
 }

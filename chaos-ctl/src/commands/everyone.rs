@@ -1,15 +1,19 @@
 //! All agents that a command is about: one, or those of every node of a cluster.
 
+use std::sync::Arc;
+
 use chaos_proto::v1::Experiment;
 use futures::StreamExt as _;
 use futures::stream;
 
-use crate::client::{Agent, ClientError};
-use crate::cluster;
+use crate::client::{Address, Agent, ClientError};
+use crate::cluster::{self, Cluster, Tokens};
 use crate::error::{CommandError, ErrorKind};
 use crate::experiment::{AT_ONCE, Direct, Rows};
+use crate::global::Global;
 use crate::output::whole::{Piece, Standing, Whole, base};
 use crate::output::words;
+use crate::way::{Need, Way};
 
 /// Agents by node, and those that cannot be reached. The only agent has no node.
 pub(super) struct Everyone {
@@ -59,8 +63,34 @@ pub(super) enum EveryoneError {
 }
 
 impl Everyone {
+    /// The agent of this host or the one whose address was given, or all of a cluster.
+    pub(super) async fn of(global: &Global) -> Result<Self, CommandError> {
+        match global.way(Need::Any)? {
+            Way::Agent(address) => Self::only(&global.direct(address)).await,
+            Way::Cluster {
+                options,
+                only: None,
+            } => {
+                let cluster = Box::pin(Cluster::connect(options)).await?;
+                Self::of_cluster(&cluster::Reach::new(cluster)).await
+            }
+            Way::Cluster {
+                options,
+                only: Some(address),
+            } => {
+                let asks_for_token = matches!(address, Address::Server(_));
+                let mut direct = global.direct(address);
+                if direct.token.is_none() && asks_for_token {
+                    let cluster = Box::pin(Cluster::connect(options)).await?;
+                    direct.token = Some(Arc::new(Tokens::new(&cluster)));
+                }
+                Self::only(&direct).await
+            }
+        }
+    }
+
     /// The one agent at an address.
-    pub(super) async fn only(direct: &Direct) -> Result<Self, CommandError> {
+    async fn only(direct: &Direct) -> Result<Self, CommandError> {
         Ok(Self {
             agents: vec![(String::new(), direct.agent().await?)],
             unreached: Vec::new(),
@@ -68,7 +98,7 @@ impl Everyone {
     }
 
     /// The agents of all nodes of a cluster.
-    pub(super) async fn of_cluster(reach: &cluster::Reach) -> Result<Self, CommandError> {
+    async fn of_cluster(reach: &cluster::Reach) -> Result<Self, CommandError> {
         let nodes = reach.look_up().await?;
         let connected = stream::iter(nodes)
             .map(|node| async move {

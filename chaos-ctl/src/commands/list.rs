@@ -16,7 +16,11 @@ pub struct ListArgs {
 }
 
 impl ListArgs {
-    pub(super) async fn run(&self, everyone: Everyone, output: Output) -> Result<(), CommandError> {
+    pub(super) async fn run(
+        &self,
+        everyone: Everyone,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
         let (all, of) = (self.all, everyone.count());
         let lists = everyone
             .ask(|agent| async move { agent.list(all).await })

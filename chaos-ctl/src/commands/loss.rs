@@ -1,16 +1,14 @@
 //! `chaosctl loss`: drops matching packets.
 
-use std::path::Path;
-
 use chaos_proto::v1::loss::Model;
 use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::{Filter, FourStates, GilbertElliott, Loss, Protocol};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, end_of, text};
-use crate::cli::Global;
+use crate::arguments::{self, Base, ExperimentArgs, FaultArgs, FaultError, end_of, text};
 use crate::error::CommandError;
+use crate::global::Global;
 use crate::output::Output;
 use crate::quantity::{
     Ramp, Share, burst, correlation, every, first, four_state, percent, share_ramp,
@@ -106,7 +104,7 @@ Examples:
   chaosctl loss 50% --syn-only --netns web --target-port 443 --direction ingress";
 
 impl FaultArgs for LossFault {
-    fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
+    fn to_wire(&self, _base: Base<'_>) -> Result<Fault, FaultError> {
         let models = [
             (self.burst.map(Model::GilbertElliott), "burst"),
             (self.four_state.map(Model::FourStates), "four-state"),
@@ -165,7 +163,11 @@ impl FaultArgs for LossFault {
 }
 
 impl LossArgs {
-    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
-        super::apply_fault(&self.fault, &self.experiment, global, output).await
+    pub(super) async fn run(
+        &self,
+        global: &Global,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
+        super::asked::apply_fault(&self.fault, &self.experiment, global, output).await
     }
 }

@@ -1,15 +1,13 @@
 //! `chaosctl partition`: cuts a target off.
 
-use std::path::Path;
-
 use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::{Direction, Filter, Partition};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, text};
-use crate::cli::Global;
+use crate::arguments::{self, Base, ExperimentArgs, FaultArgs, FaultError, text};
 use crate::error::CommandError;
+use crate::global::Global;
 use crate::output::Output;
 use crate::quantity::{Ramp, Share, share_ramp};
 
@@ -58,7 +56,7 @@ Examples:
   chaosctl partition --netns web --peer 10.0.0.7 --peer-port 5432 --direction egress";
 
 impl FaultArgs for PartitionFault {
-    fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
+    fn to_wire(&self, _base: Base<'_>) -> Result<Fault, FaultError> {
         Ok(Fault::Partition(Partition {
             reject: self.reject,
             share_ppm: self.ramp.map(|ramp| ramp.to.ppm()),
@@ -74,7 +72,11 @@ impl FaultArgs for PartitionFault {
 }
 
 impl PartitionArgs {
-    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
-        super::apply_fault(&self.fault, &self.experiment, global, output).await
+    pub(super) async fn run(
+        &self,
+        global: &Global,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
+        super::asked::apply_fault(&self.fault, &self.experiment, global, output).await
     }
 }

@@ -1,15 +1,13 @@
 //! `chaosctl rate`: limits the bandwidth of matching packets.
 
-use std::path::Path;
-
 use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::{self, Rate};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::arguments::{ExperimentArgs, FaultArgs, FaultError, end_of, text, to_wire};
-use crate::cli::Global;
+use crate::arguments::{Base, ExperimentArgs, FaultArgs, FaultError, end_of, text, to_wire};
 use crate::error::CommandError;
+use crate::global::Global;
 use crate::output::Output;
 use crate::quantity::{Ramp, rate, rate_ramp, size};
 
@@ -75,7 +73,7 @@ Examples:
   chaosctl rate 1mbit --per-flow --pid 4711 --peer-port 443";
 
 impl FaultArgs for RateFault {
-    fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
+    fn to_wire(&self, _base: Base<'_>) -> Result<Fault, FaultError> {
         let bytes_per_second = end_of("rate", "a bandwidth", self.rate, self.ramp)?;
         let bytes_per_second = bytes_per_second.ok_or(FaultError::Incomplete {
             fault: "rate",
@@ -97,7 +95,11 @@ impl FaultArgs for RateFault {
 }
 
 impl RateArgs {
-    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
-        super::apply_fault(&self.fault, &self.experiment, global, output).await
+    pub(super) async fn run(
+        &self,
+        global: &Global,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
+        super::asked::apply_fault(&self.fault, &self.experiment, global, output).await
     }
 }

@@ -1,6 +1,5 @@
 //! `chaosctl reorder`: lets matching packets be overtaken.
 
-use std::path::Path;
 use std::time::Duration;
 
 use chaos_proto::v1::Reorder;
@@ -8,9 +7,9 @@ use chaos_proto::v1::rule::Fault;
 use clap::Args;
 use serde::Deserialize;
 
-use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, end_of, text, to_wire};
-use crate::cli::Global;
+use crate::arguments::{self, Base, ExperimentArgs, FaultArgs, FaultError, end_of, text, to_wire};
 use crate::error::CommandError;
+use crate::global::Global;
 use crate::output::Output;
 use crate::quantity::{Ramp, Share, by, correlation, gap, percent, share_ramp};
 
@@ -77,7 +76,7 @@ Examples:
   chaosctl reorder 100% --gap 9 --netns web --proto udp --port 5004";
 
 impl FaultArgs for ReorderFault {
-    fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
+    fn to_wire(&self, _base: Base<'_>) -> Result<Fault, FaultError> {
         let share = end_of("reorder", "a percentage", self.percent, self.ramp)?;
         let share = share.ok_or(FaultError::Incomplete {
             fault: "reorder",
@@ -95,7 +94,11 @@ impl FaultArgs for ReorderFault {
 }
 
 impl ReorderArgs {
-    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
-        super::apply_fault(&self.fault, &self.experiment, global, output).await
+    pub(super) async fn run(
+        &self,
+        global: &Global,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
+        super::asked::apply_fault(&self.fault, &self.experiment, global, output).await
     }
 }

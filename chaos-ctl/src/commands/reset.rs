@@ -1,6 +1,5 @@
 //! `chaosctl reset`: ends TCP connections.
 
-use std::path::Path;
 use std::time::Duration;
 
 use chaos_proto::v1::rule::Fault;
@@ -8,9 +7,9 @@ use chaos_proto::v1::{Direction, Filter, Protocol, Reset};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, end_of, text, to_wire};
-use crate::cli::Global;
+use crate::arguments::{self, Base, ExperimentArgs, FaultArgs, FaultError, end_of, text, to_wire};
 use crate::error::CommandError;
+use crate::global::Global;
 use crate::output::Output;
 use crate::quantity::{Ramp, Share, duration, percent, share_ramp, size};
 
@@ -72,7 +71,7 @@ Examples:
 const ALL_PPM: u32 = 1_000_000;
 
 impl FaultArgs for ResetFault {
-    fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
+    fn to_wire(&self, _base: Base<'_>) -> Result<Fault, FaultError> {
         if self.after.is_some() && self.after_bytes.is_some() {
             return Err(FaultError::Together {
                 fault: "reset",
@@ -101,7 +100,11 @@ impl FaultArgs for ResetFault {
 }
 
 impl ResetArgs {
-    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
-        super::apply_fault(&self.fault, &self.experiment, global, output).await
+    pub(super) async fn run(
+        &self,
+        global: &Global,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
+        super::asked::apply_fault(&self.fault, &self.experiment, global, output).await
     }
 }

@@ -1,15 +1,13 @@
 //! `chaosctl rewrite`: writes into packets.
 
-use std::path::Path;
-
 use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::{Filter, PayloadPatch, PayloadReplace, Protocol, Rewrite};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use crate::arguments::{self, ExperimentArgs, FaultArgs, FaultError, text};
-use crate::cli::Global;
+use crate::arguments::{self, Base, ExperimentArgs, FaultArgs, FaultError, text};
 use crate::error::CommandError;
+use crate::global::Global;
 use crate::output::Output;
 use crate::quantity::{
     Ramp, Share, TcpFlags, address, dscp, number, patch, port, replace, share_ramp, tcp_flags,
@@ -125,7 +123,7 @@ impl RewriteFault {
 }
 
 impl FaultArgs for RewriteFault {
-    fn to_wire(&self, _base: &Path) -> Result<Fault, FaultError> {
+    fn to_wire(&self, _base: Base<'_>) -> Result<Fault, FaultError> {
         let replace = self.replace.clone().map(|replace| PayloadReplace {
             within: self.within.unwrap_or(0),
             ..replace
@@ -173,7 +171,11 @@ impl FaultArgs for RewriteFault {
 }
 
 impl RewriteArgs {
-    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
-        super::apply_fault(&self.fault, &self.experiment, global, output).await
+    pub(super) async fn run(
+        &self,
+        global: &Global,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
+        super::asked::apply_fault(&self.fault, &self.experiment, global, output).await
     }
 }

@@ -15,7 +15,11 @@ pub struct StatusArgs {
 }
 
 impl StatusArgs {
-    pub(super) async fn run(&self, everyone: Everyone, output: Output) -> Result<(), CommandError> {
+    pub(super) async fn run(
+        &self,
+        everyone: Everyone,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
         let of = everyone.count();
         let (experiment, failures) = everyone.find(&self.id).await?;
         output.result(

@@ -30,7 +30,11 @@ pub struct StopArgs {
 }
 
 impl StopArgs {
-    pub(super) async fn run(&self, everyone: Everyone, output: Output) -> Result<(), CommandError> {
+    pub(super) async fn run(
+        &self,
+        everyone: Everyone,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
         if self.all {
             let of = everyone.count();
             let stopped = everyone
@@ -52,7 +56,7 @@ impl StopArgs {
     }
 
     /// All parts of each, on all nodes; one wrong id, or one agent that does not answer, must not keep others running.
-    async fn by_ids(&self, everyone: Everyone, output: Output) -> Result<(), CommandError> {
+    async fn by_ids(&self, everyone: Everyone, output: Output<'_>) -> Result<(), CommandError> {
         let (of, is_one) = (everyone.count(), everyone.is_one().is_some());
         let ids = &self.ids;
         let stopped = everyone
@@ -91,7 +95,10 @@ impl StopArgs {
 const NOT_STOPPED: &str = "could not stop everything";
 
 /// Tells all errors; the last of them is the command's.
-fn in_turn(errors: impl Iterator<Item = CommandError>, output: Output) -> Result<(), CommandError> {
+fn in_turn(
+    errors: impl Iterator<Item = CommandError>,
+    output: Output<'_>,
+) -> Result<(), CommandError> {
     let mut errors: Vec<_> = errors.collect();
     let Some(last) = errors.pop() else {
         return Ok(());

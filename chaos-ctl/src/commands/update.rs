@@ -2,7 +2,7 @@
 
 mod place;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chaos_proto::v1::{Experiment, Rule, UpdateRequest};
@@ -15,18 +15,20 @@ use super::corrupt::CorruptFault;
 use super::delay::DelayFault;
 use super::dns::DnsFault;
 use super::duplicate::DuplicateFault;
-use super::everyone::{Running, all_done, pieces};
+use super::everyone::{Everyone, Running, all_done, pieces};
+use super::grpc::GrpcFault;
+use super::http::HttpFault;
 use super::loss::LossFault;
 use super::partition::PartitionFault;
 use super::rate::RateFault;
 use super::reorder::ReorderFault;
 use super::reset::ResetFault;
 use super::rewrite::RewriteFault;
-use crate::arguments::{FaultArgs, FilterArgs, ShapeArgs, rule, to_wire};
-use crate::cli::Global;
+use crate::arguments::{Base, FaultArgs, FilterArgs, ShapeArgs, rule, to_wire};
 use crate::cluster::{self, Cluster, ClusterOptions, Draft, Names, Point, Scene};
 use crate::error::{CommandError, ErrorKind};
 use crate::experiment::AT_ONCE;
+use crate::global::Global;
 use crate::output::whole::Whole;
 use crate::output::{Output, json, table};
 use crate::quantity::duration;
@@ -97,6 +99,10 @@ enum Change {
     Rewrite(Changed<RewriteFault>),
     /// Which questions are answered, and how
     Dns(Changed<DnsFault>),
+    /// What happens to requests, and to which
+    Http(Box<Changed<HttpFault>>),
+    /// What happens to calls, and to which
+    Grpc(Box<Changed<GrpcFault>>),
 }
 
 #[derive(Debug, Args)]
@@ -166,7 +172,11 @@ impl From<UpdateError> for CommandError {
 }
 
 impl UpdateArgs {
-    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
+    pub(super) async fn run(
+        &self,
+        global: &Global,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
         if self.fault.is_none() && self.file.is_none() && self.duration.is_none() {
             return Err(UpdateError::Nothing.into());
         }
@@ -178,7 +188,7 @@ impl UpdateArgs {
             Way::Cluster { options, .. } => Some(options),
             Way::Agent(_) => None,
         };
-        let everyone = super::everyone(global).await?;
+        let everyone = Everyone::of(global).await?;
         let (of, is_one) = (everyone.count(), everyone.is_one().is_some());
         let (parts, unreached) = everyone.parts(&self.id).await?;
         let rules = self.rules(&parts, global, cluster, described.as_ref());
@@ -287,6 +297,8 @@ impl UpdateArgs {
             Change::Reset(changed) => changed.rule(there),
             Change::Rewrite(changed) => changed.rule(there),
             Change::Dns(changed) => changed.rule(there),
+            Change::Http(changed) => changed.rule(there),
+            Change::Grpc(changed) => changed.rule(there),
         }
     }
 }
@@ -303,7 +315,7 @@ fn has_ports(draft: &Draft) -> bool {
     !draft.names.ports.is_empty() || filter.is_some_and(|filter| !filter.ports.is_empty())
 }
 
-fn show(updated: &Whole, output: Output) -> Result<(), CommandError> {
+fn show(updated: &Whole, output: Output<'_>) -> Result<(), CommandError> {
     output.result(
         || table::status(updated),
         || json::Status {
@@ -316,7 +328,12 @@ fn show(updated: &Whole, output: Output) -> Result<(), CommandError> {
 impl<F: Args + FaultArgs> Changed<F> {
     /// What is not given stays as it is: a filter that was left out would hit more than before.
     fn rule(&self, there: &Rule) -> Result<New, CommandError> {
-        let mut changed = rule(&self.fault, &self.filter, self.shape.pulse, Path::new(""))?;
+        let mut changed = rule(
+            &self.fault,
+            &self.filter,
+            self.shape.pulse,
+            Base::of_process(),
+        )?;
         let is_kept = self.filter.to_wire() == FilterArgs::default().to_wire()
             && changed.names == Names::default();
         let keeps_filter = is_kept && !self.away.no_filter;

@@ -6,8 +6,7 @@ use futures::StreamExt as _;
 use futures::stream;
 
 use super::failure::RunError;
-use super::interrupt::Interrupt;
-use super::{AT_ONCE, Asked, Direct, Only, Reach};
+use super::{AT_ONCE, Asked, Direct, Only, Reach, Steer};
 use crate::cluster::{self, Answer, Held, Plan, Scene, Tokens};
 use crate::error::{CommandError, ErrorKind};
 use crate::output::{Output, json, plan};
@@ -27,36 +26,16 @@ enum OnlyError {
 pub async fn run_in_cluster(
     scene: Scene,
     only: Option<Direct>,
-    output: Output,
+    mut steer: Steer,
+    output: Output<'_>,
 ) -> Result<(), CommandError> {
     let dry_run = scene.request.dry_run;
-    let none = Held::new();
-    let (reach, plan): (Arc<dyn Reach>, _) = if let Some(mut direct) = only {
-        let plan = scene.plan(&none).await?;
-        let nodes = plan.nodes();
-        if nodes.len() > 1 {
-            let nodes = nodes.into_iter().map(str::to_owned).collect();
-            return Err(CommandError::new(
-                ErrorKind::Failed,
-                OnlyError::Several(nodes),
-            ));
-        }
-        if direct.token.is_none() {
-            direct.token = Some(Arc::new(Tokens::new(&scene.cluster)));
-        }
-        (Arc::new(Only(direct)), plan)
-    } else {
-        let reach = cluster::Reach::new(scene.cluster.clone());
-        let (plan, agents) = tokio::join!(scene.plan(&none), reach.look_up());
-        let plan = plan?;
-        // What a plan is can be told without agents; each node's answer then says what is missing.
-        if !dry_run {
-            agents?;
-        }
-        (Arc::new(reach), plan)
+    let (reach, plan) = tokio::select! {
+        found = look_up(&scene, only) => found?,
+        () = steer.told() => return Err(RunError::InterruptedBeforeStart.into()),
     };
     if dry_run {
-        return tell(&*reach, &plan, output).await;
+        return tell(&*reach, &plan, steer, output).await;
     }
     for note in &plan.resolved.notes {
         output.talk(note);
@@ -69,26 +48,63 @@ pub async fn run_in_cluster(
         parts,
         replans,
     };
-    super::run(asked, output).await
+    super::run(asked, steer, output).await
+}
+
+/// What is to be asked of whom. Nobody is asked yet.
+async fn look_up(
+    scene: &Scene,
+    only: Option<Direct>,
+) -> Result<(Arc<dyn Reach>, Plan), CommandError> {
+    let none = Held::new();
+    if let Some(mut direct) = only {
+        let plan = scene.plan(&none).await?;
+        let nodes = plan.nodes();
+        if nodes.len() > 1 {
+            let nodes = nodes.into_iter().map(str::to_owned).collect();
+            return Err(CommandError::new(
+                ErrorKind::Failed,
+                OnlyError::Several(nodes),
+            ));
+        }
+        if direct.token.is_none() {
+            direct.token = Some(Arc::new(Tokens::new(&scene.cluster)));
+        }
+        Ok((Arc::new(Only(direct)), plan))
+    } else {
+        let reach = cluster::Reach::new(scene.cluster.clone());
+        let (plan, agents) = tokio::join!(scene.plan(&none), reach.look_up());
+        let plan = plan?;
+        // What a plan is can be told without agents; each node's answer then says what is missing.
+        if !scene.request.dry_run {
+            agents?;
+        }
+        Ok((Arc::new(reach), plan))
+    }
 }
 
 /// Prints the plan, with what each agent would say to it.
-async fn tell(reach: &dyn Reach, plan: &Plan, output: Output) -> Result<(), CommandError> {
-    let mut interrupt = Interrupt::listen().map_err(RunError::NoSignals)?;
-    let asking = stream::iter(&plan.parts)
-        .map(|part| async move {
-            let answer = match reach.connect(&part.node).await {
-                Ok(agent) => agent.prepare(part.request.clone()).await,
-                Err(error) => Err(error),
-            };
-            match answer {
-                Ok((experiment, mut answer)) => {
-                    answer.experiment = Some(experiment);
-                    Answer::Prepared(Box::new(answer))
-                }
-                Err(error) => Answer::Refused(error.to_string()),
+async fn tell(
+    reach: &dyn Reach,
+    plan: &Plan,
+    steer: Steer,
+    output: Output<'_>,
+) -> Result<(), CommandError> {
+    let (mut interrupt, _) = steer.listen().map_err(RunError::NoSignals)?;
+    let each = plan.parts.iter().map(|part| async move {
+        let answer = match reach.connect(&part.node).await {
+            Ok(agent) => agent.prepare(part.request.clone()).await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok((experiment, mut answer)) => {
+                answer.experiment = Some(experiment);
+                Answer::Prepared(Box::new(answer))
             }
-        })
+            Err(error) => Answer::Refused(error.to_string()),
+        }
+    });
+    let asking = stream::iter(each.collect::<Vec<_>>())
         .buffered(AT_ONCE)
         .collect::<Vec<_>>();
     let answers = tokio::select! {

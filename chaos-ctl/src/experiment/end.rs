@@ -7,6 +7,7 @@ use super::failure::{Rows, RunError, because};
 use super::fleet::{Fleet, Phase};
 use super::in_vain;
 use super::keep::{End, Loss};
+use super::requests;
 use super::run;
 use crate::client::Address;
 use crate::error::CommandError;
@@ -45,7 +46,7 @@ pub(super) fn verdict(
     fleet: &Fleet,
     run: &run::Run,
     address: &Address,
-    output: Output,
+    output: Output<'_>,
 ) -> Result<(), CommandError> {
     let whole = fleet.whole();
     if !run.reach.is_cluster() {
@@ -141,7 +142,7 @@ fn lost_in_words(cause: Option<&Status>, how: &Loss) -> String {
 pub(super) fn conclude(
     ended: &Whole,
     interrupted: bool,
-    output: Output,
+    output: Output<'_>,
 ) -> Result<(), CommandError> {
     conclude_as(ended, in_time(&ended.experiment), interrupted, output)
 }
@@ -150,7 +151,7 @@ fn conclude_as(
     whole: &Whole,
     in_time: bool,
     interrupted: bool,
-    output: Output,
+    output: Output<'_>,
 ) -> Result<(), CommandError> {
     let ended = &whole.experiment;
     let outcome = if !in_time {
@@ -199,7 +200,7 @@ fn lost(
     address: &Address,
     seen: &Whole,
     cause: Option<&Status>,
-    output: Output,
+    output: Output<'_>,
 ) -> Result<(), CommandError> {
     print(Outcome::AgentLost, seen, output)?;
     Err(RunError::AgentLost {
@@ -210,7 +211,11 @@ fn lost(
 }
 
 /// Prints what was hit, and warns where that is not what it seems.
-pub(super) fn print(outcome: Outcome, whole: &Whole, output: Output) -> Result<(), CommandError> {
+pub(super) fn print(
+    outcome: Outcome,
+    whole: &Whole,
+    output: Output<'_>,
+) -> Result<(), CommandError> {
     let passed = tally::of_experiment(&whole.experiment).undelayed_packets;
     if passed > 0 && outcome != Outcome::NothingDelayed {
         output.warn(&format!(
@@ -218,7 +223,11 @@ pub(super) fn print(outcome: Outcome, whole: &Whole, output: Output) -> Result<(
             packets(passed)
         ));
     }
-    for sentence in in_vain::sentences(&whole.experiment) {
+    for sentence in requests::sentences(&whole.experiment) {
+        output.talk(&sentence);
+    }
+    let warnings = in_vain::sentences(&whole.experiment).into_iter();
+    for sentence in warnings.chain(requests::warnings(&whole.experiment)) {
         output.warn(&sentence);
     }
     output.result(|| table::hits(whole), || Run::new(outcome, whole))?;

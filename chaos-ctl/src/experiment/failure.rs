@@ -8,6 +8,7 @@ use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::{Connections, Direction, Experiment, Filter, Protocol, State};
 use tonic::Status;
 
+use super::requests;
 use super::start::Refusal;
 use crate::client::{Address, ClientError};
 use crate::error::{CommandError, ErrorKind};
@@ -153,7 +154,7 @@ pub enum RunError {
         of: usize,
     },
     /// It ran, and no packet matched.
-    #[error("nothing was hit: no packet matched")]
+    #[error("nothing was hit: no {} matched", if requests::is_all_of(experiment) { "request" } else { "packet" })]
     NothingHit {
         /// The experiment, for the hints.
         experiment: Box<Experiment>,
@@ -318,6 +319,9 @@ pub(super) fn because(ended: &Experiment) -> String {
 
 /// What may be wrong with a filter that matched nothing.
 fn what_to_check(experiment: &Experiment) -> Vec<String> {
+    if requests::is_all_of(experiment) {
+        return requests::what_to_check(experiment);
+    }
     let mut hints = Vec::new();
     let filters = || {
         experiment

@@ -11,11 +11,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::interrupt::Interrupt;
 use super::keep::{End, Keeper, Loss, Wanted, What};
 use super::listen::PATIENCE;
 use super::run::{Run, Slot};
 use super::start::Armed;
+use super::steer::Interrupt;
 use crate::cluster::{Replan, Replans};
 use crate::output::progress::Progress;
 use crate::output::whole::{Piece, Standing, Whole};
@@ -56,13 +56,13 @@ pub(super) enum Phase {
 }
 
 /// What attending to them takes.
-pub(super) struct Attending<'a> {
+pub(super) struct Attending<'a, 'o> {
     pub(super) run: &'a Arc<Run>,
-    pub(super) progress: &'a mut Progress,
+    pub(super) progress: &'a mut Progress<'o>,
     pub(super) interval: Duration,
 }
 
-impl Attending<'_> {
+impl Attending<'_, '_> {
     /// Attends to all parts until each is over, or the user has had enough.
     pub(super) async fn attend(
         mut self,

@@ -1,7 +1,7 @@
 //! Rules that took packets and did nothing to any: what a person should know who thinks that the fault acted.
 
 use chaos_proto::v1::rule::Fault;
-use chaos_proto::v1::{Counters, Experiment, Loss, Rewrite, loss};
+use chaos_proto::v1::{Counters, Experiment, Loss, Requests, Rewrite, loss};
 
 use crate::output::words;
 use crate::quantity::packets;
@@ -39,6 +39,21 @@ fn acted(counters: &Counters) -> u64 {
         counters.corrupted_packets,
         counters.answered_packets,
         counters.rewritten_packets,
+        counters.requests.as_ref().map_or(0, hit),
+    ]
+    .into_iter()
+    .fold(0, u64::saturating_add)
+}
+
+/// How often something happened to a request.
+fn hit(requests: &Requests) -> u64 {
+    [
+        requests.delayed,
+        requests.errors,
+        requests.aborted,
+        requests.throttled,
+        requests.truncated,
+        requests.headers_changed,
     ]
     .into_iter()
     .fold(0, u64::saturating_add)
@@ -51,6 +66,7 @@ fn why(fault: &Fault) -> Option<(&'static str, &'static str)> {
     Some(match fault {
         // Everything that matches is held or dropped.
         Fault::Delay(_) => return None,
+        Fault::Http(_) | Fault::Grpc(_) => ("hit", "of few requests a small share may be none"),
         Fault::Rewrite(rewrite) if rewrite.ramp.is_some() => ("changed", FEW),
         Fault::Rewrite(rewrite) => ("changed", nothing_written(rewrite)),
         Fault::Reset(reset) if reset.after.is_some() || reset.after_bytes > 0 => (

@@ -8,13 +8,14 @@ mod end;
 mod failure;
 mod fleet;
 mod in_vain;
-mod interrupt;
 mod keep;
 mod listen;
 mod plan;
 mod reach;
+mod requests;
 mod run;
 mod start;
+mod steer;
 mod stop;
 
 use std::sync::Arc;
@@ -35,11 +36,12 @@ pub use cluster::run_in_cluster;
 pub use failure::{Rows, RunError};
 pub use reach::{Connecting, Direct, Only, Reach};
 pub(crate) use start::AT_ONCE;
+pub use steer::{Hand, Steer};
 
 use fleet::Attending;
-use interrupt::Interrupt;
 use run::Run;
 use start::{Armed, Prepared};
+use steer::{Hold, Interrupt};
 
 /// With that many nodes a bar that moves every 200 ms costs more than it tells.
 const MANY: usize = 10;
@@ -70,13 +72,12 @@ impl Asked {
 }
 
 /// Runs an experiment as the requests ask: only planned, detached, or attended until its end.
-pub async fn run(mut asked: Asked, output: Output) -> Result<(), CommandError> {
+pub async fn run(mut asked: Asked, steer: Steer, output: Output<'_>) -> Result<(), CommandError> {
     let Some(first) = asked.parts.first() else {
         return Ok(());
     };
     let (dry_run, detached) = (first.request.dry_run, first.request.detached);
-    // From the first call on, an interruption must undo what was done.
-    let mut interrupt = Interrupt::listen().map_err(RunError::NoSignals)?;
+    let (mut interrupt, hold) = steer.listen().map_err(RunError::NoSignals)?;
     let id = if asked.reach.is_cluster() && !dry_run {
         plan::agree(&mut asked.parts)
     } else {
@@ -108,7 +109,8 @@ pub async fn run(mut asked: Asked, output: Output) -> Result<(), CommandError> {
     if detached {
         detach(&run, &prepared, &mut interrupt, output).await
     } else {
-        attend(&run, prepared, asked.replans, &mut interrupt, output).await
+        let placed = Placed { prepared, hold };
+        attend(&run, placed, asked.replans, &mut interrupt, output).await
     }
 }
 
@@ -122,7 +124,7 @@ fn would_refuse(answers: &[Answer]) -> Result<(), CommandError> {
     Err(RunError::WouldRefuse { refusing, of }.into())
 }
 
-fn tell(prepared: &[Prepared], output: Output) {
+fn tell(prepared: &[Prepared], output: Output<'_>) {
     for part in prepared {
         let experiment = &part.experiment;
         let engine = match words::engine(experiment.line_engine()) {
@@ -153,7 +155,7 @@ async fn detach(
     run: &Arc<Run>,
     prepared: &[Prepared],
     interrupt: &mut Interrupt,
-    output: Output,
+    output: Output<'_>,
 ) -> Result<(), CommandError> {
     let armed = tokio::select! {
         armed = start::arm(run, prepared) => armed,
@@ -180,12 +182,18 @@ async fn detach(
     Ok(())
 }
 
+/// What is in place, and may have to wait for a word to act.
+struct Placed {
+    prepared: Vec<Prepared>,
+    hold: Option<Hold>,
+}
+
 async fn attend(
     run: &Arc<Run>,
-    prepared: Vec<Prepared>,
+    Placed { prepared, hold }: Placed,
     replans: Option<Replans>,
     interrupt: &mut Interrupt,
-    output: Output,
+    output: Output<'_>,
 ) -> Result<(), CommandError> {
     let interval = if prepared.len() > MANY {
         INTERVAL_OF_MANY
@@ -194,6 +202,9 @@ async fn attend(
     };
     let starting = async {
         let news = start::watch(&prepared, interval).await?;
+        if let Some(hold) = hold {
+            hold.wait().await;
+        }
         Ok((news, start::arm(run, &prepared).await?))
     };
     let started = tokio::select! {

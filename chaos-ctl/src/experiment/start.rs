@@ -10,9 +10,9 @@ use futures::stream;
 use tokio::time::Instant;
 
 use super::failure::{self, RunError};
-use super::interrupt::Interrupt;
 use super::listen::News;
 use super::run::{Run, Slot};
+use super::steer::Interrupt;
 use crate::client::{Agent, ClientError};
 use crate::cluster::Part;
 use crate::error::CommandError;
@@ -56,17 +56,16 @@ pub(super) async fn prepare(
     run: &Arc<Run>,
     parts: Vec<Part>,
     interrupt: &mut Interrupt,
-    output: Output,
+    output: Output<'_>,
 ) -> Result<Vec<Prepared>, CommandError> {
     let dry_run = parts.iter().all(|part| part.request.dry_run);
     let total = parts.len();
     let slots = Slot::of_parts(parts);
-    let mut preparing = stream::iter(slots)
-        .map(|(slot, request)| async move {
-            let prepared = prepare_one(run, &slot, request).await;
-            prepared.map_err(|error| (slot, error))
-        })
-        .buffer_unordered(AT_ONCE);
+    let each = slots.into_iter().map(|(slot, request)| async move {
+        let prepared = prepare_one(run, &slot, request).await;
+        prepared.map_err(|error| (slot, error))
+    });
+    let mut preparing = stream::iter(each.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
     let (mut prepared, mut refused) = (Vec::new(), Vec::new());
     let mut is_interrupted = false;
     let mut give_up_at = None;
@@ -154,8 +153,10 @@ pub(super) async fn watch(
     prepared: &[Prepared],
     interval: Duration,
 ) -> Result<Vec<News>, Vec<Refusal>> {
-    let opened: Vec<_> = stream::iter(prepared)
-        .map(|part| part.agent.watch(part.id(), true, Some(interval)))
+    let each = prepared
+        .iter()
+        .map(|part| part.agent.watch(part.id(), true, Some(interval)));
+    let opened: Vec<_> = stream::iter(each.collect::<Vec<_>>())
         .buffered(AT_ONCE)
         .map(|watch| watch.map(|watch| -> News { Box::pin(watch) }))
         .collect()
@@ -193,23 +194,23 @@ fn all<T>(
 /// whether nothing of it is left.
 ///
 /// Nothing of it acts, so that agents drop what could not be taken back.
-pub(super) async fn undo(run: &Run, prepared: &[Prepared], output: Output) -> bool {
-    let ends = stream::iter(prepared)
-        .map(|part| async {
-            let undone = tokio::time::timeout(PATIENCE, part.agent.disarm(part.id())).await;
-            run.ended(&part.slot.node, part.id());
-            if matches!(undone, Ok(Ok(_))) {
-                return true;
-            }
-            let place = match part.slot.node.as_str() {
-                "" => part.id().to_owned(),
-                node => format!("{} on {node}", part.id()),
-            };
-            output.detail(&format!(
-                "{place}: could not be taken back; the agent drops what was not armed within 30 s"
-            ));
-            false
-        })
+pub(super) async fn undo(run: &Run, prepared: &[Prepared], output: Output<'_>) -> bool {
+    let each = prepared.iter().map(|part| async {
+        let undone = tokio::time::timeout(PATIENCE, part.agent.disarm(part.id())).await;
+        run.ended(&part.slot.node, part.id());
+        if matches!(undone, Ok(Ok(_))) {
+            return true;
+        }
+        let place = match part.slot.node.as_str() {
+            "" => part.id().to_owned(),
+            node => format!("{} on {node}", part.id()),
+        };
+        output.detail(&format!(
+            "{place}: could not be taken back; the agent drops what was not armed within 30 s"
+        ));
+        false
+    });
+    let ends = stream::iter(each.collect::<Vec<_>>())
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<_>>();
     ends.await.into_iter().all(|undone| undone)

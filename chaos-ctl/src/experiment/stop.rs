@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use super::end;
 use super::failure::{self, Rows, RunError};
 use super::fleet::Fleet;
-use super::interrupt::Interrupt;
 use super::plan;
 use super::run::Run;
 use super::start::{AT_ONCE, Prepared, Refusal};
+use super::steer::Interrupt;
 use crate::client::{Agent, ClientError};
 use crate::error::CommandError;
 use crate::output::Output;
@@ -56,7 +56,7 @@ pub(super) async fn before_it_began(
     run: &Arc<Run>,
     prepared: &[Prepared],
     interrupt: &mut Interrupt,
-    output: Output,
+    output: Output<'_>,
 ) -> Result<(), CommandError> {
     let (mut ended, mut untold) = (Vec::new(), Vec::new());
     for (node, _, end) in stop(run, of(prepared), interrupt).await? {
@@ -111,11 +111,11 @@ async fn stop(
 ) -> Result<Ends, CommandError> {
     let id = parts.first().map(|(_, id, _)| id.clone());
     let until = Instant::now() + PATIENCE;
-    let stopping = stream::iter(parts)
-        .map(|(node, id, agent)| async move {
-            let end = one(run, &node, &id, agent, until).await;
-            (node, id, end)
-        })
+    let each = parts.into_iter().map(|(node, id, agent)| async move {
+        let end = one(run, &node, &id, agent, until).await;
+        (node, id, end)
+    });
+    let stopping = stream::iter(each.collect::<Vec<_>>())
         .buffered(AT_ONCE)
         .collect::<Ends>();
     tokio::select! {

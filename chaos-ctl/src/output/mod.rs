@@ -3,9 +3,12 @@
 //! The only place that writes to either. Knows how things are worded and laid out, not how they come about.
 
 pub mod effect;
+mod hits;
 pub mod json;
 pub mod plan;
 pub mod progress;
+pub mod requests;
+pub mod sink;
 pub mod table;
 pub mod tally;
 pub mod whole;
@@ -16,15 +19,18 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
-use crate::cli::{Format, Global};
 use crate::error::{CommandError, ErrorKind};
+use crate::global::{Format, Global};
+use sink::{Said, Sink};
 
 /// Where and how to say things.
 #[derive(Debug, Clone, Copy)]
-pub struct Output {
+pub struct Output<'a> {
     format: Format,
     quiet: bool,
     verbose: bool,
+    /// Who takes it instead of the terminal.
+    sink: Option<&'a dyn Sink>,
 }
 
 /// The result could not be written.
@@ -38,14 +44,30 @@ impl From<WriteError> for CommandError {
     }
 }
 
-impl Output {
+impl<'a> Output<'a> {
     /// As the global options ask for it.
     pub fn new(global: &Global) -> Self {
         Self {
             format: global.output,
             quiet: global.quiet,
             verbose: global.verbose,
+            sink: None,
         }
+    }
+
+    /// Everything goes to a sink, and nothing to the terminal.
+    pub fn to_sink(sink: &'a dyn Sink) -> Self {
+        Self {
+            format: Format::Json,
+            quiet: false,
+            verbose: false,
+            sink: Some(sink),
+        }
+    }
+
+    /// Who takes what is said, where it is not the terminal.
+    pub fn sink(self) -> Option<&'a dyn Sink> {
+        self.sink
     }
 
     /// Whether talk is wanted at all.
@@ -55,7 +77,10 @@ impl Output {
 
     /// Whether a bar may be drawn: somebody looks at both streams.
     pub fn draws(self) -> bool {
-        self.talks() && io::stderr().is_terminal() && io::stdout().is_terminal()
+        self.sink.is_none()
+            && self.talks()
+            && io::stderr().is_terminal()
+            && io::stdout().is_terminal()
     }
 
     /// Writes the result in the form asked for; only the one that is needed is made.
@@ -64,6 +89,11 @@ impl Output {
         table: impl FnOnce() -> String,
         json: impl FnOnce() -> J,
     ) -> Result<(), WriteError> {
+        if let Some(sink) = self.sink {
+            let result = serde_json::to_value(json()).map_err(io::Error::from)?;
+            sink.result(result, printable(&table()));
+            return Ok(());
+        }
         let text = match self.format {
             Format::Table => printable(&table()),
             Format::Json => serde_json::to_string_pretty(&json()).map_err(io::Error::from)?,
@@ -82,20 +112,28 @@ impl Output {
     /// Says something on the side.
     pub fn talk(self, line: &str) {
         if self.talks() {
-            to_stderr(line);
+            self.say(Said::Note, line);
         }
     }
 
     /// Says something on the side that few want to know.
     pub fn detail(self, line: &str) {
         if self.verbose {
-            to_stderr(line);
+            self.say(Said::Note, line);
         }
     }
 
     /// Says that the result is not what it seems; `-q` does not silence it.
     pub fn warn(self, line: &str) {
-        to_stderr(&format!("warning: {line}"));
+        self.say(Said::Warning, line);
+    }
+
+    fn say(self, how: Said, line: &str) {
+        match (self.sink, how) {
+            (Some(sink), _) => sink.said(how, &printable(&in_words(line))),
+            (None, Said::Note) => to_stderr(line),
+            (None, Said::Warning) => to_stderr(&format!("warning: {line}")),
+        }
     }
 
     /// Says why the command failed and what to do.
@@ -119,6 +157,7 @@ pub fn usage_error(error: &CommandError) {
         format: Format::Table,
         quiet: false,
         verbose: false,
+        sink: None,
     }
     .error(error);
 }

@@ -34,6 +34,7 @@ pub fn in_words(plan: &Plan, answers: &[Answer]) -> String {
     text.push('\n');
     text.push_str(&nodes(plan, answers));
     text.push('\n');
+    text.push_str(&doors(answers));
     let parts = plan.parts.iter();
     let parts = parts.map(|part| (part.node.as_str(), part.request.rules.as_slice()));
     for (rule, on) in Rules::of(parts).each() {
@@ -83,6 +84,21 @@ fn addresses(peer: &Peers) -> String {
         (shown, 0) => format!("{} is {}", peer.peer, shown.join(", ")),
         (shown, more) => format!("{} is {} and {more} more", peer.peer, shown.join(", ")),
     }
+}
+
+/// Whose requests would be read, a line for each target.
+fn doors(answers: &[Answer]) -> String {
+    let mut text = String::new();
+    for answer in answers {
+        let Answer::Prepared(prepared) = answer else {
+            continue;
+        };
+        let targets = prepared.experiment.iter().flat_map(|of| &of.targets);
+        for target in targets.filter(|target| !target.note.is_empty()) {
+            let _ = write!(text, "\nDoor:   {}: {}", target.name, target.note);
+        }
+    }
+    text
 }
 
 fn nodes(plan: &Plan, answers: &[Answer]) -> String {

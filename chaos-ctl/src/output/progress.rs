@@ -15,17 +15,20 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// How the run of one experiment is told.
 #[derive(Debug)]
-pub struct Progress {
-    output: Output,
+pub struct Progress<'a> {
+    output: Output<'a>,
     bar: Option<ProgressBar>,
     /// Time left when the next line is due.
     next_line: Duration,
 }
 
-impl Progress {
+impl<'a> Progress<'a> {
     /// Says that the experiment runs now.
-    pub fn start(output: Output, whole: &Whole) -> Self {
+    pub fn start(output: Output<'a>, whole: &Whole) -> Self {
         let armed = &whole.experiment;
+        if let Some(sink) = output.sink() {
+            sink.armed(whole);
+        }
         let duration = from_wire(armed.duration.as_ref());
         output.talk(&format!(
             "{}: {} on {} for {}; Ctrl-C ends it at once",
@@ -45,7 +48,7 @@ impl Progress {
     }
 
     /// How often to ask the agent for news.
-    pub fn interval(output: Output) -> Duration {
+    pub fn interval(output: Output<'_>) -> Duration {
         if output.draws() {
             Duration::from_millis(200)
         } else {
@@ -55,6 +58,9 @@ impl Progress {
 
     /// Takes note of news.
     pub fn update(&mut self, experiment: &Experiment) {
+        if let Some(sink) = self.output.sink() {
+            sink.news(experiment);
+        }
         let left = from_wire(experiment.remaining.as_ref());
         // It may have been given more time.
         self.next_line = self.next_line.max(left.saturating_sub(LINE_EVERY));
@@ -90,7 +96,7 @@ impl Progress {
         }
     }
 
-    fn beside(&self, say: impl Fn(Output)) {
+    fn beside(&self, say: impl Fn(Output<'a>)) {
         match &self.bar {
             Some(bar) => bar.suspend(|| say(self.output)),
             None => say(self.output),
@@ -106,18 +112,24 @@ fn length(experiment: &Experiment) -> u64 {
 
 fn news(experiment: &Experiment, left: Duration) -> String {
     let total = tally::of_experiment(experiment);
+    let requests = total.requests.unwrap_or_default();
     let mut text = format!(
         "{} left, {} matched",
         time_in_words(to_tenths(left)),
         packets(total.matched_packets)
     );
     for (count, done) in [
-        (total.delayed_packets, "delayed"),
+        (
+            total.delayed_packets.saturating_add(requests.delayed),
+            "delayed",
+        ),
         (total.dropped_packets, "dropped"),
         (total.duplicated_packets, "duplicated"),
         (total.corrupted_packets, "corrupted"),
         (total.answered_packets, "answered"),
         (total.rewritten_packets, "rewritten"),
+        (requests.errors, "answered with an error"),
+        (requests.aborted, "aborted"),
     ] {
         if count > 0 {
             let _ = write!(text, ", {} {done}", packets(count));

@@ -2,118 +2,47 @@
 
 use std::fmt::Write as _;
 
-use chaos_proto::v1::rule::Fault;
-use chaos_proto::v1::{Counters, DescribeResponse, DnsReply, EndReason, Experiment, State, Target};
+use chaos_proto::v1::{DescribeResponse, EndReason, Experiment, State, Target};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
+pub use super::hits::hits;
 use super::whole::{Part, Whole};
-use super::{effect, tally, words};
+use super::{effect, words};
 use crate::client::Address;
-use crate::quantity::{bytes, from_wire, packets, time_in_words};
+use crate::quantity::{from_wire, time_in_words};
 
-/// What an experiment hit, a line for each target, and the sum when there are several. What few faults do has a column
-/// only where it was asked for.
-pub fn hits(whole: &Whole) -> String {
-    let experiment = &whole.experiment;
-    let total = tally::of_experiment(experiment);
-    let has = |is: fn(&Fault) -> bool| {
-        let mut faults = experiment.rules.iter().flat_map(|rule| &rule.fault);
-        faults.any(is)
-    };
-    let columns: Vec<&Column> = COLUMNS
-        .iter()
-        .filter(|column| (column.count)(&total) > 0 || has(column.is_of))
-        .collect();
-    let nodes = Nodes::of(whole);
-    let mut header = nodes.header(&["TARGET", "INTERFACE", "MATCHED", "DELAYED", "DROPPED"]);
-    header.extend(columns.iter().map(|column| column.name));
+/// The phases of a drill: name, length, requests, failed, dropped, and four figures of their latency.
+pub fn phases(rows: &[[String; 9]]) -> String {
+    let header = [
+        "PHASE", "LENGTH", "REQUESTS", "FAILED", "DROPPED", "MED", "P(95)", "P(99)", "MAX",
+    ];
     let mut table = table(&header);
-    for (place, target) in experiment.targets.iter().enumerate() {
-        let mut row = nodes.cell(place);
-        row.extend([name(target), target.interface.clone()]);
-        row.extend(cells(&columns, &tally::of_target(target)));
-        table.add_row(row);
-    }
-    if experiment.targets.len() != 1 {
-        let mut row = vec!["total".to_owned()];
-        row.resize(if nodes.0.is_some() { 3 } else { 2 }, String::new());
-        row.extend(cells(&columns, &total));
+    for row in rows {
         table.add_row(row);
     }
     finish(&table)
 }
 
 /// A column for the nodes, where targets are on several.
-struct Nodes<'a>(Option<&'a [String]>);
+pub(super) struct Nodes<'a>(pub(super) Option<&'a [String]>);
 
 impl<'a> Nodes<'a> {
-    fn of(whole: &'a Whole) -> Self {
+    pub(super) fn of(whole: &'a Whole) -> Self {
         Self(whole.is_spread().then_some(&whole.nodes))
     }
 
-    fn header(&self, names: &[&'static str]) -> Vec<&'static str> {
+    pub(super) fn header(&self, names: &[&'static str]) -> Vec<&'static str> {
         let node = self.0.map(|_| "NODE");
         node.into_iter().chain(names.iter().copied()).collect()
     }
 
-    fn cell(&self, place: usize) -> Vec<String> {
+    pub(super) fn cell(&self, place: usize) -> Vec<String> {
         self.0
             .map(|nodes| nodes.get(place).cloned().unwrap_or_default())
             .into_iter()
             .collect()
     }
-}
-
-/// A column that is not always there.
-struct Column {
-    name: &'static str,
-    count: fn(&Counters) -> u64,
-    /// Whether the fault asks for it.
-    is_of: fn(&Fault) -> bool,
-}
-
-const COLUMNS: [Column; 4] = [
-    Column {
-        name: "DUPLICATED",
-        count: |counters| counters.duplicated_packets,
-        is_of: |fault| matches!(fault, Fault::Duplicate(_)),
-    },
-    Column {
-        name: "CORRUPTED",
-        count: |counters| counters.corrupted_packets,
-        is_of: |fault| matches!(fault, Fault::Corrupt(corrupt) if !corrupt.drop),
-    },
-    Column {
-        name: "ANSWERED",
-        count: |counters| counters.answered_packets,
-        is_of: |fault| {
-            matches!(fault, Fault::Partition(partition) if partition.reject)
-                || matches!(fault, Fault::Reset(_))
-                || matches!(fault, Fault::Dns(dns) if dns.reply() != DnsReply::Drop)
-        },
-    },
-    Column {
-        name: "REWRITTEN",
-        count: |counters| counters.rewritten_packets,
-        is_of: |fault| matches!(fault, Fault::Rewrite(_)),
-    },
-];
-
-fn cells(columns: &[&Column], counters: &Counters) -> Vec<String> {
-    let cell = |count, size| match count {
-        0 => "0".to_owned(),
-        count => format!("{} ({})", packets(count), bytes(size)),
-    };
-    let always = [
-        cell(counters.matched_packets, counters.matched_bytes),
-        cell(counters.delayed_packets, counters.delayed_bytes),
-        cell(counters.dropped_packets, counters.dropped_bytes),
-    ];
-    let others = columns
-        .iter()
-        .map(|column| packets((column.count)(counters)));
-    always.into_iter().chain(others).collect()
 }
 
 /// What would happen: targets, rules, and the effect to expect.
@@ -134,6 +63,11 @@ pub fn plan(whole: &Whole, said: &str) -> String {
         }
         text.push_str(&finish(&table));
         text.push('\n');
+        for target in &experiment.targets {
+            if !target.note.is_empty() {
+                let _ = write!(text, "\nDoor:   {}: {}", target.name, target.note);
+            }
+        }
     }
     for (rule, on) in whole.rules().each() {
         let _ = write!(
@@ -213,6 +147,11 @@ pub fn status(whole: &Whole) -> String {
     for target in &experiment.targets {
         if let Some(mode) = words::xdp(target.xdp()) {
             lines.push(("XDP:", format!("{mode}, on {}", target.interface)));
+        }
+    }
+    for target in &experiment.targets {
+        if !target.note.is_empty() {
+            lines.push(("Door:", format!("{}: {}", target.name, target.note)));
         }
     }
     if !experiment.started_by.is_empty() {
@@ -325,7 +264,7 @@ pub(super) fn finish(table: &Table) -> String {
     lines.join("\n")
 }
 
-fn name(target: &Target) -> String {
+pub(super) fn name(target: &Target) -> String {
     let gone = if target.gone { " (gone)" } else { "" };
     format!("{}{gone}", target.name)
 }

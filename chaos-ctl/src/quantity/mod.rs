@@ -5,6 +5,7 @@
 
 mod count;
 mod dns;
+mod frequency;
 mod header;
 mod model;
 mod number;
@@ -12,6 +13,7 @@ mod peer;
 mod ports;
 mod rate;
 mod sample;
+mod service;
 mod shape;
 mod share;
 mod time;
@@ -19,6 +21,7 @@ mod written;
 
 pub use count::{bytes, packets};
 pub use dns::{ANY_RECORD, DnsAnswer, dns_answer, dns_name, record_in_words, record_type};
+pub use frequency::{Frequency, frequency};
 pub use header::{dscp, dscp_in_words, length, length_in_words};
 pub use model::{burst, four_state};
 pub use number::{every, first, gap, seed};
@@ -26,6 +29,10 @@ pub use peer::{Peer, PeerName, Peers, exceptions, is_name, peers};
 pub use ports::{Port, port_or_name, ports_in_words, read_ports};
 pub use rate::{rate, rate_in_words, size, size_in_words};
 pub use sample::sample;
+pub use service::{
+    Body, Fraction, STATUSES, abort, body, byte_count, drain, fraction, grpc_code, header,
+    header_match, http_code, pause, request_count, request_match, throttle, variation,
+};
 pub use shape::{Pulse, Ramp, latency_ramp, pulse, rate_ramp, share_ramp};
 pub use share::{Share, correlation, percent, share_in_words};
 pub use time::{

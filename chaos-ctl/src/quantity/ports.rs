@@ -37,7 +37,7 @@ pub fn port_or_name(text: &str) -> Result<Port, InvalidQuantity> {
 impl InvalidQuantity {
     /// What is said about the name of a port where nothing names its ports.
     pub fn port_name(name: &str) -> Self {
-        const NAME: &str = "is a name, and only ports of a service in a cluster have names";
+        const NAME: &str = "is a name, and only ports of services and pods in a cluster have names";
         Self::new("port", name, Problem::Unfit(NAME), ACCEPTED)
     }
 }

@@ -8,8 +8,8 @@ use super::{fault, filter, pods, wire::write_time};
 use crate::{
     attach::features::Features,
     engine::{
-        AttachMode, Counters, EndReason, Experiment, Hit, LineEngine, Rule, Selector, Spec, State,
-        Target, Where, XdpMode,
+        AttachMode, Counters, EndReason, Experiment, Hit, LineEngine, Requests, Rule, Selector,
+        Spec, State, Target, Where, XdpMode,
     },
     policy::Guard,
 };
@@ -169,6 +169,11 @@ fn hit(hit: &Hit) -> v1::Target {
         }
         .into(),
         counters: hit.counters.iter().map(counters).collect(),
+        keeps_source: hit.entrance.as_ref().is_some_and(|of| of.keeps_source),
+        note: hit
+            .entrance
+            .as_ref()
+            .map_or_else(String::new, |entrance| entrance.note.clone()),
         ..target(&hit.target)
     }
 }
@@ -183,22 +188,49 @@ fn target(target: &Target) -> v1::Target {
         counters: Vec::new(),
         xdp: v1::XdpMode::Unspecified.into(),
         pod: target.pod.as_ref().map(pods::write_one),
+        keeps_source: false,
+        note: String::new(),
     }
 }
 
 fn counters(counters: &Counters) -> v1::Counters {
+    let Counters { packets, requests } = counters;
     v1::Counters {
-        matched_packets: counters.matched_packets,
-        matched_bytes: counters.matched_bytes,
-        delayed_packets: counters.delayed_packets,
-        delayed_bytes: counters.delayed_bytes,
-        dropped_packets: counters.dropped_packets,
-        dropped_bytes: counters.dropped_bytes,
-        undelayed_packets: counters.undelayed_packets,
-        duplicated_packets: counters.duplicated_packets,
-        corrupted_packets: counters.corrupted_packets,
-        answered_packets: counters.answered_packets,
-        rewritten_packets: counters.rewritten_packets,
+        matched_packets: requests.map_or(packets.matched_packets, |requests| requests.taken()),
+        matched_bytes: packets.matched_bytes,
+        delayed_packets: packets.delayed_packets,
+        delayed_bytes: packets.delayed_bytes,
+        dropped_packets: packets.dropped_packets,
+        dropped_bytes: packets.dropped_bytes,
+        undelayed_packets: packets.undelayed_packets,
+        duplicated_packets: packets.duplicated_packets,
+        corrupted_packets: packets.corrupted_packets,
+        answered_packets: packets.answered_packets,
+        rewritten_packets: packets.rewritten_packets,
+        requests: requests.as_ref().map(self::requests),
+    }
+}
+
+const fn requests(requests: &Requests) -> v1::Requests {
+    v1::Requests {
+        seen: requests.seen,
+        excluded: requests.excluded,
+        unmatched: requests.unmatched,
+        delayed: requests.delayed,
+        errors: requests.errors,
+        aborted: requests.aborted,
+        throttled: requests.throttled,
+        truncated: requests.truncated,
+        headers_changed: requests.headers_changed,
+        passed: requests.passed,
+        upstream_failed: requests.upstream_failed,
+        connections: requests.connections,
+        open_connections: requests.open_connections,
+        closed_existing: requests.closed_existing,
+        encrypted_connections: requests.encrypted_connections,
+        other_connections: requests.other_connections,
+        unframed: requests.unframed,
+        spared: requests.spared,
     }
 }
 

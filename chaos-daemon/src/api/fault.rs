@@ -5,7 +5,7 @@ use std::time::Duration;
 use chaos_proto::v1::{self, loss::Model, rule::Fault as Wire};
 
 use super::{
-    dns,
+    dns, grpc, http,
     ramp::{self, read_share, write_share},
     rewrite,
     wire::{RequestError, read_time, write_time},
@@ -78,6 +78,8 @@ pub(super) fn read(fault: Wire) -> Result<Fault, RequestError> {
             after_bytes,
         }),
         Wire::Dns(dns) => Fault::Dns(dns::read(dns)?),
+        Wire::Http(wire) => Fault::Http(Box::new(http::read(wire)?)),
+        Wire::Grpc(wire) => Fault::Grpc(Box::new(grpc::read(wire)?)),
     })
 }
 
@@ -206,6 +208,8 @@ pub(super) fn write(fault: &Fault) -> Wire {
             })
         }
         Fault::Dns(dns) => Wire::Dns(dns::write(dns)),
+        Fault::Http(fault) => Wire::Http(http::write(fault)),
+        Fault::Grpc(fault) => Wire::Grpc(grpc::write(fault)),
     }
 }
 

@@ -7,13 +7,16 @@ mod dns;
 mod fault;
 mod filter;
 mod gate;
+mod grpc;
 mod guards;
+mod http;
 mod pods;
 mod prepare;
 mod ramp;
 mod request;
 mod rewrite;
 mod serve;
+mod service;
 mod status;
 mod wire;
 

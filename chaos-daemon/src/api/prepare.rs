@@ -1,6 +1,6 @@
 //! Prepare and update: where something new is allowed to happen, or is not.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use chaos_proto::v1;
 use tokio::sync::MutexGuard;
@@ -11,14 +11,39 @@ use super::{Service, answer, ask, gate::Probes, guards::Part, request, status};
 use crate::{
     access::{Asker, Caller, How, Verb},
     agent::{AgentError, Core},
+    attach::doors,
     audit::Entry,
-    engine::{Experiment, Pods, Repoint, Spec, Target, Where},
+    engine::{EngineError, Experiment, Pods, Repoint, Rule, Spec, Target, Where},
     netns::Netns,
     policy::{Guard, Policies},
 };
 
 fn refused(error: impl Into<AgentError>) -> Status {
     status::of(&error.into())
+}
+
+/// For each target, whose requests would be read; nothing is opened for that.
+async fn who_listens(spec: &Spec, targets: &[Target]) -> Result<Vec<String>, Status> {
+    let doors = spec.rules.iter().flat_map(Rule::doors);
+    let ports: BTreeSet<u16> = doors.map(|(port, _)| port).collect();
+    let targets = targets.to_vec();
+    let look = move |target: &Target| {
+        let mut said = Vec::new();
+        for &port in &ports {
+            let found = doors::listening(target, port).map_err(|error| EngineError::Datapath {
+                target: target.name.clone(),
+                source: error.into(),
+            })?;
+            said.extend(found.map(|who| format!("{who} listens on port {port}")));
+        }
+        Ok::<_, EngineError>(said.join("; "))
+    };
+    // It looks through the node's processes.
+    let all = move || targets.iter().map(look).collect::<Result<Vec<_>, _>>();
+    let looked = tokio::task::spawn_blocking(all).await;
+    looked
+        .map_err(|_| refused(AgentError::Stopping))?
+        .map_err(refused)
 }
 
 impl Service {
@@ -75,7 +100,12 @@ impl Service {
                 let check = move |core: &mut Core| core.check_free(&id, started_by.as_deref());
                 ask(&self.agent, check).await?;
             }
-            answer::plan(id, &spec, &targets, &self.here)
+            let notes = who_listens(&spec, &targets).await?;
+            let mut plan = answer::plan(id, &spec, &targets, &self.here);
+            for (target, note) in plan.targets.iter_mut().zip(notes) {
+                target.note = note;
+            }
+            plan
         } else {
             let prepared = self.install(&asker, id, spec, targets, started_by).await?;
             entry.id(&prepared.id);

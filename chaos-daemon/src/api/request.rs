@@ -8,7 +8,9 @@ use super::{
     fault, filter, pods,
     wire::{RequestError, non_empty, read_time},
 };
-use crate::engine::{Change, Fault, Pods, Protocol, Pulse, Rule, Selector, Spec, SpecError, Where};
+use crate::engine::{
+    Change, Direction, Fault, Pods, Protocol, Pulse, Rule, Selector, Spec, SpecError, Where,
+};
 
 /// The experiment that a request asks for.
 pub(super) fn spec(
@@ -139,13 +141,20 @@ fn rule(rule: v1::Rule) -> Result<Rule, RequestError> {
             off: read_time("the pulse", pulse.off.unwrap_or_default())?,
         })
     };
-    let mut filter = filter::read(&rule.filter.unwrap_or_default())?;
+    let wire = rule.filter.unwrap_or_default();
+    let mut filter = filter::read(&wire)?;
     let fault = fault::read(rule.fault.ok_or(RequestError::Missing("fault"))?)?;
     if matches!(fault, Fault::Reset(_)) {
         filter.protocol.get_or_insert(Protocol::Tcp);
     }
     if matches!(fault, Fault::Dns(_)) {
         filter.protocol.get_or_insert(Protocol::Udp);
+    }
+    if fault.service().is_some() {
+        filter.protocol.get_or_insert(Protocol::Tcp);
+        if wire.direction() == v1::Direction::Unspecified {
+            filter.direction = Direction::Ingress;
+        }
     }
     Ok(Rule {
         filter,

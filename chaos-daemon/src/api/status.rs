@@ -95,6 +95,7 @@ fn code(error: &AgentError) -> Code {
             EngineError::Exists { .. } | EngineError::NotTheirs { .. } => Code::AlreadyExists,
             EngineError::Spec(_) | EngineError::OtherFaults { .. } => Code::InvalidArgument,
             EngineError::AlreadyArmed { .. }
+            | EngineError::OtherDoors { .. }
             | EngineError::NotPods { .. }
             | EngineError::Over { .. }
             | EngineError::UpdateBroke { .. }

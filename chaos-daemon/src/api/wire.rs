@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::SpecError;
+use crate::engine::{ServiceError, SpecError};
 
 /// Why a request cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +35,12 @@ pub(super) enum RequestError {
     /// Not a process.
     #[error("a process number is above 0")]
     Pid,
+}
+
+impl From<ServiceError> for RequestError {
+    fn from(error: ServiceError) -> Self {
+        Self::Spec(error.into())
+    }
 }
 
 /// Nothing, where a text is left out.

@@ -304,7 +304,7 @@ impl Datapath for Kernel {
         slots
             .into_iter()
             .flatten()
-            .map(|placed| rules::counters(&self.object.maps, placed))
+            .map(|placed| rules::counters(&self.object.maps, placed).into())
             .collect()
     }
 
@@ -347,7 +347,7 @@ impl Kernel {
     ) -> Result<(), DatapathError> {
         let attached = self.attached.get(&key).ok_or(DatapathError::TargetGone)?;
         for (position, rule) in spec.rules.iter().enumerate() {
-            let seed = seed_of(spec.seed, target, position);
+            let seed = spec.seed_of(target, position);
             let (maps, slots) = (&mut self.object.maps, &mut self.slots);
             written.push(rules::place(
                 maps,
@@ -382,13 +382,4 @@ fn window(until: Instant) -> Window {
 /// A number that is bounded far below.
 fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
-}
-
-/// Rules and targets of one experiment each get a sequence of their own (FNV-1a over what tells them apart).
-fn seed_of(seed: u64, target: &Target, position: usize) -> u64 {
-    let text = format!("{}/{}/{position}", target.name, target.interface);
-    text.bytes()
-        .fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
 }

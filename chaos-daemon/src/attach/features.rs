@@ -8,6 +8,7 @@ use chaos_abi::maps::{LINE_IFINDEX, PROGRAM_OUT};
 use tracing::warn;
 
 use super::{
+    doors::trial,
     hook::{Hook, HookError},
     line::tap,
     loader::LINE,
@@ -52,6 +53,8 @@ pub struct Wishes {
     pub line_engine: Option<LineEngine>,
     /// Which ways to XDP may be tried.
     pub xdp: &'static [XdpMode],
+    /// Whether sockets of others are never to be ended one by one.
+    pub keep_sockets: bool,
 }
 
 /// Why this kernel cannot be used.
@@ -113,6 +116,8 @@ impl Features {
         let clsact = scratch.run(|| try_attach(AttachMode::Clsact))?;
         let fq = scratch.run(try_fq)?;
         let tap = scratch.run(try_tap)?;
+        let door = scratch.run(trial::go_through)?;
+        let destroy = scratch.run(trial::end_connection)?;
         let attach_mode = choose(
             wishes.attach_mode,
             (AttachMode::Tcx, &tcx),
@@ -157,6 +162,18 @@ impl Features {
                 &tap,
                 line_engine == Some(LineEngine::Tap),
                 "delays packets in the agent's holder process",
+            ),
+            tried(
+                "sk_lookup",
+                &door,
+                door.is_ok(),
+                "leads connections to the agent, which hits their requests",
+            ),
+            tried(
+                "sock_destroy",
+                &destroy,
+                destroy.is_ok() && !wishes.keep_sockets,
+                "ends connections that were open before their requests are to be hit",
             ),
             xdp(wishes.xdp),
             present(

@@ -1,8 +1,9 @@
 //! The liveness stamp: what lets the programs notice that the agent hangs or is gone.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -25,14 +26,57 @@ impl Steps {
     }
 
     /// One more.
-    pub(super) fn done(&self) {
+    pub fn done(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// The liveness word.
+/// Liveness words that come and go with copies of programs; clones are the same.
+#[derive(Clone, Default)]
+pub struct Words(Arc<Mutex<BTreeMap<u64, Array<MapData, u64>>>>);
+
+impl Words {
+    /// One more to renew, until what this returns is dropped.
+    pub(super) fn add(&self, word: Array<MapData, u64>) -> Word {
+        let mut words = self.lock();
+        let number = words.last_key_value().map_or(0, |(last, _)| last + 1);
+        words.insert(number, word);
+        Word {
+            number,
+            words: self.clone(),
+        }
+    }
+
+    /// Stamps all of them.
+    pub fn renew(&self, now_ns: u64) -> Result<(), MapError> {
+        let mut result = Ok(());
+        for word in self.lock().values_mut() {
+            result = result.and(word.set(0, now_ns, 0));
+        }
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Array<MapData, u64>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A word that is renewed with the others.
+pub(super) struct Word {
+    number: u64,
+    words: Words,
+}
+
+impl Drop for Word {
+    fn drop(&mut self) {
+        self.words.lock().remove(&self.number);
+    }
+}
+
+/// The liveness words.
 pub struct Heartbeat {
     word: Array<MapData, u64>,
+    others: Words,
     last_ns: u64,
 }
 
@@ -44,6 +88,7 @@ impl Heartbeat {
     pub(super) fn start(word: Array<MapData, u64>) -> Result<Self, MapError> {
         let mut heartbeat = Self {
             word,
+            others: Words::default(),
             last_ns: monotonic_ns(),
         };
         heartbeat.word.set(0, heartbeat.last_ns, 0)?;
@@ -57,9 +102,15 @@ impl Heartbeat {
         (gap > LIVENESS_LIMIT_NS).then(|| Duration::from_nanos(gap))
     }
 
-    /// Renews the stamp.
+    /// The words of programs that are loaded later.
+    pub fn words(&self) -> Words {
+        self.others.clone()
+    }
+
+    /// Renews the stamps.
     pub fn beat(&mut self) -> Result<(), MapError> {
         self.last_ns = monotonic_ns();
-        self.word.set(0, self.last_ns, 0)
+        let others = self.others.renew(self.last_ns);
+        self.word.set(0, self.last_ns, 0).and(others)
     }
 }

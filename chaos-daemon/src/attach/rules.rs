@@ -249,7 +249,9 @@ pub(super) fn longest_delay(rule: &Rule) -> Duration {
         | Fault::Partition { .. }
         | Fault::Reset(_)
         | Fault::Rewrite(_)
-        | Fault::Dns(_) => Duration::ZERO,
+        | Fault::Dns(_)
+        | Fault::Http(_)
+        | Fault::Grpc(_) => Duration::ZERO,
     }
 }
 

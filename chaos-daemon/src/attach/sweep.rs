@@ -1,14 +1,14 @@
-//! Finds what agents that are gone have left behind: our filters in clsact, which it removes at once, and devices
-//! that bear our alias, which may still hold packets.
+//! Finds what agents that are gone have left behind: our filters in clsact and the routing of clients' addresses, which it
+//! removes at once, and devices that bear our alias, which may still hold packets.
 //!
-//! Both carry the number of the process that made them; what a living agent made is left alone.
+//! All carry the number of the process that made them; what a living agent made is left alone.
 
 use std::{fs, io, process};
 
 use aya::programs::{TcAttachType, TcHandle};
 use tracing::warn;
 
-use super::hook::detach_filter;
+use super::{doors::source, hook::detach_filter};
 use crate::{
     PROCESS_NAME,
     netlink::{self, FAR_END_ALIAS, Filter, LINE_ALIAS, Link},
@@ -22,6 +22,8 @@ pub struct Swept {
     pub devices: Vec<Leftover>,
     /// Filters in clsact, removed.
     pub filters: usize,
+    /// Routing rules of clients' addresses, removed.
+    pub rules: usize,
 }
 
 /// A delay line's device that no living agent answers for.
@@ -40,6 +42,7 @@ pub fn sweep() -> Swept {
             Ok(here) => {
                 swept.devices.extend(here.devices);
                 swept.filters += here.filters;
+                swept.rules += here.rules;
             }
             // Namespaces come and go while we look.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -67,6 +70,7 @@ fn sweep_namespace(netns: &Netns) -> io::Result<Swept> {
         Ok(Swept {
             devices: devices.collect(),
             filters,
+            rules: source::sweep(is_other_agent)?,
         })
     })?
 }

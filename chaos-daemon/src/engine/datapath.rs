@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    fault::Counters,
+    counters::Counters,
     protection::Protected,
     spec::{Spec, Target},
 };
@@ -57,6 +57,17 @@ pub enum Health {
     TargetGone,
     /// The delay line is gone; packets pass undelayed.
     LineBroken,
+    /// A door is gone, or what stands behind it; connections go straight to the application.
+    DoorBroken,
+}
+
+/// What became of the doors of an installation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entrance {
+    /// Whether the application sees the addresses of its clients.
+    pub keeps_source: bool,
+    /// What somebody should know, as a sentence; empty: nothing.
+    pub note: String,
 }
 
 /// Why a rule is not in place.
@@ -147,6 +158,11 @@ pub trait Datapath {
 
     /// Where rules drop what arrives, if that is XDP.
     fn xdp(&self, _: Installation) -> Option<XdpMode> {
+        None
+    }
+
+    /// What became of its doors, if it has any.
+    fn entrance(&self, _: Installation) -> Option<Entrance> {
         None
     }
 

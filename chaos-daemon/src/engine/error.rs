@@ -5,7 +5,7 @@ use std::time::Duration;
 use humantime::format_duration;
 use ipnet::IpNet;
 
-use super::{datapath::DatapathError, dns::NameError};
+use super::{datapath::DatapathError, dns::NameError, service::ServiceError};
 
 /// Why a request makes no sense: one sentence each, with what was given and what may be.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -225,6 +225,9 @@ pub enum SpecError {
     /// Questions by another protocol.
     #[error("only DNS over UDP is answered: give the protocol as udp, or leave it out")]
     OnlyUdpIsAnswered,
+    /// Of a fault of requests.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// Not a name.
     #[error(transparent)]
     Name(NameError),
@@ -322,6 +325,14 @@ pub enum EngineError {
         there: String,
         /// Kinds of the faults that were asked for.
         asked: String,
+    },
+    /// Connections would have to come another way.
+    #[error(
+        "an update changes neither the ports of requests nor how their connections get there, as {id} has them: start another experiment"
+    )]
+    OtherDoors {
+        /// As asked for.
+        id: String,
     },
     /// It has no pods to change.
     #[error("the targets of {id} are no pods, and stay what they are: start another experiment")]

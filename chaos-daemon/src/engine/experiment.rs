@@ -9,8 +9,8 @@ use humantime::format_duration;
 
 use super::{
     HEALTH_INTERVAL, MOST_GONE, PREPARED_LIFETIME,
-    datapath::{Installation, XdpMode},
-    fault::Counters,
+    counters::Counters,
+    datapath::{Entrance, Installation, XdpMode},
     pods::Pods,
     spec::{Spec, Target, Where},
     update::{Change, Repoint, is_of},
@@ -66,6 +66,8 @@ pub struct Hit {
     pub counters: Vec<Counters>,
     /// Where rules drop what arrives, if that is XDP.
     pub xdp: Option<XdpMode>,
+    /// What became of its doors, where rules hit requests.
+    pub entrance: Option<Entrance>,
     /// Whether it went away, or was let go.
     pub gone: bool,
 }
@@ -77,6 +79,7 @@ impl Hit {
             installation: Some(installation),
             counters: Vec::new(),
             xdp: None,
+            entrance: None,
             gone: false,
         }
     }

@@ -9,6 +9,7 @@ use super::{
     ramp::{self, Ramp, Share},
     reset::Reset,
     rewrite::Rewrite,
+    service::{Grpc, Http},
 };
 
 /// Longest delay of one rule.
@@ -25,7 +26,7 @@ pub(crate) const SMALLEST_BURST: u64 = 3000;
 const LARGEST_BURST: u64 = 1 << 30;
 
 /// Share in parts per million.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ppm(pub u32);
 
 /// What happens to a matched packet.
@@ -66,6 +67,10 @@ pub enum Fault {
     Rewrite(Rewrite),
     /// The questions in them are answered.
     Dns(Dns),
+    /// The HTTP requests in them are hit.
+    Http(Box<Http>),
+    /// The gRPC calls in them are hit.
+    Grpc(Box<Grpc>),
 }
 
 /// How long packets are held.
@@ -146,9 +151,6 @@ pub struct Rate {
     pub per_flow: bool,
 }
 
-/// What one rule did on one target; see `chaos.v1.Counters`.
-pub type Counters = chaos_abi::counters::Counters;
-
 impl Ppm {
     /// The whole.
     pub const ALL: Self = Self(1_000_000);
@@ -167,16 +169,7 @@ impl Ppm {
 impl Fault {
     /// Whether it holds packets.
     pub const fn holds(&self) -> bool {
-        match self {
-            Self::Delay(_) | Self::Reorder { .. } | Self::Rate(_) => true,
-            Self::Loss(_)
-            | Self::Duplicate(_)
-            | Self::Corrupt { .. }
-            | Self::Partition { .. }
-            | Self::Reset(_)
-            | Self::Rewrite(_)
-            | Self::Dns(_) => false,
-        }
+        matches!(self, Self::Delay(_) | Self::Reorder { .. } | Self::Rate(_))
     }
 
     /// Whether it does nothing to packets but drop them.
@@ -190,7 +183,7 @@ impl Fault {
     }
 
     /// What each is called.
-    pub const NAMES: [&str; 10] = [
+    pub const NAMES: [&str; 12] = [
         "delay",
         "loss",
         "duplicate",
@@ -201,6 +194,8 @@ impl Fault {
         "reset",
         "rewrite",
         "dns",
+        "http",
+        "grpc",
     ];
 
     /// Name of the fault, as the verb that asks for it.
@@ -216,6 +211,8 @@ impl Fault {
             Self::Reset(_) => "reset",
             Self::Rewrite(_) => "rewrite",
             Self::Dns(_) => "dns",
+            Self::Http(_) => "http",
+            Self::Grpc(_) => "grpc",
         }
     }
 
@@ -235,6 +232,8 @@ impl Fault {
             Self::Reset(reset) => reset.check(filter),
             Self::Rewrite(rewrite) => rewrite.check(filter),
             Self::Dns(dns) => dns.check(filter),
+            Self::Http(http) => http.check(filter),
+            Self::Grpc(grpc) => grpc.check(filter),
         }
     }
 }

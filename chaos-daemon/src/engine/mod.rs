@@ -2,6 +2,7 @@
 //!
 //! No I/O and no clock here: the kernel is behind [`Datapath`], time comes in as a parameter.
 
+mod counters;
 mod datapath;
 mod dns;
 mod error;
@@ -14,6 +15,7 @@ mod ramp;
 mod reset;
 mod returning;
 mod rewrite;
+mod service;
 mod spec;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -26,14 +28,15 @@ use std::{
 
 use tracing::info;
 
+pub use counters::{Counters, PacketCounters};
 pub use datapath::{
-    AttachMode, Datapath, DatapathError, Health, Installation, LineEngine, Way, XdpMode,
+    AttachMode, Datapath, DatapathError, Entrance, Health, Installation, LineEngine, Way, XdpMode,
 };
 pub use dns::{Dns, Name, NameError, Reply};
 pub use error::{EngineError, SpecError};
 pub use experiment::{EndReason, Ending, Experiment, Hit, State, whole};
 pub(crate) use fault::SMALLEST_BURST;
-pub use fault::{Choice, Counters, Delay, Distribution, Fault, Ppm, Rate};
+pub use fault::{Choice, Delay, Distribution, Fault, Ppm, Rate};
 pub use filter::{Connections, Direction, Filter, PortRange, Protocol, Side};
 pub use pods::{Origin, Pod, PodNetwork, Pods, StaticPod};
 pub use protection::{Protected, ProtectedError};
@@ -41,6 +44,10 @@ pub use ramp::{Ramp, Share};
 pub use reset::Reset;
 pub use returning::Return;
 pub use rewrite::{Patch, Replace, Rewrite};
+pub use service::{
+    Door, Edits, ErrorAnswer, ErrorStatus, Field, Glob, Grpc, HeaderMatch, Http, Method, Pause,
+    RequestMatch, Requests, Service, ServiceError, excludes,
+};
 pub use spec::{Cgroup, Pulse, Rule, Selector, Spared, Spec, Target, Where};
 pub use update::{Change, Repoint};
 
@@ -241,6 +248,12 @@ impl<D: Datapath> Engine<D> {
     fn look_at_health(&mut self, index: usize, now: Instant) {
         let experiment = &mut self.live[index];
         let (mut broken, mut gone) = (None, Vec::new());
+        let mut breaks = |hit: &Hit, what: &str, outcome: &str| {
+            broken = Some(format!(
+                "the {what} of {} broke; {outcome}",
+                hit.target.name
+            ));
+        };
         for (place, hit) in experiment.hits.iter().enumerate() {
             let Some(installation) = hit.installation else {
                 continue;
@@ -248,7 +261,10 @@ impl<D: Datapath> Engine<D> {
             match self.datapath.health(installation, &hit.target) {
                 Health::Fine => {}
                 Health::TargetGone => gone.push(place),
-                Health::LineBroken => broken = Some(hit.target.name.clone()),
+                Health::LineBroken => breaks(hit, "delay line", "packets pass without delay"),
+                Health::DoorBroken => {
+                    breaks(hit, "door", "connections go straight to the application");
+                }
             }
         }
         experiment.health_seen(now);
@@ -256,10 +272,10 @@ impl<D: Datapath> Engine<D> {
         if self.end_without_targets(index) {
             return;
         }
-        if let Some(name) = broken {
+        if let Some(detail) = broken {
             let ending = Ending {
                 reason: EndReason::Failed,
-                detail: format!("the delay line of {name} broke; packets pass without delay"),
+                detail,
             };
             self.end(index, ending);
         }
@@ -323,6 +339,7 @@ impl<D: Datapath> Engine<D> {
             if let Some(installation) = hit.installation {
                 hit.counters = self.datapath.counters(installation);
                 hit.xdp = self.datapath.xdp(installation);
+                hit.entrance = self.datapath.entrance(installation);
             }
         }
     }

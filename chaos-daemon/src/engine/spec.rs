@@ -165,6 +165,15 @@ impl Spec {
         self.rules.iter().any(|rule| rule.fault.holds())
     }
 
+    /// The seed of one rule on one target: each gets a sequence of its own (FNV-1a over what tells them apart).
+    pub fn seed_of(&self, target: &Target, position: usize) -> u64 {
+        let text = format!("{}/{}/{position}", target.name, target.interface);
+        text.bytes()
+            .fold(self.seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            })
+    }
+
     /// Kinds of its faults, in order.
     pub fn faults(&self) -> String {
         let names: Vec<&str> = self.rules.iter().map(|rule| rule.fault.name()).collect();
@@ -188,7 +197,8 @@ impl Spec {
         if let Where::Pods(pods) = &self.selector.at {
             pods.check()?;
         }
-        self.rules.iter().try_for_each(Rule::check)
+        self.rules.iter().try_for_each(Rule::check)?;
+        self.check_doors()
     }
 }
 

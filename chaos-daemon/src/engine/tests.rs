@@ -109,10 +109,11 @@ impl Datapath for Script {
         Ok(())
     }
     fn counters(&mut self, Installation(number): Installation) -> Vec<Counters> {
-        vec![Counters {
+        let packets = PacketCounters {
             matched_packets: number * 10,
-            ..Counters::default()
-        }]
+            ..PacketCounters::default()
+        };
+        vec![packets.into()]
     }
     fn health(&mut self, Installation(number): Installation, _: &Target) -> Health {
         self.health.get(&number).copied().unwrap_or(Health::Fine)

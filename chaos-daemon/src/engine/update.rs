@@ -11,6 +11,7 @@ use super::{
     experiment::{Experiment, Hit, State},
     installations,
     pods::{Pod, Pods},
+    service::Door,
     spec::{Rule, Selector, Spec, Target, Where},
 };
 
@@ -90,6 +91,17 @@ impl Experiment {
                 there,
                 asked,
             });
+        }
+        let doors = |spec: &Spec| -> Vec<Vec<(u16, Door)>> {
+            let of = |rule: &Rule| {
+                rule.doors()
+                    .map(|(port, door)| (port, door.clone()))
+                    .collect()
+            };
+            spec.rules.iter().map(of).collect()
+        };
+        if doors(&self.spec) != doors(&spec) {
+            return Err(EngineError::OtherDoors { id: id() });
         }
         Ok(spec)
     }

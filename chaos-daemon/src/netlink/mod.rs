@@ -7,7 +7,9 @@
 )]
 
 mod batch;
+pub mod diag;
 mod message;
+mod rule;
 
 use std::{collections::HashSet, io};
 
@@ -19,7 +21,7 @@ use netlink_packet_core::{
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute},
-    route::{RouteAttribute, RouteMessage},
+    route::{RouteAttribute, RouteMessage, RouteType},
     tc::{TcAttribute, TcHandle, TcMessage, TcOption},
 };
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
@@ -27,6 +29,7 @@ use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBu
 pub use batch::Batch;
 pub use message::{FAR_END_ALIAS, Filter, LINE_ALIAS, Link};
 use message::{bpf_filter, link};
+pub use rule::MarkRule;
 
 /// What a delay line's device needs.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +143,11 @@ impl Netlink {
         let routes: Vec<RouteMessage> = self.0.route().get(of).execute().try_collect().await?;
         Ok(routes
             .iter()
-            .filter(|route| route.header.destination_prefix_length == 0)
+            .filter(|route| {
+                // Others lead nowhere, or are those by which doors keep packets in the namespace.
+                route.header.kind == RouteType::Unicast
+                    && route.header.destination_prefix_length == 0
+            })
             .filter_map(|route| {
                 route
                     .attributes

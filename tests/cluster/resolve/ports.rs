@@ -33,6 +33,41 @@ fn a_port_of_the_service_is_the_port_of_its_pods() {
 }
 
 #[test]
+fn a_name_is_that_of_a_port_of_the_pods_own() {
+    let cluster = Cluster::start();
+    let plan = |options: &str| {
+        let finished = cluster.chaosctl(&format!("{options} --context demo --dry-run -o json"));
+        assert_ne!(finished.stdout, "", "{options}: {finished:?}");
+        finished.filters()
+    };
+    let port = json!([{"first": 3000, "last": 3000}]);
+    for place in [
+        "-l app=provider-chaos",
+        "--pod provider-1",
+        "--deployment provider-chaos",
+    ] {
+        // As with a number: packets at either end, and requests at the pod's.
+        for filter in plan(&format!("delay 1ms {place} --port http")) {
+            assert_eq!(
+                (&filter["ports"], &filter["protocol"]),
+                (&port, &json!("tcp"))
+            );
+        }
+        for filter in plan(&format!("http {place} --port http --delay 1ms")) {
+            assert_eq!(
+                (&filter["target_ports"], &filter["ports"]),
+                (&port, &json!([]))
+            );
+        }
+    }
+    let words = "http --delay 1ms --context demo --dry-run -l app=provider-chaos --port web";
+    assert_eq!(
+        cluster.refusal(words, 1),
+        "no pod of app=provider-chaos (namespace demo) has a container port named web: there are http"
+    );
+}
+
+#[test]
 fn pods_that_map_a_named_port_differently_are_parts_of_their_own() {
     let cluster = Cluster::start();
     let labels = [("app", "two")];

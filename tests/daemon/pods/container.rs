@@ -67,11 +67,7 @@ fn only_what_leaves_its_sockets_is_hit() {
     let mut pod = Pod::start(&lab, &host, UIDS[0], Driver::Systemd).unwrap();
     let [app, beside] = ['a', 'b'].map(|digit| pod.run(&id(digit)).unwrap());
     let _alone = alone().unwrap();
-    let features = Features::find(Wishes {
-        attach_mode: None,
-        line_engine: None,
-        xdp: &[],
-    });
+    let features = Features::find(Wishes::default());
     let mut object = Object::load().unwrap();
     let mut heartbeat = object.heartbeat().unwrap();
     let kernel = Kernel::new(object, features.unwrap().attach_mode, None).unwrap();

@@ -115,7 +115,7 @@ async fn resource(
             .map(|list| Answer::Object(StatusCode::OK, list)),
         "watch" => watch::Watch::new(shared, place, resource, asked, shape).map(Answer::Watch),
         "update" => create::update(shared, place, resource, asked),
-        "delete" => create::delete(shared, place, resource),
+        "delete" => create::delete(shared, place, resource, asked),
         "patch" => create::patch(shared, place, resource, asked),
         _ => Err(Failure::method_not_allowed()),
     }

@@ -240,14 +240,25 @@ pub(super) fn update(
     Ok(Answer::Object(StatusCode::OK, stored))
 }
 
-/// Removes an object at once.
+/// Removes an object at once; with a precondition, only the one of this UID.
 pub(super) fn delete(
     shared: &Shared,
     place: &Place,
     resource: &'static Resource,
+    asked: &Asked,
 ) -> Result<Answer, Failure> {
-    let removed = shared
-        .state()
+    let options: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
+    let wanted = &options["preconditions"]["uid"];
+    let mut state = shared.state();
+    let there = state.store.object(resource, &place.namespace, &place.name);
+    if there.is_some_and(|there| !wanted.is_null() && there["metadata"]["uid"] != *wanted) {
+        return Err(Failure::conflict(
+            &place.group,
+            &place.resource,
+            &place.name,
+        ));
+    }
+    let removed = state
         .store
         .remove(resource, &place.namespace, &place.name)
         .ok_or_else(|| Failure::not_found(&place.group, &place.resource, &place.name))?;

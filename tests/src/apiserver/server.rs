@@ -160,6 +160,11 @@ impl ApiServer {
         self.shared.paused.send_replace(true);
     }
 
+    /// How many requests wait for it to go on.
+    pub fn waiting(&self) -> usize {
+        self.shared.paused.receiver_count()
+    }
+
     /// Goes on.
     pub fn resume(&self) {
         self.shared.paused.send_replace(false);

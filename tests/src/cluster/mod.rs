@@ -209,6 +209,18 @@ impl Cluster {
         &self.kubeconfig
     }
 
+    /// The same, for the hosts of the lab: the API server has another address there.
+    pub fn kubeconfig_within(&self) -> Result<PathBuf> {
+        let path = self.lab.directory().join("kubeconfig-within");
+        let credentials = Credentials::Token("operators-token".to_owned());
+        let context = Context {
+            server: self.server.url_at(self.outside),
+            ..self.server.context("lab", Some("demo"), credentials)
+        };
+        kubeconfig::write(&path, &[context])?;
+        Ok(path)
+    }
+
     /// The policy that `deploy/` has.
     fn policy(&self) -> Result<PathBuf> {
         let object = manifests::object("policy.yaml", "ConfigMap", "chaos-daemon-policy")?;

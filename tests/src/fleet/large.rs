@@ -13,12 +13,7 @@ use tempfile::TempDir;
 
 use super::{Agent, Fleet, NAMESPACE};
 use crate::{
-    apiserver::{
-        ApiServer,
-        access::Rule,
-        kubeconfig::{self, Credentials},
-        scene::NewPod,
-    },
+    apiserver::{ApiServer, access::Rule, scene::NewPod},
     lab::Output,
     programs::program,
 };
@@ -75,11 +70,7 @@ impl Large {
         server.add_pods("demo", &pods);
         let directory = tempfile::tempdir()?;
         let kubeconfig = directory.path().join("config");
-        let credentials = Credentials::Token("secret".to_owned());
-        kubeconfig::write(
-            &kubeconfig,
-            &[server.context("large", Some("demo"), credentials)],
-        )?;
+        server.write_kubeconfig(&kubeconfig, "secret")?;
         Ok(Self {
             server,
             fleet,
@@ -92,7 +83,7 @@ impl Large {
     pub fn delay(&self, duration: &str) -> Result<Times> {
         let mut command = Command::new(program("chaosctl")?);
         command
-            .args("delay --svc provider-chaos-service 100ms --duration".split(' '))
+            .args("delay -n demo --svc provider-chaos-service 100ms --duration".split(' '))
             .arg(duration)
             .env("KUBECONFIG", &self.kubeconfig)
             .env_remove("CHAOS_SOCKET")

@@ -7,6 +7,7 @@ mod host;
 mod leftovers;
 mod namespace;
 mod process;
+mod sockets;
 mod sweep;
 
 use std::{
@@ -28,6 +29,7 @@ pub use self::{
     leftovers::Leftovers,
     namespace::Namespace,
     process::{Output, Process},
+    sockets::tcp_sockets_of,
     sweep::sweep,
 };
 

@@ -33,6 +33,9 @@ struct Arguments {
     /// The provider's port.
     #[arg(long, env = "PROVIDER_PORT", default_value_t = 3000)]
     provider_port: u16,
+    /// How often a provider is asked again, the next one, after it did not answer 200.
+    #[arg(long, env = "RETRIES", default_value_t = 0)]
+    retries: u32,
 }
 
 /// The providers, and a client that keeps connections alive like Go's `http.Get`.
@@ -40,6 +43,7 @@ struct Providers {
     client: Client<HttpConnector, Empty<&'static [u8]>>,
     uris: Vec<Uri>,
     calls: AtomicUsize,
+    retries: u32,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -57,6 +61,7 @@ async fn main() -> Result<()> {
         client,
         uris,
         calls: AtomicUsize::new(0),
+        retries: arguments.retries,
     });
     let router = Router::new()
         .route("/consuming", get(consuming))
@@ -87,15 +92,13 @@ fn uri(url: &str, port: u16) -> Result<Uri> {
 }
 
 async fn consuming(State(providers): State<Arc<Providers>>) -> (StatusCode, &'static str) {
-    if providers
-        .call()
-        .await
-        .is_ok_and(|status| status == StatusCode::OK)
-    {
-        (StatusCode::OK, "Successfully consuming message")
-    } else {
-        (StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+    for _ in 0..=providers.retries {
+        let answer = providers.call().await;
+        if answer.is_ok_and(|status| status == StatusCode::OK) {
+            return (StatusCode::OK, "Successfully consuming message");
+        }
     }
+    (StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
 }
 
 impl Providers {

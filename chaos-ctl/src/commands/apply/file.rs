@@ -2,23 +2,30 @@
 //! name are; knows nothing about how the experiment is run.
 
 mod node;
+mod words;
 
 use std::io;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-use serde_saphyr::{Error as YamlError, SnippetMode, render_options};
+use serde_saphyr::Error as YamlError;
 
+pub(in crate::commands) use words::in_words;
+
+use super::Described;
 use crate::arguments::{
-    ChoiceArgs, FaultArgs, FaultError, FileTiming, FilterArgs, PointArgs, SelectorArgs, rule, text,
+    Base, ChoiceArgs, FaultArgs, FaultError, FileTiming, FilterArgs, NoFiles, PointArgs,
+    SelectorArgs, rule, text,
 };
 use crate::cluster::{Draft, Mode};
 use crate::commands::corrupt::CorruptFault;
 use crate::commands::delay::DelayFault;
 use crate::commands::dns::DnsFault;
 use crate::commands::duplicate::DuplicateFault;
+use crate::commands::grpc::GrpcFault;
+use crate::commands::http::HttpFault;
 use crate::commands::loss::LossFault;
 use crate::commands::partition::PartitionFault;
 use crate::commands::rate::RateFault;
@@ -28,10 +35,13 @@ use crate::commands::rewrite::RewriteFault;
 use crate::error::{CommandError, ErrorKind};
 use crate::quantity::Pulse;
 
+/// What to do where no inventory is read.
+const INSTEAD: &str = "leave it out, and the agent's own is asked";
+
 /// One experiment.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct ExperimentFile {
+pub(in crate::commands) struct ExperimentFile {
     service: Option<String>,
     #[serde(deserialize_with = "text::words")]
     pod: Vec<String>,
@@ -77,6 +87,8 @@ struct RuleText {
     reset: Option<ResetFault>,
     rewrite: Option<RewriteFault>,
     dns: Option<DnsFault>,
+    http: Option<HttpFault>,
+    grpc: Option<GrpcFault>,
     filter: FilterArgs,
     #[serde(deserialize_with = "text::pulse")]
     pulse: Option<Pulse>,
@@ -126,6 +138,20 @@ pub enum FileError {
         /// The key.
         key: &'static str,
     },
+    /// It is part of something that says how long it is.
+    #[error("the experiment {file} has a duration: leave it out, `for` of the phase says how long")]
+    Duration {
+        /// Its name.
+        file: String,
+    },
+    /// It is a request's, which names no files.
+    #[error("the experiment {file} has an inventory: {source}")]
+    NoFiles {
+        /// Its name.
+        file: String,
+        /// Why.
+        source: NoFiles,
+    },
     /// It does nothing.
     #[error("the experiment {file} does not say what to do: give at least one rule")]
     NoRules {
@@ -134,7 +160,7 @@ pub enum FileError {
     },
     /// A rule without a fault, or with several.
     #[error(
-        "the experiment {file}, rule {number}: give exactly one of delay, loss, duplicate, reorder, corrupt, rate, partition, reset, rewrite and dns; each fault is a rule of its own"
+        "the experiment {file}, rule {number}: give exactly one of delay, loss, duplicate, reorder, corrupt, rate, partition, reset, rewrite, dns, http and grpc; each fault is a rule of its own"
     )]
     Fault {
         /// Its name.
@@ -175,6 +201,13 @@ impl ExperimentFile {
             }
         };
         let parsed = parsed.unwrap_or_default();
+        parsed.check(file)?;
+        Ok(parsed)
+    }
+
+    /// Whether it says where and what; `file` is what errors call it.
+    fn check(&self, file: String) -> Result<(), FileError> {
+        let parsed = self;
         let points = [
             parsed.service.is_some(),
             !parsed.pod.is_empty(),
@@ -205,11 +238,36 @@ impl ExperimentFile {
         if parsed.rules.is_empty() {
             return Err(FileError::NoRules { file });
         }
-        Ok(parsed)
+        Ok(())
+    }
+
+    /// What it describes, where it is part of another file and was read with that. Its time is that file's to say.
+    pub(in crate::commands) fn described(
+        &self,
+        file: &str,
+        base: Base<'_>,
+    ) -> Result<Described, FileError> {
+        self.check(file.to_owned())?;
+        if self.duration.is_some() {
+            return Err(FileError::Duration {
+                file: file.to_owned(),
+            });
+        }
+        self.describe(file, base)
+    }
+
+    /// What it describes.
+    pub(super) fn describe(&self, file: &str, base: Base<'_>) -> Result<Described, FileError> {
+        Ok(Described {
+            drafts: self.drafts(file, base)?,
+            selector: self.selector(file, base)?,
+            namespace: self.namespace(),
+            timing: self.timing(),
+        })
     }
 
     /// All rules, in their order. Files that they name are looked for from `base`.
-    pub(super) fn drafts(&self, file: &str, base: &Path) -> Result<Vec<Draft>, FileError> {
+    fn drafts(&self, file: &str, base: Base<'_>) -> Result<Vec<Draft>, FileError> {
         let rules = self.rules.iter().enumerate().map(|(index, text)| {
             let number = index + 1;
             let [fault] = text.faults()[..] else {
@@ -228,14 +286,20 @@ impl ExperimentFile {
     }
 
     /// Where. Paths are looked for from `base`.
-    pub(super) fn selector(&self, base: &Path) -> SelectorArgs {
-        let path = |path: &PathBuf| base.join(path);
+    fn selector(&self, file: &str, base: Base<'_>) -> Result<SelectorArgs, FileError> {
+        let path = |path: &PathBuf| base.place(path);
         // A name below /run/netns is no path.
         let netns = self.netns.as_ref().map(|netns| {
             let is_path = netns.as_os_str().as_encoded_bytes().contains(&b'/');
             if is_path { path(netns) } else { netns.clone() }
         });
-        SelectorArgs {
+        let inventory = self.inventory.as_ref();
+        let inventory = inventory.map(|path| base.file(path, INSTEAD));
+        let inventory = inventory.transpose().map_err(|source| FileError::NoFiles {
+            file: file.to_owned(),
+            source,
+        })?;
+        Ok(SelectorArgs {
             point: PointArgs {
                 svc: self.service.clone(),
                 pod: self.pod.clone(),
@@ -249,7 +313,7 @@ impl ExperimentFile {
                 cgroup: self.cgroup.as_ref().map(path),
                 node: self.node.clone(),
             },
-            inventory: self.inventory.as_ref().map(path),
+            inventory,
             interface: self.interface.clone(),
             choice: ChoiceArgs {
                 container: self.container.clone(),
@@ -257,16 +321,16 @@ impl ExperimentFile {
                 include_probes: self.include_probes,
                 no_follow: self.no_follow,
             },
-        }
+        })
     }
 
     /// Where in a cluster, or in an inventory.
-    pub(super) fn namespace(&self) -> Option<String> {
+    fn namespace(&self) -> Option<String> {
         self.namespace.clone()
     }
 
     /// For how long, and from which seed.
-    pub(super) fn timing(&self) -> FileTiming {
+    fn timing(&self) -> FileTiming {
         FileTiming {
             duration: self.duration,
             grace: self.grace,
@@ -291,55 +355,11 @@ impl RuleText {
             given(self.reset.as_ref()),
             given(self.rewrite.as_ref()),
             given(self.dns.as_ref()),
+            given(self.http.as_ref()),
+            given(self.grpc.as_ref()),
         ];
         all.into_iter().flatten().collect()
     }
-}
-
-/// The parser's error in one line, with its place; of a word that it does not know, the nearest that it does.
-fn in_words(error: &YamlError) -> String {
-    let (kind, word, known, location) = if let YamlError::SerdeUnknownField {
-        field,
-        expected,
-        location,
-    } = error.without_snippet()
-    {
-        ("key", field, expected, location)
-    } else if let YamlError::SerdeUnknownVariant {
-        variant,
-        expected,
-        location,
-    } = error.without_snippet()
-    {
-        ("value", variant, expected, location)
-    } else {
-        let options = render_options! { snippets: SnippetMode::Off };
-        let text = error.render_with_options(options);
-        return text.split_whitespace().collect::<Vec<_>>().join(" ");
-    };
-    let near = known
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(known, word), known))
-        .min()
-        .filter(|(distance, _)| is_near(*distance, word));
-    let hint = match near {
-        Some((_, near)) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "there is none here".to_owned(),
-        None => match known[..] {
-            [only] => format!("there is {only}"),
-            _ => format!("there are {}", known.join(", ")),
-        },
-    };
-    format!(
-        "unknown {kind} `{word}` at line {}, column {}: {hint}",
-        location.line(),
-        location.column()
-    )
-}
-
-/// Whether a word at this distance may have been meant: at most one letter in three is wrong, or one altogether.
-fn is_near(distance: usize, word: &str) -> bool {
-    distance <= (word.chars().count() / 3).max(1)
 }
 
 #[cfg(test)]

@@ -1,16 +1,19 @@
 //! `chaosctl apply`: runs the experiment that a file describes.
 
-mod file;
+pub(super) mod file;
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
-use super::Asked;
-use crate::arguments::{FileTiming, SelectorArgs, TimingArgs};
-use crate::cli::Global;
+use super::asked::Asked;
+use crate::arguments::{Base, FileTiming, SelectorArgs, TimingArgs};
 use crate::cluster::Draft;
-use crate::error::{CommandError, ErrorKind};
+use crate::error::CommandError;
+use crate::experiment::Steer;
+use crate::global::Global;
 use crate::output::Output;
 
 use file::ExperimentFile;
@@ -51,16 +54,16 @@ Examples:
   chaosctl apply -f - --duration 1m < experiment.yaml";
 
 impl ApplyArgs {
-    pub(super) async fn run(&self, global: &Global, output: Output) -> Result<(), CommandError> {
+    pub(super) async fn run(
+        &self,
+        global: &Global,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
         let described = read(&self.file)?;
-        let asked = Asked {
-            selector: &described.selector,
-            namespace: global.namespace.clone().or(described.namespace),
-            drafts: described.drafts,
-            timing: &self.timing,
-            file: described.timing,
-        };
-        asked.run(global, output).await
+        described
+            .asked(global, &self.timing)
+            .run(global, output)
+            .await
     }
 }
 
@@ -69,34 +72,63 @@ pub(super) struct Described {
     pub(super) selector: SelectorArgs,
     pub(super) namespace: Option<String>,
     pub(super) drafts: Vec<Draft>,
-    timing: FileTiming,
+    pub(super) timing: FileTiming,
 }
 
 /// Reads an experiment file, or standard input where it is `-`.
 pub(super) fn read(file: &Path) -> Result<Described, CommandError> {
-    let (name, base, text) = if file == Path::new("-") {
-        let text = std::io::read_to_string(std::io::stdin());
-        ("standard input".to_owned(), Path::new(""), text)
-    } else {
-        let base = file.parent().unwrap_or(Path::new(""));
-        (
-            file.display().to_string(),
-            base,
-            std::fs::read_to_string(file),
-        )
-    };
-    let text = text.map_err(|source| {
-        let error = FileError::Read {
-            file: name.clone(),
-            source,
-        };
-        CommandError::new(ErrorKind::Usage, error)
+    let (name, base, read) = text(file);
+    let text = read.map_err(|source| FileError::Read {
+        file: name.clone(),
+        source,
     })?;
-    let file = ExperimentFile::parse(&name, &text)?;
-    Ok(Described {
-        drafts: file.drafts(&name, base)?,
-        selector: file.selector(base),
-        namespace: file.namespace(),
-        timing: file.timing(),
-    })
+    Described::parse(&name, Base::Directory(base), &text)
+}
+
+/// A file's name, its directory, and what is in it; standard input where it is `-`.
+pub(super) fn text(file: &Path) -> (String, &Path, io::Result<String>) {
+    if file == Path::new("-") {
+        let text = io::read_to_string(io::stdin());
+        return ("standard input".to_owned(), Path::new(""), text);
+    }
+    let base = file.parent().unwrap_or(Path::new(""));
+    let name = file.display().to_string();
+    (name, base, std::fs::read_to_string(file))
+}
+
+impl Described {
+    /// Reads text, which errors call `name`; paths in it begin at `base`.
+    pub(super) fn parse(name: &str, base: Base<'_>, text: &str) -> Result<Self, CommandError> {
+        let file = ExperimentFile::parse(name, text)?;
+        Ok(file.describe(name, base)?)
+    }
+
+    /// With what options say besides, which wins.
+    pub(super) fn asked<'a>(&'a self, global: &Global, timing: &'a TimingArgs) -> Asked<'a> {
+        Asked {
+            selector: &self.selector,
+            namespace: global.namespace.clone().or_else(|| self.namespace.clone()),
+            drafts: self.drafts.clone(),
+            timing,
+            file: self.timing,
+        }
+    }
+
+    /// Runs it, for so long or as it says itself, or only plans it: for those of which it is a part.
+    pub(super) async fn run(
+        &self,
+        length: Option<Duration>,
+        dry_run: bool,
+        global: &Global,
+        steer: Steer,
+        output: Output<'_>,
+    ) -> Result<(), CommandError> {
+        let timing = TimingArgs {
+            duration: length,
+            dry_run,
+            ..TimingArgs::default()
+        };
+        let asked = self.asked(global, &timing);
+        asked.run_steered(global, steer, output).await
+    }
 }

@@ -5,9 +5,9 @@ use chaos_proto::v1::{Experiment, Selector, ServiceSelector};
 
 use super::super::apply::Described;
 use super::UpdateError;
-use crate::cli::Global;
 use crate::cluster::{Cluster, Point};
 use crate::error::CommandError;
+use crate::global::Global;
 use crate::output::words;
 use crate::way::Need;
 

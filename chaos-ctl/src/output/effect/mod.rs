@@ -7,6 +7,7 @@ mod delay;
 mod dns;
 mod loss;
 mod ramp;
+mod service;
 
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub fn of_rule(rule: &Rule) -> String {
         Some(Fault::Reset(reset)) => of_reset(reset, filter),
         Some(Fault::Rewrite(rewrite)) => of_rewrite(rewrite, way),
         Some(Fault::Dns(dns)) => dns::of(dns, filter),
+        Some(Fault::Http(http)) => service::http(http),
+        Some(Fault::Grpc(grpc)) => service::grpc(grpc),
     };
     if let Some(ramp) = rule.fault.as_ref().and_then(ramp::of) {
         text.push_str("; ");

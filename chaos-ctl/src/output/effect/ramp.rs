@@ -15,7 +15,8 @@ pub(super) fn at_most(share_ppm: u32, ramp: Option<&Ramp>) -> u32 {
 /// sentence says so itself.
 pub(super) fn of(fault: &Fault) -> Option<String> {
     match fault {
-        Fault::Delay(_) => None,
+        // They do not change.
+        Fault::Delay(_) | Fault::Http(_) | Fault::Grpc(_) => None,
         Fault::Loss(loss) => share(loss.share_ppm, loss.ramp.as_ref()),
         Fault::Duplicate(duplicate) => share(duplicate.share_ppm, duplicate.ramp.as_ref()),
         Fault::Reorder(reorder) => share(reorder.share_ppm, reorder.ramp.as_ref()),

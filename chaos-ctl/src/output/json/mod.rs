@@ -1,13 +1,16 @@
 //! The schema of `-o json`: documented in docs/json.md, and stable. Fields are added, never renamed or removed.
 
+mod counters;
 pub mod plan;
 mod rewrite;
 mod rule;
+mod service;
 
 use chaos_proto::v1 as wire;
 use chaos_proto::v1::selector::Where;
 use serde::Serialize;
 
+use counters::Counters;
 use plan::Origin;
 use rule::Rule;
 
@@ -189,6 +192,9 @@ struct Target {
     ifindex: u32,
     gone: bool,
     xdp: Option<&'static str>,
+    /// Where rules hit requests.
+    keeps_source: Option<bool>,
+    note: Option<String>,
     counters: Vec<Counters>,
 }
 
@@ -197,21 +203,6 @@ struct Pod {
     namespace: String,
     name: String,
     uid: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Counters {
-    matched_packets: u64,
-    matched_bytes: u64,
-    delayed_packets: u64,
-    delayed_bytes: u64,
-    dropped_packets: u64,
-    dropped_bytes: u64,
-    undelayed_packets: u64,
-    duplicated_packets: u64,
-    corrupted_packets: u64,
-    answered_packets: u64,
-    rewritten_packets: u64,
 }
 
 impl Run {
@@ -349,6 +340,8 @@ impl Node {
 
 impl Target {
     fn new(target: &wire::Target, node: Option<String>) -> Self {
+        let mut counters = target.counters.iter();
+        let hits_requests = counters.any(|counters| counters.requests.is_some());
         Self {
             node,
             pod: target.pod.as_ref().map(|pod| Pod {
@@ -362,25 +355,9 @@ impl Target {
             ifindex: target.ifindex,
             gone: target.gone,
             xdp: words::xdp(target.xdp()),
+            keeps_source: hits_requests.then_some(target.keeps_source),
+            note: unless_empty(&target.note),
             counters: target.counters.iter().map(Counters::from).collect(),
-        }
-    }
-}
-
-impl From<&wire::Counters> for Counters {
-    fn from(counters: &wire::Counters) -> Self {
-        Self {
-            matched_packets: counters.matched_packets,
-            matched_bytes: counters.matched_bytes,
-            delayed_packets: counters.delayed_packets,
-            delayed_bytes: counters.delayed_bytes,
-            dropped_packets: counters.dropped_packets,
-            dropped_bytes: counters.dropped_bytes,
-            undelayed_packets: counters.undelayed_packets,
-            duplicated_packets: counters.duplicated_packets,
-            corrupted_packets: counters.corrupted_packets,
-            answered_packets: counters.answered_packets,
-            rewritten_packets: counters.rewritten_packets,
         }
     }
 }

@@ -5,7 +5,11 @@ use chaos_proto::v1::rule::Fault as WireFault;
 use chaos_proto::v1::{self as wire, DnsReply, Filter as WireFilter};
 use serde::Serialize;
 
-use super::{ns, rewrite::Rewrite};
+use super::{
+    ns,
+    rewrite::Rewrite,
+    service::{Grpc, Http},
+};
 use crate::output::words;
 
 /// Of what is a share of all, where nobody said less.
@@ -82,6 +86,8 @@ enum Fault {
         share_ppm: u32,
         ramp: Option<ShareRamp>,
     },
+    Http(Http),
+    Grpc(Grpc),
 }
 
 #[derive(Debug, Serialize)]
@@ -264,6 +270,8 @@ impl From<&WireFault> for Fault {
                 share_ppm: dns.share_ppm,
                 ramp: ShareRamp::of(dns.ramp.as_ref()),
             },
+            WireFault::Http(http) => Self::Http(http.into()),
+            WireFault::Grpc(grpc) => Self::Grpc(grpc.into()),
         }
     }
 }

@@ -38,6 +38,8 @@ pub fn fault(rule: &Rule) -> String {
             let (text, details) = super::dns::fault(dns);
             with(text, &details)
         }
+        Some(Fault::Http(http)) => super::service::http(http),
+        Some(Fault::Grpc(grpc)) => super::service::grpc(grpc),
     }
 }
 
@@ -211,7 +213,7 @@ fn correlation(ppm: u32) -> Option<String> {
     (ppm > 0).then(|| format!("correlation {}", share_in_words(ppm)))
 }
 
-fn with(text: String, details: &[Option<String>]) -> String {
+pub(super) fn with(text: String, details: &[Option<String>]) -> String {
     let details: Vec<_> = details.iter().flatten().map(String::as_str).collect();
     if details.is_empty() {
         text

@@ -4,6 +4,7 @@ pub mod dns;
 mod fault;
 mod rewrite;
 mod rule;
+pub mod service;
 
 use chaos_proto::v1::selector::Where;
 use chaos_proto::v1::{
@@ -11,6 +12,7 @@ use chaos_proto::v1::{
     PodsSelector, Protocol, Selector, State, XdpMode,
 };
 
+use super::requests;
 use super::whole::Whole;
 
 pub use fault::fault;
@@ -161,6 +163,10 @@ pub fn summary(experiment: &Experiment) -> String {
                 .filter
                 .as_ref()
                 .map_or(Direction::Egress, Filter::direction);
+            if rule.fault.as_ref().is_some_and(requests::is_of) {
+                // They only arrive.
+                return fault(rule);
+            }
             format!("{} {}", fault(rule), self::direction(direction))
         })
         .collect();

@@ -1,8 +1,9 @@
 //! Rules in words: the fault, the packets that it is for, and when it acts.
 
+use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::{Connections, Direction, Filter, Protocol, Pulse, Rule};
 
-use super::fault;
+use super::{fault, service};
 use crate::quantity::{
     dscp_in_words, from_wire, length_in_words, ports_in_words, share_in_words, time_in_words,
 };
@@ -11,7 +12,12 @@ use crate::quantity::{
 pub fn rule(rule: &Rule) -> String {
     let none = Filter::default();
     let filter = rule.filter.as_ref().unwrap_or(&none);
-    let mut text = format!("{}: {}", fault(rule), packets(filter));
+    let taken = match &rule.fault {
+        Some(Fault::Http(http)) => service::requests(filter, http.door.as_ref()),
+        Some(Fault::Grpc(grpc)) => service::requests(filter, grpc.door.as_ref()),
+        Some(_) | None => packets(filter),
+    };
+    let mut text = format!("{}: {taken}", fault(rule));
     if let Some(pulse) = &rule.pulse {
         text.push_str("; ");
         text.push_str(&self::pulse(pulse));
@@ -51,12 +57,7 @@ fn packets(filter: &Filter) -> String {
             parts.push(format!("{whose} {}", ports_in_words(ports)));
         }
     }
-    match (&filter.peers[..], &filter.except_peers[..]) {
-        ([], []) => {}
-        (some, []) => parts.push(format!("{towards} {}", peers(some))),
-        ([], not) => parts.push(format!("{towards} all but {}", peers(not))),
-        (some, not) => parts.push(format!("{towards} {} but not {}", peers(some), peers(not))),
-    }
+    parts.extend(peers_in_words(towards, filter));
     if let Some(share) = filter.flows_ppm {
         parts.push(format!("of {} of the connections", share_in_words(share)));
     }
@@ -75,6 +76,16 @@ fn packets(filter: &Filter) -> String {
         parts.push(length_in_words(length));
     }
     parts.join(", ")
+}
+
+/// The other side, where not all are meant.
+pub(super) fn peers_in_words(towards: &str, filter: &Filter) -> Option<String> {
+    match (&filter.peers[..], &filter.except_peers[..]) {
+        ([], []) => None,
+        (some, []) => Some(format!("{towards} {}", peers(some))),
+        ([], not) => Some(format!("{towards} all but {}", peers(not))),
+        (some, not) => Some(format!("{towards} {} but not {}", peers(some), peers(not))),
+    }
 }
 
 fn peers(peers: &[String]) -> String {

@@ -91,7 +91,7 @@ fn stopping_is_final_and_keeps_the_last_counters() {
     let mut engine = armed(true, &["one"], start);
     engine.stop("a", Ending::stopped()).unwrap();
     let again = engine.stop("a", Ending::agent_stopped()).unwrap();
-    assert_eq!(again.hits[0].counters[0].matched_packets, 10);
+    assert_eq!(again.hits[0].counters[0].packets.matched_packets, 10);
     assert_eq!(reason(&mut engine), Some(EndReason::Stopped));
     assert!(matches!(
         engine.stop("b", Ending::stopped()),

@@ -82,7 +82,7 @@ fn hits(engine: &mut Engine<Script>) -> Vec<String> {
             let matched = hit
                 .counters
                 .first()
-                .map_or(0, |first| first.matched_packets);
+                .map_or(0, |first| first.packets.matched_packets);
             if hit.gone {
                 format!("({}) {matched}", hit.target.name)
             } else {

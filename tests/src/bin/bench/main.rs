@@ -17,6 +17,7 @@ mod node;
 mod packet;
 mod queue;
 mod reaction;
+mod relay;
 mod throughput;
 mod unmatched;
 
@@ -40,6 +41,8 @@ enum Arguments {
     Reaction(reaction::Options),
     /// Memory and time of the agent
     Daemon(daemon::Options),
+    /// What a request costs on its way through the relay, beside nginx
+    Relay(relay::Options),
     /// What is left for traffic that is not delayed beside traffic that is
     Beside(beside::Options),
     /// How soon `chaosctl` has planned for many pods, and armed them on many nodes
@@ -55,6 +58,7 @@ fn main() -> Result<()> {
         Arguments::Queue(options) => queue::measure(&options)?,
         Arguments::Reaction(options) => reaction::measure(&options)?,
         Arguments::Daemon(options) => daemon::measure(&options)?,
+        Arguments::Relay(options) => relay::measure(&options)?,
         Arguments::Beside(options) => beside::measure(&options)?,
         Arguments::Fleet(options) => fleet::measure(&options)?,
     };

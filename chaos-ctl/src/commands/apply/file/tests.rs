@@ -1,5 +1,7 @@
 //! Every key of the schema, and each way to write a value.
 
+use std::path::Path;
+
 use chaos_proto::v1::loss::Model;
 use chaos_proto::v1::rule::Fault;
 use chaos_proto::v1::{
@@ -11,7 +13,7 @@ use super::*;
 fn rules(text: &str) -> Result<Vec<Rule>, String> {
     let parsed = ExperimentFile::parse("x.yaml", text).map_err(|error| error.to_string())?;
     parsed
-        .drafts("x.yaml", Path::new(""))
+        .drafts("x.yaml", Base::of_process())
         .map(|drafts| drafts.into_iter().map(|draft| draft.rule).collect())
         .map_err(|error| error.to_string())
 }
@@ -197,7 +199,8 @@ fn paths_start_where_the_file_is_and_names_stay() {
         let text = format!("{text}\nrules: [{{ partition: }}]\n");
         ExperimentFile::parse("x.yaml", &text)
             .unwrap()
-            .selector(Path::new("/etc/chaos"))
+            .selector("x.yaml", Base::Directory(Path::new("/etc/chaos")))
+            .unwrap()
     };
     let netns = |text: &str| selector(text).point.netns.unwrap();
     assert_eq!(netns("netns: web"), Path::new("web"));
@@ -205,4 +208,41 @@ fn paths_start_where_the_file_is_and_names_stay() {
     assert_eq!(netns("netns: /run/netns/web"), Path::new("/run/netns/web"));
     let inventory = selector("service: web\ninventory: services.yaml").inventory;
     assert_eq!(inventory.unwrap(), Path::new("/etc/chaos/services.yaml"));
+}
+
+#[test]
+fn requests_name_no_files() {
+    let refused = |text: &str| {
+        let parsed = ExperimentFile::parse("x", text).unwrap();
+        let described = parsed.describe("x", Base::Nowhere);
+        described.map(|_| ()).unwrap_err().to_string()
+    };
+    for (text, sentence) in [
+        (
+            "netns: web\nrules: [{ http: { error-rate: 1, error-code: 500, error-body: '@/etc/hostname' } }]",
+            "the experiment x, rule 1: `/etc/hostname` would be a file, and none is read for a request: give the text itself",
+        ),
+        (
+            "netns: web\nrules: [{ delay: { distribution: /etc/hostname } }]",
+            "the experiment x, rule 1: `/etc/hostname` would be a file, and none is read for a request: give uniform",
+        ),
+        (
+            "service: web\ninventory: /etc/hostname\nrules: [{ partition: }]",
+            "the experiment x has an inventory: `/etc/hostname` would be a file, and none is read for a request: leave",
+        ),
+    ] {
+        let error = refused(text);
+        assert!(error.starts_with(sentence), "{error}");
+    }
+    let text =
+        "netns: ./web\nrules: [{ http: { error-rate: 1, error-code: 500, error-body: '@@home' } }]";
+    let described = ExperimentFile::parse("x", text)
+        .unwrap()
+        .describe("x", Base::Nowhere);
+    let described = described.unwrap();
+    assert_eq!(described.selector.point.netns.unwrap(), Path::new("./web"));
+    let Some(Fault::Http(http)) = &described.drafts[0].rule.fault else {
+        panic!("{:?}", described.drafts);
+    };
+    assert_eq!(http.error_body, b"@home");
 }
