@@ -41,8 +41,14 @@ const ARROWS: &[Arrows] = &[
         outside: None,
     },
     Arrows {
+        member: "chaos-toolkit",
+        members: &[],
+        members_aside: &[],
+        outside: None,
+    },
+    Arrows {
         member: "chaos-ctl",
-        members: &["chaos-proto"],
+        members: &["chaos-proto", "chaos-toolkit"],
         members_aside: &[],
         outside: None,
     },
@@ -54,6 +60,7 @@ const ARROWS: &[Arrows] = &[
             "chaos-daemon",
             "chaos-ebpf",
             "chaos-proto",
+            "chaos-toolkit",
         ],
         members_aside: &[],
         outside: None,

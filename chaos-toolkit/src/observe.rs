@@ -1,0 +1,107 @@
+//! Who hears of a run, and who is asked before an activity: logs, traces, webhooks, people.
+
+use futures::future::BoxFuture;
+use serde_json::{Map, Value};
+
+/// A part of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// The hypothesis, before the method.
+    Before,
+    /// The hypothesis, while the method runs.
+    During,
+    /// The method.
+    Method,
+    /// The hypothesis, after the method.
+    After,
+    /// What undoes the method.
+    Rollbacks,
+    /// The hypothesis, after the rollbacks.
+    Recovery,
+}
+
+/// Something that happens in a run, when it happens.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// The run begins; the journal has no runs yet.
+    Started {
+        /// The journal.
+        journal: &'a Map<String, Value>,
+    },
+    /// A phase begins.
+    PhaseStarted(Phase),
+    /// A phase ends.
+    PhaseEnded {
+        /// Which.
+        phase: Phase,
+        /// Of a hypothesis: whether it was met.
+        met: Option<bool>,
+    },
+    /// An activity begins. `number` is the same when it ends; several may be under way.
+    ActivityStarted {
+        /// Counts from 1.
+        number: u64,
+        /// In which phase.
+        phase: Phase,
+        /// What the file says of it; secrets are not in it.
+        activity: &'a Map<String, Value>,
+    },
+    /// An activity has ended.
+    ActivityEnded {
+        /// The number of its start.
+        number: u64,
+        /// In which phase.
+        phase: Phase,
+        /// Its run, as in the journal.
+        run: &'a Map<String, Value>,
+    },
+    /// A fault has ended.
+    FaultEnded {
+        /// The name of its action.
+        name: &'a str,
+        /// What it hit, and why it ended.
+        ended: &'a Value,
+    },
+    /// A guard tripped: all faults are told to stop.
+    GuardTripped {
+        /// The guard's name.
+        name: &'a str,
+        /// What it saw.
+        saw: &'a str,
+    },
+    /// The run was interrupted: by whom, in words.
+    Interrupted(&'a str),
+    /// The run is over; the journal is whole.
+    Ended {
+        /// The journal.
+        journal: &'a Map<String, Value>,
+    },
+}
+
+/// Hears of a run. What it does must be quick, or go on elsewhere: the run waits for it.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn hear(&self, event: Event<'_>);
+
+    /// The run is over: sends what has not been sent, for a few seconds at most.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+/// What somebody says to an activity that is about to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Go on.
+    Yes,
+    /// Leave this one out.
+    Skip,
+    /// End the run here; rollbacks are played.
+    Abort,
+}
+
+/// Is asked before each activity of the method and of the rollbacks.
+pub trait Gate: Send + Sync {
+    /// May it begin?
+    fn ask<'a>(&'a self, phase: Phase, activity: &'a Map<String, Value>) -> BoxFuture<'a, Answer>;
+}
