@@ -20,6 +20,20 @@ pub enum Phase {
     Recovery,
 }
 
+impl Phase {
+    /// As programs read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Before => "hypothesis before",
+            Self::During => "hypothesis during",
+            Self::Method => "method",
+            Self::After => "hypothesis after",
+            Self::Rollbacks => "rollbacks",
+            Self::Recovery => "recovery",
+        }
+    }
+}
+
 /// Something that happens in a run, when it happens.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
@@ -83,9 +97,10 @@ pub trait Observer: Send + Sync {
     /// Something happened.
     fn hear(&self, event: Event<'_>);
 
-    /// The run is over: sends what has not been sent, for a few seconds at most.
-    fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
+    /// The run is over: sends what has not been sent, for a few seconds at most. What could not be told is said in a
+    /// sentence.
+    fn close(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async { Ok(()) })
     }
 }
 
