@@ -66,6 +66,19 @@ struct Open {
     events: Vec<SpanEvent>,
 }
 
+impl Open {
+    fn new(parent: SpanId, name: String, attributes: Vec<KeyValue>) -> Self {
+        Self {
+            id: new_span(),
+            parent,
+            name,
+            since: SystemTime::now(),
+            attributes,
+            events: Vec::new(),
+        }
+    }
+}
+
 /// All that is going on.
 struct State {
     trace: TraceId,
@@ -213,17 +226,6 @@ impl State {
         }
     }
 
-    fn open(&self, parent: SpanId, name: String, attributes: Vec<KeyValue>) -> Open {
-        Open {
-            id: new_span(),
-            parent,
-            name,
-            since: SystemTime::now(),
-            attributes,
-            events: Vec::new(),
-        }
-    }
-
     fn run_id(&self) -> SpanId {
         self.run.as_ref().map_or(SpanId::INVALID, |run| run.id)
     }
@@ -242,11 +244,11 @@ impl State {
                 let title = text(&journal["experiment"]["title"]);
                 let around = self.around.unwrap_or(SpanId::INVALID);
                 let attributes = vec![KeyValue::new("chaos.experiment.title", title.clone())];
-                self.run = Some(self.open(around, format!("experiment {title}"), attributes));
+                self.run = Some(Open::new(around, format!("experiment {title}"), attributes));
                 Vec::new()
             }
             Event::PhaseStarted(phase) => {
-                let open = self.open(self.run_id(), phase.as_str().to_owned(), Vec::new());
+                let open = Open::new(self.run_id(), phase.as_str().to_owned(), Vec::new());
                 self.phases.insert(phase, open);
                 Vec::new()
             }
@@ -282,7 +284,7 @@ impl State {
                 if let Some(kind) = provider["type"].as_str() {
                     attributes.push(KeyValue::new("chaos.provider.type", kind.to_owned()));
                 }
-                let open = self.open(parent, name, attributes);
+                let open = Open::new(parent, name, attributes);
                 self.activities.insert(number, open);
                 Vec::new()
             }
@@ -348,7 +350,7 @@ impl State {
         });
         if is_fault {
             let name = open.name.clone();
-            let mut fault = self.open(self.run_id(), format!("fault {name}"), Vec::new());
+            let mut fault = Open::new(self.run_id(), format!("fault {name}"), Vec::new());
             fault
                 .attributes
                 .push(KeyValue::new("chaos.fault", text(field("output"))));
@@ -410,9 +412,9 @@ impl State {
 
 /// A string as it is, and anything else as JSON; not too long.
 fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => cut(text),
-        other => cut(&other.to_string()),
+    match value.as_str() {
+        Some(text) => cut(text),
+        None => cut(&value.to_string()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Journals as JUnit XML, which CI systems show: an experiment is a test suite, each look at the hypothesis and each
+//! Journals as `JUnit` XML, which CI systems show: an experiment is a test suite, each look at the hypothesis and each
 //! activity a test case.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a journal comes down to, for programs: one object, or one file of JUnit. Reads journals of the reference, too.
+//! What a journal comes down to, for programs: one object, or one file of `JUnit`. Reads journals of the reference, too.
 
 mod junit;
 #[cfg(test)]

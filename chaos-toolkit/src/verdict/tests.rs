@@ -1,4 +1,4 @@
-//! Verdicts and JUnit of journals as runs write them.
+//! Verdicts and `JUnit` of journals as runs write them.
 
 use quick_junit::{Report, TestCaseStatus};
 use serde_json::{Map, Value, json};

@@ -32,7 +32,7 @@ enum From {
     File,
 }
 
-const SOURCES: [Source; 7] = [
+const SOURCES: [Source; 8] = [
     source("deploy/kubernetes/base", From::Kustomize, true),
     source("deploy/kubernetes/metrics", From::Kustomize, true),
     source("deploy/helm/chaos", From::Helm(&[]), true),
@@ -53,6 +53,11 @@ const SOURCES: [Source; 7] = [
     ),
     source(
         "deploy/kubernetes/examples/tutorial.yaml",
+        From::File,
+        false,
+    ),
+    source(
+        "deploy/kubernetes/examples/continuous.yaml",
         From::File,
         false,
     ),

@@ -53,23 +53,23 @@ impl Collector {
     }
 }
 
-fn map(value: Value) -> Map<String, Value> {
+fn map(value: &Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
 /// A run of one action that starts a fault, and a hypothesis that is not met after it.
 fn play(traces: &Traces) {
-    let journal = map(json!({"experiment": {"title": "t"}}));
+    let journal = map(&json!({"experiment": {"title": "t"}}));
     traces.hear(Event::Started { journal: &journal });
     traces.hear(Event::PhaseStarted(Phase::Method));
     let action = json!({"type": "action", "name": "slow", "provider": {"type": "chaos"}});
-    let activity = map(action.clone());
+    let activity = map(&action);
     traces.hear(Event::ActivityStarted {
         number: 1,
         phase: Phase::Method,
         activity: &activity,
     });
-    let run = map(json!({"activity": action, "status": "succeeded", "output": {"id": "delay-1"}}));
+    let run = map(&json!({"activity": action, "status": "succeeded", "output": {"id": "delay-1"}}));
     traces.hear(Event::ActivityEnded {
         number: 1,
         phase: Phase::Method,
@@ -88,7 +88,7 @@ fn play(traces: &Traces) {
         name: "slow",
         ended: &json!({"reason": "stopped"}),
     });
-    let journal = map(json!({"status": "completed", "deviated": true}));
+    let journal = map(&json!({"status": "completed", "deviated": true}));
     traces.hear(Event::Ended { journal: &journal });
 }
 
@@ -156,7 +156,7 @@ async fn an_activity_that_is_under_way_has_a_traceparent() {
     let address = collector.serve().await;
     let traces = Traces::new(Some(&address), Protocol::Grpc, None).unwrap();
     assert_eq!(traces.traceparent(1), None);
-    let activity = map(json!({"type": "probe", "name": "p"}));
+    let activity = map(&json!({"type": "probe", "name": "p"}));
     traces.hear(Event::ActivityStarted {
         number: 1,
         phase: Phase::Before,
