@@ -195,7 +195,10 @@ mod tests {
     fn names(level: Level, scope: Scope, experiment: &Value, context: &Value) -> Vec<String> {
         applying(level, scope, &[], experiment, context)
             .iter()
-            .map(|control| control["name"].as_str().unwrap_or("ref").to_owned())
+            .map(|control| {
+                let name = control.get("name").and_then(Value::as_str);
+                name.unwrap_or("ref").to_owned()
+            })
             .collect()
     }
 

@@ -156,7 +156,7 @@ impl World {
         played: &Result<(), Halt>,
     ) -> Result<(), Halt> {
         let all = async { while background.join_next().await.is_some() {} };
-        match played {
+        let waited = match played {
             Err(Halt::LeftAsIs | Halt::Guard | Halt::Refused) => {
                 let _ = tokio::time::timeout(LAST_MOMENT, all).await;
                 Ok(())
@@ -164,7 +164,9 @@ impl World {
             Ok(()) | Err(Halt::Interrupted(_) | Halt::CtrlC | Halt::Left | Halt::Broken(_)) => {
                 self.line.unless_cut(all).await
             }
-        }
-        // Dropped, what is still there is interrupted.
+        };
+        // What is still there is interrupted.
+        background.shutdown().await;
+        waited
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Tell {
     title: String,
     /// Of its probes; some are others' and have none themselves.
     tolerances: Vec<Value>,
+    /// What is said before the first activity of a phase that may have none.
+    title_of_phase: Mutex<Option<&'static str>>,
     /// How many probes of the hypothesis have ended since it was last begun.
     probes: Mutex<usize>,
 }
@@ -30,6 +32,7 @@ impl Tell {
             output,
             title: hypothesis["title"].as_str().unwrap_or_default().to_owned(),
             tolerances: probes.map(|probe| probe["tolerance"].clone()).collect(),
+            title_of_phase: Mutex::new(None),
             probes: Mutex::new(0),
         }
     }
@@ -42,11 +45,28 @@ impl Tell {
             Phase::Before => format!("Steady state before: {}", self.title),
             Phase::After => format!("Steady state after: {}", self.title),
             Phase::Recovery => format!("Steady state once more: {}", self.title),
-            Phase::Method => "Method".to_owned(),
-            Phase::Rollbacks => "Rollbacks".to_owned(),
+            Phase::Method => return self.begin_list("Method"),
+            Phase::Rollbacks => return self.begin_list("Rollbacks"),
             Phase::During => return,
         };
         self.output.talk(&title);
+    }
+
+    fn begin_list(&self, title: &'static str) {
+        if let Ok(mut later) = self.title_of_phase.lock() {
+            *later = Some(title);
+        }
+    }
+
+    fn title_now(&self) {
+        let title = self
+            .title_of_phase
+            .lock()
+            .ok()
+            .and_then(|mut later| later.take());
+        if let Some(title) = title {
+            self.output.talk(title);
+        }
     }
 
     /// The tolerance of the probe of the hypothesis that has just ended.
@@ -123,7 +143,12 @@ impl Observer for Tell {
                 }
             }
             Event::PhaseStarted(phase) => self.begin(phase),
-            Event::ActivityStarted { activity, .. } => {
+            Event::ActivityStarted {
+                phase, activity, ..
+            } => {
+                if matches!(phase, Phase::Method | Phase::Rollbacks) {
+                    self.title_now();
+                }
                 if activity.get("background").and_then(Value::as_bool) == Some(true) {
                     let name = activity
                         .get("name")
