@@ -9,7 +9,12 @@
 pub mod control;
 pub mod document;
 pub mod faults;
+pub mod journal;
 pub mod observe;
 pub mod problem;
+pub mod provider;
+pub mod run;
 pub mod schedule;
+pub mod tolerance;
+pub mod variables;
 pub mod verdict;
