@@ -10,3 +10,7 @@ pub mod document;
 pub mod faults;
 pub mod observe;
 pub mod problem;
+pub mod provider;
+pub mod python_value;
+mod text;
+pub mod variables;
