@@ -13,6 +13,8 @@ pub mod journal;
 pub mod observe;
 pub mod problem;
 pub mod provider;
+mod text;
+pub mod python_value;
 pub mod run;
 pub mod schedule;
 pub mod tolerance;
