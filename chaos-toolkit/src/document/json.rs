@@ -69,9 +69,10 @@ pub(super) fn read(text: &str, draft: &mut Draft) -> Result<Value, Fault> {
 impl<'a> Json<'a, '_> {
     /// What is wrong with the text as a whole.
     fn grammar(&self, error: &serde_json::Error) -> Fault {
-        let offset = match error.is_eof() {
-            true => self.text.len(),
-            false => self.lines.offset(error.line(), error.column()),
+        let offset = if error.is_eof() {
+            self.text.len()
+        } else {
+            self.lines.offset(error.line(), error.column())
         };
         let place = self.lines.place(offset);
         if self.text.trim().is_empty() {

@@ -244,7 +244,7 @@ const REFUSED: &[(Format, &str, &str)] = &[
     (
         Yaml,
         "%YAML 2.0\n---\na: 1\n",
-        "x:2:1: this is not YAML: its version is not 1",
+        "x:1:1: this is not YAML: unsupported YAML major version",
     ),
     (Yaml, "a: *none", "x:1:4: this is not YAML: "),
     (

@@ -112,14 +112,11 @@ impl Compose {
     )]
     fn take(&mut self, event: Event<'_>, place: Place) -> Result<(), Fault> {
         match event {
-            Event::DocumentStart(_, version) => {
+            Event::DocumentStart(..) => {
                 self.documents += 1;
                 if self.documents > 1 {
                     let what = "another document begins here, and a file is one experiment";
                     return Err(Fault::at(place, what).instead("write each to a file of its own"));
-                }
-                if version.is_some_and(|version| version.major != 1) {
-                    return Err(grammar(place, "its version is not 1"));
                 }
             }
             Event::Scalar(text, style, anchor, given) => {
