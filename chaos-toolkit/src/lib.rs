@@ -1,6 +1,7 @@
 //! Experiments in the format of Chaos Toolkit, without Python unless a file itself asks for it.
 //!
-//! From the file inwards: `document` (text, and where things stand in it), `experiment` (what it must be),
+//! From the file inwards: `load` (a file or an address, by `settings`), `document` (text, and where things stand in
+//! it), `experiment` (what it must be),
 //! `variables` (configuration, secrets, `${name}`), `provider` (who does the work of an activity), `tolerance` (whether a
 //! value is right), `run` (the order of things), `journal` (what is kept of it), `control` (who else hears of it, and may
 //! say no), `report` (what people look at afterwards). Knows no agent, no gRPC and no Kubernetes: faults are somebody
@@ -9,14 +10,16 @@
 pub mod control;
 pub mod document;
 pub mod faults;
+mod text;
 pub mod journal;
+pub mod load;
 pub mod observe;
 pub mod problem;
 pub mod provider;
-mod text;
 pub mod python_value;
 pub mod run;
 pub mod schedule;
+pub mod settings;
 pub mod tolerance;
 pub mod variables;
 pub mod verdict;
