@@ -209,7 +209,7 @@ impl Guard {
 fn in_words(stopped: Stopped) -> String {
     match stopped {
         Stopped::Failed(failed) => failed.message,
-        Stopped::Interrupted(why) | Stopped::Broken(why) => why,
+        Stopped::Interrupted(why) | Stopped::Crashed(why) => why,
     }
 }
 

@@ -77,7 +77,7 @@ impl Work for Fake {
                 return Err(Stopped::Interrupted(why));
             }
             if let Some(why) = text("breaks") {
-                return Err(Stopped::Broken(why));
+                return Err(Stopped::Crashed(why));
             }
             self.log.add(format!("{name} done"));
             let gives = &provider["gives"];
