@@ -24,6 +24,14 @@ pub mod python {
         pub fn new(program: PathBuf) -> Self {
             Self { program }
         }
+
+        /// Does nothing.
+        #[expect(clippy::unused_async, reason = "the real one asks Python")]
+        pub async fn leave_background(&self) {}
+
+        /// Does nothing.
+        #[expect(clippy::unused_async, reason = "the real one asks Python")]
+        pub async fn close(&self) {}
     }
 }
 
@@ -44,7 +52,7 @@ pub enum Stopped {
     /// A python activity raised `InterruptExecution`.
     Interrupted(String),
     /// The reference would end with a traceback.
-    Broken(String),
+    Crashed(String),
 }
 
 /// Where python code runs.
@@ -63,7 +71,7 @@ pub async fn perform(
     _python: &Python,
     _place: Thread,
 ) -> Result<Value, Stopped> {
-    let broken = |what: &str| Stopped::Broken(what.to_owned());
+    let broken = |what: &str| Stopped::Crashed(what.to_owned());
     let provider = activity.get("provider").and_then(Value::as_object);
     let provider = provider.ok_or_else(|| broken("no provider"))?;
     let path = provider.get("path").and_then(Value::as_str);
@@ -79,7 +87,11 @@ pub async fn perform(
             let mut command = tokio::process::Command::new(path);
             command.args(items.iter().map(|item| match item {
                 Value::String(text) => text.clone(),
-                _ => item.to_string(),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::Array(_)
+                | Value::Object(_) => item.to_string(),
             }));
             command
         }

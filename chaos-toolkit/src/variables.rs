@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// Configuration and secrets.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Variables {
     /// Configuration.
     pub configuration: Map<String, Value>,
@@ -30,6 +30,14 @@ pub fn substitute(data: &Value, variables: &Variables) -> Value {
 }
 
 impl Variables {
+    /// Those of this configuration and these secrets.
+    pub fn new(configuration: Map<String, Value>, secrets: Map<String, Value>) -> Self {
+        Self {
+            configuration,
+            secrets,
+        }
+    }
+
     /// As it is.
     pub fn redact(&self, text: &str) -> String {
         text.to_owned()

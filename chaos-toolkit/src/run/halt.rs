@@ -26,6 +26,6 @@ pub(crate) fn of_stopped(stopped: Stopped) -> Result<crate::provider::ActivityFa
     match stopped {
         Stopped::Failed(failed) => Ok(failed),
         Stopped::Interrupted(why) => Err(Halt::Interrupted(why)),
-        Stopped::Broken(why) => Err(Halt::Broken(why)),
+        Stopped::Crashed(why) => Err(Halt::Broken(why)),
     }
 }

@@ -33,7 +33,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-pub use controls::{Call, Controls, Interrupted, Level, Scope};
+pub use controls::{Call, Controls, Interrupted, Level, Scope, controls_of, tell_of_loading};
 pub use guards::{Guard, GuardProblem, guards};
 pub use signals::{Signal, listen};
 pub use strategies::{Dry, Options, RollbackStrategy, Strategy, UnknownStrategy};
@@ -138,16 +138,13 @@ async fn run_with(mut setup: Setup, work: Box<dyn Work>) -> Result<Map<String, V
     let written = path.as_deref().map_or(Ok(()), |path| write(path, &journal));
     world.heard.hear(Event::Ended { journal: &journal });
     world.heard.close().await;
-    match (written, path) {
-        (Err(source), Some(path)) => Err(RunError::Journal {
-            source,
-            part: crate::journal::part_path(&path),
-        }),
-        (Ok(()) | Err(_), _) => {
-            world.record.forget_part();
-            Ok(journal)
-        }
+    world.work.close().await;
+    if let (Err(source), Some(path)) = (written, path) {
+        let part = crate::journal::part_path(&path);
+        return Err(RunError::Journal { source, part });
     }
+    world.record.forget_part();
+    Ok(journal)
 }
 
 /// Hands signals on; done at the second Ctrl-C.
@@ -161,7 +158,7 @@ async fn second_ctrl_c(world: &World, signals: &mut UnboundedReceiver<Signal>) {
         world.line.cut(signal.halt());
         world.heard.hear(Event::Interrupted(signal.words()));
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 impl World {

@@ -133,7 +133,9 @@ impl World {
         }
         drop(shared);
         let mut shared = lock(&self.variables);
-        if **shared != variables {
+        let is_changed =
+            shared.configuration != variables.configuration || shared.secrets != variables.secrets;
+        if is_changed {
             *shared = Arc::new(variables);
         }
         told

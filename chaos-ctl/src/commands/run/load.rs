@@ -44,8 +44,5 @@ pub(super) fn variables(experiment: &Value, given: &[String]) -> Variables {
     for (key, value) in given.iter().filter_map(|given| given.split_once('=')) {
         configuration.insert(key.to_owned(), value.into());
     }
-    Variables {
-        configuration,
-        secrets: Map::new(),
-    }
+    Variables::new(configuration, Map::new())
 }

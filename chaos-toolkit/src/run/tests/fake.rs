@@ -77,12 +77,12 @@ impl Work for Fake {
                 return Err(Stopped::Interrupted(why));
             }
             if let Some(why) = text("breaks") {
-                return Err(Stopped::Broken(why));
+                return Err(Stopped::Crashed(why));
             }
             self.log.add(format!("{name} done"));
-            let gives = &provider["gives"];
-            let Some(several) = gives.as_array() else {
-                return Ok(gives.clone());
+            let answer = &provider["gives"];
+            let Some(several) = answer.as_array() else {
+                return Ok(answer.clone());
             };
             let mut given = lock(&self.given);
             let count = given.entry(name.to_owned()).or_default();
@@ -208,9 +208,7 @@ impl Observer for Listening {
                 ));
             }
             Event::ActivityEnded { run, .. } => {
-                if run["activity"]["name"] == "bang" {
-                    panic!("an observer panics");
-                }
+                assert!(run["activity"]["name"] != "bang", "an observer panics");
             }
             Event::Started { .. }
             | Event::PhaseEnded { .. }
@@ -315,6 +313,7 @@ pub(super) fn hypothesis(provider: Value) -> Value {
     json!({"title": "all is well", "probes": [probe]})
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "shorter where it is called")]
 pub(super) fn experiment(hypothesis: Value, method: Value, rollbacks: Value) -> Value {
     json!({
         "title": "t",
