@@ -15,7 +15,8 @@ struct Unread {
     why: String,
 }
 
-fn read(path: &Path) -> Result<Value, CommandError> {
+/// Reads a file of JSON or YAML.
+pub(super) fn read(path: &Path) -> Result<Value, CommandError> {
     let unread = |why: String| {
         let file = path.display().to_string();
         CommandError::new(ErrorKind::Failed, Unread { file, why })

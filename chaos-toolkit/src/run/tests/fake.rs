@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
@@ -233,7 +234,8 @@ impl Stage {
 
     pub(super) fn with(experiment: Value, options: Options) -> Self {
         let log = Log::default();
-        let (sender, signals) = unbounded_channel();
+        let (sender, mut signals) = unbounded_channel();
+        let signals = stream::poll_fn(move |context| signals.poll_recv(context));
         let setup = Setup {
             experiment,
             variables: Variables::default(),
@@ -246,7 +248,7 @@ impl Stage {
             controls_of_settings: Vec::new(),
             observers: vec![Arc::new(Listening(log.clone()))],
             gate: None,
-            signals,
+            signals: signals.boxed(),
         };
         Self {
             log,
