@@ -1,6 +1,7 @@
 //! `chaosctl run`: real processes, real signals, the journal on disk.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -298,4 +299,82 @@ fn words_that_are_none_are_usage_errors() {
     }
     let path = text(lab.path());
     assert_eq!(finish(&mut chaosctl(&["run"])).code, Some(2), "{path}");
+}
+
+#[test]
+fn ctrl_c_in_a_terminal_ends_the_program_too_and_that_is_not_how_the_activity_ends() {
+    let script = "trap 'exit 0' INT; touch began; while true; do sleep 0.01; done";
+    let lab = Lab::new(&experiment(
+        "true",
+        &[shell("action", "a", script), shell("action", "b", "true")],
+        &[],
+    ));
+    let mut command = chaosctl(&["run", "experiment.json"]);
+    let running = Running::start(command.current_dir(lab.path()).process_group(0));
+    lab.wait_for("began");
+    running.signal_group(Signal::SIGINT);
+    assert_eq!(running.wait().code, Some(1));
+    assert_eq!(statuses(&lab.journal(), "run"), [Value::Null]);
+}
+
+#[test]
+fn a_guard_that_trips_aborts_and_what_ran_is_undone() {
+    let mut action = shell("action", "a", "touch a; sleep 1000");
+    action["undo"] = shell("action", "put it back", "rm a")["provider"].take();
+    action["undo"] = json!({"provider": action["undo"]});
+    let mut of = experiment(
+        "true",
+        &[action, shell("action", "b", "touch b")],
+        &[shell("action", "r", "true")],
+    );
+    of["abort_when"] = json!([{
+        "name": "it is there", "every": "20ms", "is": 0,
+        "provider": {"type": "process", "path": "test", "arguments": ["-e", "a"]},
+    }]);
+    let lab = Lab::new(&of);
+    let finished = lab.run(&["--verify-recovery"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(
+        finished
+            .stderr
+            .contains("error: aborted: guard `it is there` saw 0\n"),
+        "{finished:?}"
+    );
+    let journal = lab.journal();
+    assert_eq!(journal["status"], "aborted");
+    assert_eq!(journal["guards"][0]["name"], "it is there");
+    assert_eq!(journal["rollbacks"][0]["activity"]["name"], "undo: a");
+    assert_eq!(statuses(&journal, "rollbacks"), ["succeeded", "succeeded"]);
+    assert_eq!(
+        journal["steady_states"]["recovery"]["steady_state_met"],
+        true
+    );
+    assert!(!lab.path().join("a").exists());
+}
+
+#[test]
+fn what_does_not_recover_has_failed() {
+    let lab = Lab::new(&experiment(
+        "test ! -e broken",
+        &[],
+        &[shell("action", "makes it worse", "touch broken")],
+    ));
+    let finished = lab.run(&["--verify-recovery"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(
+        finished
+            .stderr
+            .contains("error: did not recover: probe `steady`"),
+        "{finished:?}"
+    );
+    assert_eq!(lab.journal()["status"], "failed");
+}
+
+#[test]
+fn the_part_of_a_run_that_was_killed_is_kept_by_the_next() {
+    let lab = Lab::new(&experiment("true", &[], &[]));
+    fs::write(lab.path().join("journal.json.part"), "what is left").unwrap();
+    assert_eq!(lab.run(&[]).code, Some(0));
+    let kept = fs::read_to_string(lab.path().join("journal.json.part.old")).unwrap();
+    assert_eq!(kept, "what is left");
 }

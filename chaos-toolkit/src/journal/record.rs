@@ -292,14 +292,14 @@ impl Record {
         journal.insert("status".into(), status.into());
         journal.insert("deviated".into(), grown.deviated.into());
         let [before, after, recovery] = &grown.states;
-        let mut states = Map::new();
-        states.insert("before".into(), before.clone().into());
-        states.insert("after".into(), after.clone().into());
-        states.insert("during".into(), grown.during.clone().into());
+        let mut looks = Map::new();
+        looks.insert("before".into(), before.clone().into());
+        looks.insert("after".into(), after.clone().into());
+        looks.insert("during".into(), grown.during.clone().into());
         if let Some(recovery) = recovery {
-            states.insert("recovery".into(), recovery.clone());
+            looks.insert("recovery".into(), recovery.clone());
         }
-        journal.insert("steady_states".into(), states.into());
+        journal.insert("steady_states".into(), looks.into());
         journal.insert("run".into(), list(&grown.run));
         journal.insert("rollbacks".into(), list(&grown.rollbacks));
         if let Some(guards) = &grown.guards {

@@ -116,16 +116,13 @@ impl Watch {
             _ = stop.wait_for(|stop| *stop) => None,
             ended = acting.ended() => Some(ended),
         };
+        if by_itself.is_none() {
+            acting.stop();
+        }
+        drop(told);
         let ended = match by_itself {
-            Some(ended) => {
-                drop(told);
-                ended
-            }
-            None => {
-                acting.stop();
-                drop(told);
-                acting.ended().await
-            }
+            Some(ended) => ended,
+            None => acting.ended().await,
         };
         lock(&self.entry).insert("chaos".to_owned(), ended.clone());
         self.record.changed(&self.entry);

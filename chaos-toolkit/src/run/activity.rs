@@ -195,9 +195,10 @@ impl World {
                 activity: said,
             });
         }
-        let worked = match is_dry {
-            true => Ok(Ok(Value::Null)),
-            false => self.work_on(activity, due, &begun.entry).await,
+        let worked = if is_dry {
+            Ok(Ok(Value::Null))
+        } else {
+            self.work_on(activity, due, &begun.entry).await
         };
         let end = Stamp::now();
         let halted = note(&begun.entry, worked, start, end);

@@ -15,7 +15,6 @@ use super::signals::TERMINATED;
 use super::strategies::{Dry, Strategy};
 use super::world::{Context, World};
 use crate::journal::{Status, When, lock};
-use crate::observe::Event;
 use crate::provider::Thread;
 
 /// The hypothesis while the method runs.
@@ -136,7 +135,7 @@ impl World {
         match self.method().await {
             Err(Halt::Broken(why)) => {
                 self.record.set_status(Status::Aborted);
-                self.heard.hear(Event::Interrupted(&why));
+                self.say_interrupted(&why);
             }
             played => played?,
         }
@@ -178,7 +177,7 @@ impl World {
             }
             // The reference ends here with a traceback; what ran is undone all the same.
             Halt::Broken(why) => {
-                self.heard.hear(Event::Interrupted(why));
+                self.say_interrupted(why);
                 rest.are_rollbacks_due = false;
                 Status::Aborted
             }
@@ -186,7 +185,7 @@ impl World {
         if let Halt::Interrupted(why) = &halt
             && why != TERMINATED
         {
-            self.heard.hear(Event::Interrupted(why));
+            self.say_interrupted(why);
         }
         self.record.set_status(status);
         rest
@@ -202,7 +201,7 @@ impl World {
             Ok(state) if is_met(&state) => return,
             Ok(_) => Status::Failed,
             Err(Halt::Broken(why)) => {
-                self.heard.hear(Event::Interrupted(&why));
+                self.say_interrupted(&why);
                 Status::Failed
             }
             Err(_) => Status::Interrupted,

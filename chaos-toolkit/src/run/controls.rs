@@ -87,6 +87,49 @@ pub trait Controls: Send + Sync {
     fn cleanup<'a>(&'a self, control: &'a Map<String, Value>) -> BoxFuture<'a, ()>;
 }
 
+/// The controls of a settings file, or of a file of controls: a mapping of names.
+pub fn controls_of(declared: Option<&Value>) -> Vec<Value> {
+    let declared = declared.and_then(Value::as_object).into_iter().flatten();
+    let named = declared.filter_map(|(name, control)| {
+        let mut control = control.as_object()?.clone();
+        control.insert("name".to_owned(), name.as_str().into());
+        Some(Value::Object(control))
+    });
+    named.collect()
+}
+
+/// Tells the controls of the settings of a file that is about to be read, or of what was read, which they may change.
+pub async fn tell_of_loading(
+    controls: &dyn Controls,
+    of_settings: &[Value],
+    source: &str,
+    mut read: Option<&mut Value>,
+    settings: &Value,
+) -> Result<(), Interrupted> {
+    let scope = if read.is_some() {
+        Scope::After
+    } else {
+        Scope::Before
+    };
+    let mut context = Value::String(source.to_owned());
+    let mut experiment = Value::Null;
+    let mut variables = Variables::default();
+    for control in applying(Level::Loader, scope, of_settings, &experiment, &Value::Null) {
+        let call = Call {
+            control: &control,
+            level: Level::Loader,
+            scope,
+            context: &mut context,
+            state: read.as_deref_mut(),
+            experiment: &mut experiment,
+            variables: &mut variables,
+            settings,
+        };
+        controls.apply(call).await?;
+    }
+    Ok(())
+}
+
 /// The controls that hear of a part, in order.
 pub(crate) fn applying(
     level: Level,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -33,7 +33,6 @@ pub struct GuardProblem {
 pub struct Guard {
     name: String,
     activity: Map<String, Value>,
-    is_of_prometheus: bool,
     tolerance: Value,
     /// Whether it trips when the value is within the tolerance, or when it is not.
     trips_within: bool,
@@ -95,17 +94,12 @@ impl Guard {
             .get("type")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        let is_of_prometheus = of_type == "prometheus";
-        let provider = match of_type {
-            "http" | "process" => provider.clone(),
-            "prometheus" => prometheus(provider).map_err(|what| wrong("provider", what))?,
-            _ => {
-                let what = format!(
-                    "a guard cannot ask a provider of type `{of_type}`: it must be http, process or prometheus"
-                );
-                return Err(wrong("provider/type", what));
-            }
-        };
+        if !["http", "process", "prometheus"].contains(&of_type) {
+            let what = format!(
+                "a guard cannot ask a provider of type `{of_type}`: it must be http, process or prometheus"
+            );
+            return Err(wrong("provider/type", what));
+        }
         let (tolerance, trips_within) = match (map.get("is"), map.get("is_not")) {
             (Some(is), None) => (is, true),
             (None, Some(is_not)) => (is_not, false),
@@ -132,11 +126,10 @@ impl Guard {
         activity.insert("type".to_owned(), "probe".into());
         activity.insert("name".to_owned(), name.into());
         activity.insert("tolerance".to_owned(), tolerance.clone());
-        activity.insert("provider".to_owned(), provider.into());
+        activity.insert("provider".to_owned(), provider.clone().into());
         Ok(Self {
             name: name.to_owned(),
             activity,
-            is_of_prometheus,
             tolerance: tolerance.clone(),
             trips_within,
             every: time("every", EVERY)?,
@@ -145,39 +138,15 @@ impl Guard {
         })
     }
 
-    /// What the value is of which the tolerance speaks.
-    fn value(&self, output: Value) -> Result<Value, String> {
-        if !self.is_of_prometheus {
-            return Ok(output);
-        }
-        let body = match &output["body"] {
-            Value::String(text) => serde_json::from_str(text).unwrap_or(Value::Null),
-            body => body.clone(),
-        };
-        let result = &body["data"]["result"];
-        let sample = match body["data"]["resultType"].as_str() {
-            Some("scalar" | "string") => &result[1],
-            Some(_) | None => &result[0]["value"][1],
-        };
-        let number: Option<f64> = sample.as_str().and_then(|text| text.parse().ok());
-        match number.and_then(serde_json::Number::from_f64) {
-            Some(number) => Ok(number.into()),
-            None => Err(format!(
-                "Prometheus has no value for it: {}",
-                words::seen(&Value::Null, &body)
-            )),
-        }
-    }
-
     /// What it saw that must not be.
     async fn check(&self, world: &World) -> Option<String> {
         let variables = world.variables();
         let check = async {
-            let output = world
+            let value = world
                 .work
                 .perform(&self.activity, &variables, Thread::Background)
-                .await;
-            let value = self.value(output.map_err(in_words)?)?;
+                .await
+                .map_err(in_words)?;
             let within = world.work.within(&self.tolerance, &value, &variables).await;
             Ok::<_, String>((within.map_err(in_words)? == self.trips_within, value))
         };
@@ -223,25 +192,6 @@ fn duration(value: &Value) -> Option<Duration> {
     (!duration.is_zero()).then_some(duration)
 }
 
-/// The request that a query of Prometheus is.
-fn prometheus(provider: &Map<String, Value>) -> Result<Map<String, Value>, String> {
-    let text = |key: &str| {
-        let text = provider
-            .get(key)
-            .and_then(Value::as_str)
-            .filter(|text| !text.is_empty());
-        text.ok_or_else(|| format!("a provider of type prometheus needs a `{key}`"))
-    };
-    let url = format!("{}/api/v1/query", text("url")?.trim_end_matches('/'));
-    let mut request = provider.clone();
-    let query = text("query")?.to_owned();
-    request.remove("query");
-    request.insert("type".to_owned(), "http".into());
-    request.insert("url".to_owned(), url.into());
-    request.insert("arguments".to_owned(), json!({"query": query}));
-    Ok(request)
-}
-
 impl World {
     /// Has guards look after the run until the set is dropped.
     pub(crate) fn guarded(self: &Arc<Self>, guards: Vec<Guard>) -> JoinSet<()> {
@@ -268,7 +218,9 @@ impl World {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
+    #[expect(clippy::needless_pass_by_value, reason = "shorter where it is called")]
     fn problem(guard: Value) -> String {
         guards(&json!({"abort_when": [guard]}))
             .unwrap_err()
@@ -286,31 +238,10 @@ mod tests {
             problem(json!({"name": "g", "provider": provider, "is": 1, "every": "soon"})),
             "/abort_when/0/every: `\"soon\"` is no time: write one such as 250ms, or a number of seconds"
         );
-        assert_eq!(
-            problem(
-                json!({"name": "g", "provider": {"type": "prometheus", "url": "http://p"}, "is": 1})
-            ),
-            "/abort_when/0/provider: a provider of type prometheus needs a `query`"
-        );
         assert!(
             problem(json!({"name": "g", "provider": {"type": "python"}, "is": 1}))
                 .contains("`python`")
         );
         assert!(problem(json!({"name": "g", "evry": 1})).contains("no `evry`"));
-    }
-
-    #[test]
-    fn the_value_of_a_query_is_its_first_sample() {
-        let guard = json!({"name": "g", "is": 1,
-            "provider": {"type": "prometheus", "url": "http://p/", "query": "up"}});
-        let guard = guards(&json!({"abort_when": [guard]})).unwrap().remove(0);
-        assert_eq!(guard.activity["provider"]["url"], "http://p/api/v1/query");
-        let of = |data: Value| guard.value(json!({"body": {"status": "success", "data": data}}));
-        let vector = json!({"resultType": "vector", "result": [{"value": [1.0, "0.5"]}]});
-        assert_eq!(of(vector), Ok(json!(0.5)));
-        let scalar = json!({"resultType": "scalar", "result": [1.0, "2"]});
-        assert_eq!(of(scalar), Ok(json!(2.0)));
-        let nothing = json!({"resultType": "vector", "result": []});
-        assert!(of(nothing).is_err());
     }
 }

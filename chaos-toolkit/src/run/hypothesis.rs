@@ -26,9 +26,10 @@ pub(crate) fn is_met(state: &Value) -> bool {
 /// The status of a run whose hypothesis was not met: whether a probe failed, or only saw what it should not.
 pub(crate) fn status_of(state: &Value) -> Status {
     let mut probes = state["probes"].as_array().into_iter().flatten();
-    match probes.any(|probe| probe["status"] != "succeeded") {
-        true => Status::Failed,
-        false => Status::Completed,
+    if probes.any(|probe| probe["status"] != "succeeded") {
+        Status::Failed
+    } else {
+        Status::Completed
     }
 }
 

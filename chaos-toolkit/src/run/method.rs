@@ -158,6 +158,7 @@ impl World {
         let all = async { while background.join_next().await.is_some() {} };
         let waited = match played {
             Err(Halt::LeftAsIs | Halt::Guard | Halt::Refused) => {
+                self.work.leave_background().await;
                 let _ = tokio::time::timeout(LAST_MOMENT, all).await;
                 Ok(())
             }

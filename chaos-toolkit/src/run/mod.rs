@@ -30,12 +30,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt};
 use serde_json::{Map, Value};
-use tokio::sync::mpsc::UnboundedReceiver;
 
-pub use controls::{Call, Controls, Interrupted, Level, Scope};
+pub use controls::{Call, Controls, Interrupted, Level, Scope, controls_of, tell_of_loading};
 pub use guards::{Guard, GuardProblem, guards};
-pub use signals::{Signal, listen};
+pub use signals::{Signal, Signals, listen};
 pub use strategies::{Dry, Options, RollbackStrategy, Strategy, UnknownStrategy};
 pub use words::{expected, failure, seen};
 
@@ -78,7 +78,7 @@ pub struct Setup {
     /// Who is asked.
     pub gate: Option<Arc<dyn Gate>>,
     /// What ends it; from [`listen`].
-    pub signals: UnboundedReceiver<Signal>,
+    pub signals: Signals,
 }
 
 /// A run that there was not, or whose journal is lost.
@@ -119,9 +119,7 @@ async fn run_with(mut setup: Setup, work: Box<dyn Work>) -> Result<Map<String, V
     let guards = guards(&setup.experiment)?;
     let part = setup.journal.as_deref().map(Part::create).transpose();
     let part = part.map_err(RunError::Part)?;
-    let (closed, signals) = tokio::sync::mpsc::unbounded_channel();
-    drop(closed);
-    let mut signals = std::mem::replace(&mut setup.signals, signals);
+    let mut signals = std::mem::replace(&mut setup.signals, stream::pending().boxed());
     let path = setup.journal.clone();
     let world = World::new(setup, work, part);
     let ending = Ending(world.clone());
@@ -138,22 +136,19 @@ async fn run_with(mut setup: Setup, work: Box<dyn Work>) -> Result<Map<String, V
     let written = path.as_deref().map_or(Ok(()), |path| write(path, &journal));
     world.heard.hear(Event::Ended { journal: &journal });
     world.heard.close().await;
-    match (written, path) {
-        (Err(source), Some(path)) => Err(RunError::Journal {
-            source,
-            part: crate::journal::part_path(&path),
-        }),
-        (Ok(()) | Err(_), _) => {
-            world.record.forget_part();
-            Ok(journal)
-        }
+    world.work.close().await;
+    if let (Err(source), Some(path)) = (written, path) {
+        let part = crate::journal::part_path(&path);
+        return Err(RunError::Journal { source, part });
     }
+    world.record.forget_part();
+    Ok(journal)
 }
 
 /// Hands signals on; done at the second Ctrl-C.
-async fn second_ctrl_c(world: &World, signals: &mut UnboundedReceiver<Signal>) {
+async fn second_ctrl_c(world: &World, signals: &mut Signals) {
     let mut interrupts = 0;
-    while let Some(signal) = signals.recv().await {
+    while let Some(signal) = signals.next().await {
         interrupts += u32::from(signal == Signal::Interrupt);
         if interrupts > 1 {
             return;
@@ -161,7 +156,7 @@ async fn second_ctrl_c(world: &World, signals: &mut UnboundedReceiver<Signal>) {
         world.line.cut(signal.halt());
         world.heard.hear(Event::Interrupted(signal.words()));
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 impl World {

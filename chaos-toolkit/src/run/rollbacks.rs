@@ -36,7 +36,7 @@ impl World {
         match played.await {
             Ok(()) => {}
             Err(Halt::Broken(why)) => {
-                self.heard.hear(Event::Interrupted(&why));
+                self.say_interrupted(&why);
                 self.record.set_status(Status::Aborted);
             }
             Err(

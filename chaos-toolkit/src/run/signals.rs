@@ -1,9 +1,10 @@
 //! The signals that end a run, with the meanings that the reference gives them.
 
 use std::io;
+use std::task::Poll;
 
+use futures::stream::{self, BoxStream, StreamExt};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::halt::Halt;
 
@@ -45,28 +46,30 @@ impl Signal {
     }
 }
 
+/// Those that come.
+pub type Signals = BoxStream<'static, Signal>;
+
 /// Hears of this process's signals from now on; they no longer end it by themselves.
-pub fn listen() -> io::Result<UnboundedReceiver<Signal>> {
-    let (sender, receiver) = unbounded_channel();
-    for (kind, means) in [
+///
+/// The run itself looks at them, and first: Ctrl-C in a terminal also ends the program that the run waits for, and that is
+/// not how an activity ends.
+pub fn listen() -> io::Result<Signals> {
+    let mut listened = [
         (SignalKind::interrupt(), Signal::Interrupt),
         (SignalKind::terminate(), Signal::Terminate),
         (SignalKind::user_defined1(), Signal::User1),
         (SignalKind::user_defined2(), Signal::User2),
-    ] {
-        forward(kind, means, sender.clone())?;
-    }
-    Ok(receiver)
-}
-
-fn forward(kind: SignalKind, means: Signal, to: UnboundedSender<Signal>) -> io::Result<()> {
-    let mut stream = signal(kind)?;
-    tokio::spawn(async move {
-        while stream.recv().await.is_some() {
-            if to.send(means).is_err() {
-                return;
+    ]
+    .into_iter()
+    .map(|(kind, means)| Ok((signal(kind)?, means)))
+    .collect::<io::Result<Vec<_>>>()?;
+    let signals = stream::poll_fn(move |context| {
+        for (signal, means) in &mut listened {
+            if signal.poll_recv(context).is_ready() {
+                return Poll::Ready(Some(*means));
             }
         }
+        Poll::Pending
     });
-    Ok(())
+    Ok(signals.boxed())
 }

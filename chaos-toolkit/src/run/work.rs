@@ -27,6 +27,16 @@ pub(crate) trait Work: Send + Sync {
         value: &'a Value,
         variables: &'a Variables,
     ) -> BoxFuture<'a, Result<bool, Stopped>>;
+
+    /// Has what runs in the background end by itself where it can, before it is dropped.
+    fn leave_background(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
+    /// There is nothing more to do.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// The providers.
@@ -49,5 +59,13 @@ impl Work for Providers {
         variables: &'a Variables,
     ) -> BoxFuture<'a, Result<bool, Stopped>> {
         Box::pin(tolerance::within(tolerance, value, variables, &self.0))
+    }
+
+    fn leave_background(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.leave_background())
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.close())
     }
 }

@@ -14,7 +14,7 @@ use super::line::Line;
 use super::strategies::Options;
 use super::work::Work;
 use crate::journal::{Record, lock};
-use crate::observe::Gate;
+use crate::observe::{Event, Gate};
 use crate::provider::Thread;
 use crate::variables::Variables;
 
@@ -56,6 +56,12 @@ impl World {
 
     pub(crate) fn variables(&self) -> Arc<Variables> {
         lock(&self.variables).clone()
+    }
+
+    /// Says why it does not go on.
+    pub(crate) fn say_interrupted(&self, why: &str) {
+        let why = self.variables().redact(why);
+        self.heard.hear(Event::Interrupted(&why));
     }
 
     /// How many activities a list of the experiment has.
@@ -133,7 +139,9 @@ impl World {
         }
         drop(shared);
         let mut shared = lock(&self.variables);
-        if **shared != variables {
+        let is_changed =
+            shared.configuration != variables.configuration || shared.secrets != variables.secrets;
+        if is_changed {
             *shared = Arc::new(variables);
         }
         told

@@ -15,7 +15,8 @@ struct Unread {
     why: String,
 }
 
-fn read(path: &Path) -> Result<Value, CommandError> {
+/// Reads a file of JSON or YAML.
+pub(super) fn read(path: &Path) -> Result<Value, CommandError> {
     let unread = |why: String| {
         let file = path.display().to_string();
         CommandError::new(ErrorKind::Failed, Unread { file, why })
@@ -44,8 +45,5 @@ pub(super) fn variables(experiment: &Value, given: &[String]) -> Variables {
     for (key, value) in given.iter().filter_map(|given| given.split_once('=')) {
         configuration.insert(key.to_owned(), value.into());
     }
-    Variables {
-        configuration,
-        secrets: Map::new(),
-    }
+    Variables::new(configuration, Map::new())
 }

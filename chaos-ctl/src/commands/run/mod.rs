@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chaos_toolkit::provider::python::Python;
-use chaos_toolkit::run::{self, Dry, Options, Setup};
+use chaos_toolkit::run::{self, Controls, Dry, Options, Setup};
 use clap::Args;
+use serde_json::Value;
 
 use crate::error::{CommandError, ErrorKind};
 use crate::global::Global;
@@ -100,6 +101,11 @@ fn hypothesis_strategies() -> clap::builder::PossibleValuesParser {
     names.into_iter().chain([hidden]).into()
 }
 
+/// A control did not want the experiment to be loaded.
+#[derive(Debug, thiserror::Error)]
+#[error("a control interrupted the loading: {0}")]
+struct LoadingInterrupted(String);
+
 /// A number of seconds on the command line that is none.
 #[derive(Debug, thiserror::Error)]
 #[error("must be a number of seconds, such as 0.5")]
@@ -118,7 +124,12 @@ impl RunArgs {
     ) -> Result<(), CommandError> {
         let failed = |error| CommandError::new(ErrorKind::Failed, error);
         let settings = load::settings(self.settings.as_deref())?;
-        let experiment = load::experiment(&self.source)?;
+        // Whoever does what controls do is asked for here.
+        let controls: Option<Arc<dyn Controls>> = None;
+        let controls_of_settings = self.controls(&settings)?;
+        let experiment = self
+            .load(controls.as_deref(), &controls_of_settings, &settings)
+            .await?;
         let variables = load::variables(&experiment, &self.var);
         let mut options = Options {
             frequency: self.hypothesis_frequency,
@@ -140,14 +151,47 @@ impl RunArgs {
             journal: Some(self.journal_path.clone()),
             python: Arc::new(Python::new(self.python())),
             faults: None,
-            controls: None,
-            controls_of_settings: Vec::new(),
+            controls,
+            controls_of_settings,
             observers: vec![tell.clone()],
             gate: None,
             signals: run::listen().map_err(|error| CommandError::new(ErrorKind::Failed, error))?,
         };
         let journal = run::run(setup).await.map_err(failed)?;
         ending::say(&journal, &self.journal_path, output)
+    }
+
+    /// The controls that every experiment has: of the settings, and of the files named here.
+    fn controls(&self, settings: &Value) -> Result<Vec<Value>, CommandError> {
+        let mut controls = run::controls_of(settings.get("controls"));
+        for file in &self.control_file {
+            controls.extend(run::controls_of(Some(&load::read(file)?)));
+        }
+        Ok(controls)
+    }
+
+    /// Loads the experiment, with controls around it that may change what is read.
+    async fn load(
+        &self,
+        controls: Option<&dyn Controls>,
+        of_settings: &[Value],
+        settings: &Value,
+    ) -> Result<Value, CommandError> {
+        let tell = async |read: Option<&mut Value>| match controls {
+            None => Ok(()),
+            Some(controls) => {
+                let source = &self.source;
+                let told = run::tell_of_loading(controls, of_settings, source, read, settings);
+                let interrupted = |run::Interrupted(why)| LoadingInterrupted(why);
+                told.await
+                    .map_err(interrupted)
+                    .map_err(|error| CommandError::new(ErrorKind::Failed, error))
+            }
+        };
+        tell(None).await?;
+        let mut experiment = load::experiment(&self.source)?;
+        tell(Some(&mut experiment)).await?;
+        Ok(experiment)
     }
 
     fn python(&self) -> PathBuf {

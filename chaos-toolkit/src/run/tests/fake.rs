@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
@@ -80,9 +81,9 @@ impl Work for Fake {
                 return Err(Stopped::Crashed(why));
             }
             self.log.add(format!("{name} done"));
-            let gives = &provider["gives"];
-            let Some(several) = gives.as_array() else {
-                return Ok(gives.clone());
+            let answer = &provider["gives"];
+            let Some(several) = answer.as_array() else {
+                return Ok(answer.clone());
             };
             let mut given = lock(&self.given);
             let count = given.entry(name.to_owned()).or_default();
@@ -208,9 +209,7 @@ impl Observer for Listening {
                 ));
             }
             Event::ActivityEnded { run, .. } => {
-                if run["activity"]["name"] == "bang" {
-                    panic!("an observer panics");
-                }
+                assert!(run["activity"]["name"] != "bang", "an observer panics");
             }
             Event::Started { .. }
             | Event::PhaseEnded { .. }
@@ -235,7 +234,8 @@ impl Stage {
 
     pub(super) fn with(experiment: Value, options: Options) -> Self {
         let log = Log::default();
-        let (sender, signals) = unbounded_channel();
+        let (sender, mut signals) = unbounded_channel();
+        let signals = stream::poll_fn(move |context| signals.poll_recv(context));
         let setup = Setup {
             experiment,
             variables: Variables::default(),
@@ -248,7 +248,7 @@ impl Stage {
             controls_of_settings: Vec::new(),
             observers: vec![Arc::new(Listening(log.clone()))],
             gate: None,
-            signals,
+            signals: signals.boxed(),
         };
         Self {
             log,
@@ -315,6 +315,7 @@ pub(super) fn hypothesis(provider: Value) -> Value {
     json!({"title": "all is well", "probes": [probe]})
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "shorter where it is called")]
 pub(super) fn experiment(hypothesis: Value, method: Value, rollbacks: Value) -> Value {
     json!({
         "title": "t",
