@@ -8,6 +8,7 @@
 //! else's, behind the trait [`faults::Faults`].
 
 pub mod document;
+pub mod experiment;
 pub mod faults;
 pub mod load;
 pub mod observe;
