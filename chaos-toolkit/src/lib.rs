@@ -9,6 +9,7 @@
 
 pub mod control;
 pub mod document;
+pub mod experiment;
 pub mod faults;
 mod text;
 pub mod journal;

@@ -26,6 +26,13 @@ pub struct Problem {
     pub instead: Option<String>,
 }
 
+impl Problem {
+    /// Says what to write instead.
+    pub fn or(&mut self, instead: impl Into<String>) {
+        self.instead = Some(instead.into());
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.source)?;

@@ -314,7 +314,7 @@ const REFUSED: &[(Format, &str, &str)] = &[
         "a: \u{7}",
         "x:1:4: the character U+0007 may not stand in YAML",
     ),
-    (Yaml, "a:\n\tb: 1", "x:2:1: this is not YAML: "),
+    (Yaml, "a:\n\tb: 1", "x:2:2: this is not YAML: "),
 ];
 
 #[test]

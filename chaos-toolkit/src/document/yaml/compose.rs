@@ -67,7 +67,11 @@ pub(super) fn read(text: &str) -> Result<Nodes, Fault> {
             if *error.kind() == ErrorKind::RecursionLimitExceeded {
                 return too_deep(place);
             }
-            grammar(place, &error.info())
+            let fault = grammar(place, &error.info());
+            if text[..error.marker().byte_offset().unwrap_or(0)].ends_with('\t') {
+                return fault.instead("write blanks for tabs");
+            }
+            fault
         })?;
         // A node stands where its tag does.
         let start = span

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use self::compose::{Kind, Node, Nodes};
 use super::json::{short, too_long};
+use super::lines::place;
 use super::scalar::{self, Not, YAML};
 use super::{Draft, Fault, Latest, MOST_LEVELS, pointer_token};
 use crate::problem::Place;
@@ -16,14 +17,12 @@ use crate::problem::Place;
 /// Reads a text.
 pub(super) fn read(text: &str, draft: &mut Draft) -> Result<Value, Fault> {
     let nodes = compose::read(text)?;
-    match nodes.root {
-        Some(root) => Build {
-            nodes: &nodes,
-            draft,
-        }
-        .value(root, "", 1),
-        None => Ok(Value::Null),
-    }
+    let Some(root) = nodes.root else {
+        draft.take("", place(1, 1), 0, 1)?;
+        return Ok(Value::Null);
+    };
+    let nodes = &nodes;
+    Build { nodes, draft }.value(root, "", 1)
 }
 
 /// Makes values of nodes.
