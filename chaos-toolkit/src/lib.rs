@@ -10,3 +10,5 @@ pub mod document;
 pub mod faults;
 pub mod observe;
 pub mod problem;
+pub mod provider;
+pub mod variables;
