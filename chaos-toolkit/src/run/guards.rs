@@ -178,7 +178,9 @@ impl Guard {
 fn in_words(stopped: Stopped) -> String {
     match stopped {
         Stopped::Failed(failed) => failed.message,
-        Stopped::Interrupted(why) | Stopped::Crashed(why) => why,
+        Stopped::Interrupted(why)
+        | Stopped::Crashed(why)
+        | Stopped::Exited { message: why, .. } => why,
     }
 }
 

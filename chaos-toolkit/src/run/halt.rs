@@ -26,6 +26,12 @@ pub(crate) fn of_stopped(stopped: Stopped) -> Result<crate::provider::ActivityFa
     match stopped {
         Stopped::Failed(failed) => Ok(failed),
         Stopped::Interrupted(why) => Err(Halt::Interrupted(why)),
+        Stopped::Exited {
+            rollbacks: true, ..
+        } => Err(Halt::Left),
+        Stopped::Exited {
+            rollbacks: false, ..
+        } => Err(Halt::LeftAsIs),
         Stopped::Crashed(why) => Err(Halt::Broken(why)),
     }
 }
