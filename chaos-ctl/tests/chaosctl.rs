@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use crate::agent::{Agent, DEADLINE};
@@ -94,6 +94,12 @@ impl Running {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();
         kill(Pid::from_raw(pid), signal).unwrap();
+    }
+
+    /// Sends a signal to the group that this process leads, as a terminal does.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        killpg(Pid::from_raw(pid), signal).unwrap();
     }
 
     /// Waits for the end.

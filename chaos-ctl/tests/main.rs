@@ -31,6 +31,7 @@ mod test_rate;
 mod test_reach;
 mod test_reorder;
 mod test_request;
+mod test_run;
 mod test_sink;
 mod test_status;
 mod test_stop;

@@ -8,5 +8,10 @@
 
 pub mod document;
 pub mod faults;
+pub mod journal;
 pub mod observe;
 pub mod problem;
+pub mod provider;
+pub mod run;
+pub mod tolerance;
+pub mod variables;

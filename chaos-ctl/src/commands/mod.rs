@@ -20,6 +20,7 @@ pub mod rate;
 pub mod reorder;
 pub mod reset;
 pub mod rewrite;
+pub mod run;
 pub mod serve;
 pub mod status;
 mod steered;
@@ -45,6 +46,7 @@ use rate::RateArgs;
 use reorder::ReorderArgs;
 use reset::ResetArgs;
 use rewrite::RewriteArgs;
+use run::RunArgs;
 use serve::ServeArgs;
 use status::StatusArgs;
 use stop::StopArgs;
@@ -75,6 +77,7 @@ pub enum Command {
     Grpc(Box<GrpcArgs>),
     Apply(ApplyArgs),
     Drill(DrillArgs),
+    Run(Box<RunArgs>),
     Update(UpdateArgs),
     List(ListArgs),
     Status(StatusArgs),
@@ -102,6 +105,7 @@ impl Command {
             Self::Grpc(arguments) => arguments.run(global, output).await,
             Self::Apply(arguments) => arguments.run(global, output).await,
             Self::Drill(arguments) => Box::pin(arguments.run(global, output)).await,
+            Self::Run(arguments) => Box::pin(arguments.run(global, output)).await,
             Self::Update(arguments) => arguments.run(global, output).await,
             Self::List(arguments) => arguments.run(Everyone::of(global).await?, output).await,
             Self::Status(arguments) => arguments.run(Everyone::of(global).await?, output).await,

@@ -1,0 +1,120 @@
+//! What is said of a run that is over, and the exit code.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chaos_toolkit::run::{expected, failure, seen};
+use serde_json::{Map, Value, json};
+
+use crate::error::{CommandError, ErrorKind};
+use crate::output::Output;
+use crate::output::progress::to_tenths;
+use crate::quantity::time_in_words;
+
+/// A run that did not go well.
+#[derive(Debug, thiserror::Error)]
+enum NotWell {
+    #[error("deviated: after the method, {0}")]
+    Deviated(String),
+    #[error("the method was not played: before it, {0}")]
+    NotSteady(String),
+    #[error("did not recover: {0}")]
+    NotRecovered(String),
+    #[error("the hypothesis was not met while the method ran, which --fail-fast ended")]
+    FailedFast,
+    #[error("aborted: {0}")]
+    Aborted(String),
+    #[error("interrupted: the experiment did not run to its end")]
+    Interrupted,
+    #[error("failed")]
+    Failed,
+}
+
+/// Says how it ended, and where that is written.
+pub(super) fn say(
+    journal: &Map<String, Value>,
+    path: &Path,
+    output: Output<'static>,
+) -> Result<(), CommandError> {
+    let status = journal["status"].as_str().unwrap_or_default();
+    let deviated = journal["deviated"] == Value::Bool(true);
+    let verdict = || {
+        let took = journal["duration"].as_f64();
+        let took = took.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let took = time_in_words(to_tenths(took.unwrap_or_default()));
+        let how = if deviated { "deviated" } else { status };
+        format!("{how} in {took}; journal: {}", path.display())
+    };
+    let json = || {
+        json!({
+            "status": status,
+            "deviated": deviated,
+            "duration": journal["duration"],
+            "journal": path,
+        })
+    };
+    output.result(verdict, json)?;
+    if status == "completed"
+        && let Some(what) = wrong(&journal["steady_states"]["before"], &journal["experiment"])
+    {
+        output.warn(&format!("the method was not played: before it, {what}"));
+    }
+    match why(journal, status, deviated) {
+        None => Ok(()),
+        Some(why) => Err(CommandError::new(ErrorKind::Failed, why)),
+    }
+}
+
+fn why(journal: &Map<String, Value>, status: &str, deviated: bool) -> Option<NotWell> {
+    let states = &journal["steady_states"];
+    let wrong = |when: &str| wrong(&states[when], &journal["experiment"]);
+    if deviated {
+        return Some(NotWell::Deviated(wrong("after").unwrap_or_default()));
+    }
+    match status {
+        "completed" => None,
+        "interrupted" => Some(NotWell::Interrupted),
+        "aborted" => {
+            let guard = &journal.get("guards").unwrap_or(&Value::Null)[0];
+            Some(NotWell::Aborted(match guard["name"].as_str() {
+                Some(name) => {
+                    let saw = guard["saw"].as_str().unwrap_or_default();
+                    format!("guard `{name}` saw {saw}")
+                }
+                None => "an activity could not be done, see above".to_owned(),
+            }))
+        }
+        _ => Some(if let Some(what) = wrong("before") {
+            NotWell::NotSteady(what)
+        } else if let Some(what) = wrong("recovery") {
+            NotWell::NotRecovered(what)
+        } else if states["during"]
+            .as_array()
+            .is_some_and(|during| !during.is_empty())
+        {
+            NotWell::FailedFast
+        } else {
+            NotWell::Failed
+        }),
+    }
+}
+
+/// Which probe was not right: what was expected, and what was seen.
+fn wrong(state: &Value, experiment: &Value) -> Option<String> {
+    let probes = state["probes"].as_array()?;
+    let index = probes.len().checked_sub(1)?;
+    let run = probes[index].as_object()?;
+    if run.get("tolerance_met") == Some(&Value::Bool(true)) {
+        return None;
+    }
+    let name = run["activity"]["name"].as_str().unwrap_or_default();
+    if run["status"] == "failed" {
+        return Some(format!("probe `{name}` failed: {}", failure(run)));
+    }
+    let tolerance = &experiment["steady-state-hypothesis"]["probes"][index]["tolerance"];
+    let saw = seen(tolerance, &run["output"]);
+    Some(format!(
+        "probe `{name}` was expected to see {}, and saw {saw}",
+        expected(tolerance)
+    ))
+}

@@ -1,0 +1,61 @@
+//! The journal of a run that goes on: one JSON object a line, so that what is there after a `kill -9` can be read.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use serde_json::Value;
+
+use super::WriteError;
+use super::record::lock;
+
+/// Where the journal of a run that goes on is kept.
+pub fn part_path(journal: &Path) -> PathBuf {
+    let mut path = journal.as_os_str().to_owned();
+    path.push(".part");
+    path.into()
+}
+
+/// The file, open.
+#[derive(Debug)]
+pub(crate) struct Part {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl Part {
+    /// Creates it. What a run that was killed left is kept beside it: it is all that there is of that run.
+    pub(crate) fn create(journal: &Path) -> Result<Self, WriteError> {
+        let path = part_path(journal);
+        if fs::metadata(&path).is_ok_and(|data| data.is_file() && data.len() > 0) {
+            let mut old = path.as_os_str().to_owned();
+            old.push(".old");
+            let _ = fs::rename(&path, PathBuf::from(old));
+        }
+        let file = File::create(&path).map_err(|source| WriteError {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(Self {
+            path,
+            file: Mutex::new(file),
+        })
+    }
+
+    /// Adds a line. One that cannot be written ends no experiment: on a full disk the journal cannot be written either, and
+    /// that is said.
+    pub(crate) fn add(&self, line: &Value) {
+        let Ok(mut text) = serde_json::to_vec(line) else {
+            return;
+        };
+        text.push(b'\n');
+        // In one call, so that only the last line can ever be torn.
+        let _ = lock(&self.file).write_all(&text);
+    }
+
+    /// The journal is whole now.
+    pub(crate) fn remove(&self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
