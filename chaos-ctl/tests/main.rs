@@ -8,6 +8,7 @@
 mod agent;
 mod chaosctl;
 mod script;
+mod test_actions;
 mod test_apply;
 mod test_corrupt;
 mod test_delay;

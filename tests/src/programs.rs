@@ -35,6 +35,22 @@ pub fn k6() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A `python3` that has chaosk8s: where `cargo xtask setup` puts Chaos Toolkit.
+pub fn python_with_chaosk8s() -> Result<PathBuf> {
+    let profile = target_directory()?;
+    let target = profile.parent().context("a target directory")?;
+    let root = target.join("tools/chaostoolkit");
+    let libraries = root.join("lib").read_dir().into_iter().flatten().flatten();
+    let mut packages = libraries.map(|library| library.path().join("site-packages/chaosk8s"));
+    if !packages.any(|package| package.is_dir()) {
+        bail!(
+            "{} has no chaosk8s: run `cargo xtask setup`",
+            root.display()
+        );
+    }
+    Ok(root.join("bin/python3"))
+}
+
 /// `target/<profile>`: the directory of the running program, without the `deps` that tests are in.
 fn target_directory() -> Result<PathBuf> {
     let exe = env::current_exe().context("find the running program")?;

@@ -67,6 +67,9 @@ fn look_for(name: &str) -> Result<(), String> {
         "k6" => crate::programs::k6()
             .map(drop)
             .map_err(|error| error.to_string()),
+        "chaosk8s" => crate::programs::python_with_chaosk8s()
+            .map(drop)
+            .map_err(|error| error.to_string()),
         program if on_path(program).is_some() => Ok(()),
         program => Err(format!(
             "needs the program {program}; `cargo xtask setup` installs it"

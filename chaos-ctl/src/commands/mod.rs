@@ -1,5 +1,6 @@
 //! The verbs, one file each: its options, and what it asks of the agent.
 
+pub mod actions;
 pub mod apply;
 mod asked;
 pub mod corrupt;
@@ -22,6 +23,7 @@ pub mod rewrite;
 pub mod run;
 pub mod serve;
 pub mod status;
+mod steered;
 pub mod stop;
 pub mod update;
 

@@ -6,19 +6,25 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
-use axum::{Router, extract::State, http::StatusCode, http::Uri, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, Uri},
+    routing::{get, post},
+};
 use clap::Parser;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 
 /// Calls the provider: `GET /consuming` answers 200 when the provider did, otherwise 500.
 #[derive(Parser)]
@@ -36,7 +42,16 @@ struct Arguments {
     /// How often a provider is asked again, the next one, after it did not answer 200.
     #[arg(long, env = "RETRIES", default_value_t = 0)]
     retries: u32,
+    /// Answers by itself when no provider has answered within a second, and after three such failures in a row without
+    /// asking, until `POST /breaker/close`.
+    #[arg(long, env = "BREAKER")]
+    breaker: bool,
 }
+
+/// How long a consumer with a breaker waits for its providers.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// So many failures in a row open the breaker.
+const FAILURES: u32 = 3;
 
 /// The providers, and a client that keeps connections alive like Go's `http.Get`.
 struct Providers {
@@ -44,6 +59,8 @@ struct Providers {
     uris: Vec<Uri>,
     calls: AtomicUsize,
     retries: u32,
+    /// How many failures in a row there were, where there is a breaker.
+    breaker: Option<AtomicU32>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -62,9 +79,11 @@ async fn main() -> Result<()> {
         uris,
         calls: AtomicUsize::new(0),
         retries: arguments.retries,
+        breaker: arguments.breaker.then(AtomicU32::default),
     });
     let router = Router::new()
         .route("/consuming", get(consuming))
+        .route("/breaker/close", post(close))
         .with_state(providers);
     let listen = arguments.listen;
     let listener = TcpListener::bind(listen)
@@ -92,16 +111,45 @@ fn uri(url: &str, port: u16) -> Result<Uri> {
 }
 
 async fn consuming(State(providers): State<Arc<Providers>>) -> (StatusCode, &'static str) {
-    for _ in 0..=providers.retries {
-        let answer = providers.call().await;
-        if answer.is_ok_and(|status| status == StatusCode::OK) {
-            return (StatusCode::OK, "Successfully consuming message");
-        }
+    const WELL: (StatusCode, &str) = (StatusCode::OK, "Successfully consuming message");
+    let Some(failures) = &providers.breaker else {
+        return match providers.ask().await {
+            true => WELL,
+            false => (StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
+        };
+    };
+    let is_open = failures.load(Ordering::Relaxed) >= FAILURES;
+    if !is_open && timeout(TIMEOUT, providers.ask()).await == Ok(true) {
+        failures.store(0, Ordering::Relaxed);
+        return WELL;
     }
-    (StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+    failures.fetch_add(1, Ordering::Relaxed);
+    (StatusCode::OK, "no time to tell just now")
+}
+
+async fn close(State(providers): State<Arc<Providers>>) -> StatusCode {
+    let Some(failures) = &providers.breaker else {
+        return StatusCode::NOT_FOUND;
+    };
+    failures.store(0, Ordering::Relaxed);
+    StatusCode::OK
 }
 
 impl Providers {
+    /// Whether one of them answers 200, asked as often as it may be.
+    async fn ask(&self) -> bool {
+        for _ in 0..=self.retries {
+            if self
+                .call()
+                .await
+                .is_ok_and(|status| status == StatusCode::OK)
+            {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Calls the provider whose turn it is, and reads its answer to the end.
     async fn call(&self) -> Result<StatusCode> {
         let turn = self.calls.fetch_add(1, Ordering::Relaxed) % self.uris.len();

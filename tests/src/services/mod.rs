@@ -37,6 +37,15 @@ pub fn consumer(host: &Host, providers: &[Host]) -> Result<Process> {
 
 /// The same; what failed is asked again so many times.
 pub fn consumer_that_retries(host: &Host, providers: &[Host], retries: u32) -> Result<Process> {
+    consumer_with(host, providers, &["--retries", &retries.to_string()])
+}
+
+/// The same; it answers by itself where providers do not.
+pub fn consumer_with_breaker(host: &Host, providers: &[Host]) -> Result<Process> {
+    consumer_with(host, providers, &["--breaker"])
+}
+
+fn consumer_with(host: &Host, providers: &[Host], options: &[&str]) -> Result<Process> {
     let urls: Vec<String> = providers
         .iter()
         .map(|provider| provider.address_v4().to_string())
@@ -45,7 +54,7 @@ pub fn consumer_that_retries(host: &Host, providers: &[Host], retries: u32) -> R
     command
         .env("PROVIDER_URL", urls.join(","))
         .env("PROVIDER_PORT", PORT.to_string())
-        .env("RETRIES", retries.to_string());
+        .args(options);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let process = Process::spawn(command)?;
     listening(host, PORT)?;

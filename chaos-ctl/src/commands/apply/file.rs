@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Error as YamlError;
 
-pub(in crate::commands) use words::in_words;
+pub(in crate::commands) use words::{in_words, instead_of};
 
 use super::Described;
 use crate::arguments::{
@@ -205,6 +205,16 @@ impl ExperimentFile {
         Ok(parsed)
     }
 
+    /// What it describes, where it was read by somebody else, and says how long it is.
+    pub(in crate::commands) fn timed(
+        &self,
+        file: &str,
+        base: Base<'_>,
+    ) -> Result<Described, FileError> {
+        self.check(file.to_owned())?;
+        self.describe(file, base)
+    }
+
     /// Whether it says where and what; `file` is what errors call it.
     fn check(&self, file: String) -> Result<(), FileError> {
         let parsed = self;
@@ -241,6 +251,11 @@ impl ExperimentFile {
         Ok(())
     }
 
+    /// For how long, where it says so.
+    pub(in crate::commands) fn duration(&self) -> Option<Duration> {
+        self.duration
+    }
+
     /// What it describes, where it is part of another file and was read with that. Its time is that file's to say.
     pub(in crate::commands) fn described(
         &self,
@@ -256,7 +271,7 @@ impl ExperimentFile {
         self.describe(file, base)
     }
 
-    /// What it describes.
+    /// What it describes; whether it says where and what is not looked at.
     pub(super) fn describe(&self, file: &str, base: Base<'_>) -> Result<Described, FileError> {
         Ok(Described {
             drafts: self.drafts(file, base)?,

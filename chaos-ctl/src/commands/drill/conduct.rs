@@ -7,8 +7,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use super::conducted::{Conducted, How};
-use super::heard::Ended;
-use super::phases::{Broken, Stage, Starts};
+use super::phases::{Broken, PhaseEnded, Stage, Starts};
 use super::plan::Plan;
 use crate::drill::client::Client;
 use crate::drill::figures::over;
@@ -234,7 +233,7 @@ impl Going<'_> {
             .collect()
     }
 
-    fn conducted(mut self, how: How, faults: Vec<Ended>) -> Conducted {
+    fn conducted(mut self, how: How, faults: Vec<PhaseEnded>) -> Conducted {
         let under_way = self.running.under_way();
         self.measured
             .under_way(under_way, self.plan.load.max_in_flight);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::heard::Ended;
+use super::phases::PhaseEnded;
 use crate::drill::measured::Measurements;
 use crate::drill::timeline::Timeline;
 
@@ -36,7 +36,7 @@ pub(super) struct Conducted {
     pub(super) phases: Vec<(Duration, Duration)>,
     /// From the first request to the end of the load, or to that of the last request where it is later.
     pub(super) elapsed: Duration,
-    pub(super) faults: Vec<Ended>,
+    pub(super) faults: Vec<PhaseEnded>,
     /// By how much a request was sent after its time, at most.
     pub(super) latest: Duration,
 }

@@ -3,7 +3,6 @@
 mod conduct;
 mod conducted;
 mod file;
-mod heard;
 mod interrupts;
 mod phases;
 mod plan;

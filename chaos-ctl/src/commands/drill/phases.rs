@@ -3,13 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
 
-use super::heard::{Ended, Listener};
 use super::plan::Phase;
+use crate::commands::steered::{Ended, Steered};
 use crate::error::{CommandError, ErrorKind};
-use crate::experiment::{Hand, Steer};
+use crate::experiment::Steer;
 use crate::global::Global;
 use crate::output::Output;
 use crate::quantity::time_in_words;
@@ -46,10 +45,15 @@ impl Starts {
 /// A phase's experiment, from when it is put in place.
 struct Placed {
     phase: usize,
-    hand: Hand,
-    armed: Option<oneshot::Receiver<Instant>>,
-    listener: Arc<Listener>,
-    run: JoinHandle<Result<(), CommandError>>,
+    steered: Steered,
+}
+
+/// What became of a phase's faults.
+#[derive(Debug)]
+pub(super) struct PhaseEnded {
+    /// Its number.
+    pub(super) phase: usize,
+    pub(super) faults: Ended,
 }
 
 /// Goes through the phases.
@@ -61,7 +65,7 @@ pub(super) struct Stage<'a> {
     /// How often somebody wants all of it to end.
     pub(super) stop: watch::Receiver<u32>,
     placed: Vec<Placed>,
-    ended: Vec<Ended>,
+    ended: Vec<PhaseEnded>,
     /// Whether all of it is being ended.
     is_ending: bool,
 }
@@ -131,10 +135,10 @@ impl<'a> Stage<'a> {
     }
 
     /// Ends what still acts, and hands back what became of all of it.
-    pub(super) async fn end(mut self) -> Vec<Ended> {
+    pub(super) async fn end(mut self) -> Vec<PhaseEnded> {
         self.is_ending = true;
         for placed in &self.placed {
-            placed.hand.stop();
+            placed.steered.hand.stop();
         }
         let mut stop = self.stop.clone();
         let mut seen = *stop.borrow_and_update();
@@ -145,7 +149,7 @@ impl<'a> Stage<'a> {
                     // Asked again: nobody waits for the agents.
                     seen = *asked;
                     for placed in &self.placed {
-                        placed.hand.stop();
+                        placed.steered.hand.stop();
                     }
                 }
             }
@@ -160,22 +164,17 @@ impl<'a> Stage<'a> {
         let Some(faults) = phase.faults.as_ref().map(Arc::clone) else {
             return;
         };
-        let (armed, is_armed) = oneshot::channel();
-        let listener = Arc::new(Listener::new(&phase.name, armed, self.output));
-        let (hand, steer) = Steer::held();
-        let (global, sink, length) = (Arc::clone(self.global), Arc::clone(&listener), phase.length);
-        let run = tokio::spawn(async move {
-            let output = Output::to_sink(&*sink);
-            faults
-                .run(Some(length), false, &global, steer, output)
-                .await
-        });
+        let steered = Steered::start(
+            &phase.name,
+            faults,
+            Some(phase.length),
+            self.global,
+            Steer::held(),
+            self.output,
+        );
         self.placed.push(Placed {
             phase: number,
-            hand,
-            armed: Some(is_armed),
-            listener,
-            run,
+            steered,
         });
     }
 
@@ -186,7 +185,7 @@ impl<'a> Stage<'a> {
             return Err(Broken::Failed);
         };
         tokio::select! {
-            () = placed.hand.ready() => Ok(true),
+            () = placed.steered.hand.ready() => Ok(true),
             () = tokio::time::sleep_until(time.into()) => Ok(false),
             _ = stop.changed() => Err(Broken::Stopped),
         }
@@ -212,16 +211,15 @@ impl<'a> Stage<'a> {
         };
         let mut stop = self.stop.clone();
         tokio::select! {
-            () = self.placed[place].hand.ready() => {}
+            () = self.placed[place].steered.hand.ready() => {}
             _ = stop.changed() => return Err(Broken::Stopped),
         }
         let start = known.unwrap_or_else(Instant::now);
         if known.is_none() {
             self.starts.push(start);
         }
-        self.placed[place].hand.begin();
-        let listener = Arc::clone(&self.placed[place].listener);
-        let Some(mut armed) = self.placed[place].armed.take() else {
+        self.placed[place].steered.hand.begin();
+        let Some(mut armed) = self.placed[place].steered.armed.take() else {
             return Err(Broken::Failed);
         };
         let armed = loop {
@@ -234,11 +232,10 @@ impl<'a> Stage<'a> {
                 return Err(Broken::Failed);
             }
         };
-        let armed = armed.unwrap_or(start);
-        let did = listener.did().unwrap_or_default();
+        let (since, did) = armed.map_or((start, String::new()), |acts| (acts.since, acts.did));
         self.output
             .talk(&format!("{} for {length}: {did}", phase.name));
-        Ok(armed + phase.length)
+        Ok(since + phase.length)
     }
 
     async fn wait_until(&mut self, time: Instant) -> Result<(), Broken> {
@@ -256,7 +253,7 @@ impl<'a> Stage<'a> {
         let mut stop = self.stop.clone();
         tokio::select! {
             () = self.one_ended() => {
-                let is_fatal = self.ended.last().is_some_and(Ended::is_fatal);
+                let is_fatal = self.ended.last().is_some_and(|last| last.faults.is_fatal());
                 if is_fatal { Err(Broken::Failed) } else { Ok(()) }
             }
             _ = stop.changed() => Err(Broken::Stopped),
@@ -268,21 +265,17 @@ impl<'a> Stage<'a> {
         if self.placed.is_empty() {
             return std::future::pending().await;
         }
-        let runs = self.placed.iter_mut().map(|placed| &mut placed.run);
+        let runs = self.placed.iter_mut().map(|placed| &mut placed.steered.run);
         let (result, place, _) = futures::future::select_all(runs).await;
-        let placed = self.placed.swap_remove(place);
-        let error = match result {
-            Ok(result) => result.err(),
-            Err(error) => Some(CommandError::new(ErrorKind::Failed, error)),
-        };
-        let mut ended = placed.listener.ended(placed.phase, error);
-        if !self.is_ending && ended.error.is_none() && ended.outcome() == Some("stopped") {
+        let Placed { phase, steered } = self.placed.swap_remove(place);
+        let mut faults = steered.ended(result);
+        if !self.is_ending && faults.error.is_none() && faults.outcome() == Some("stopped") {
             let error = CommandError::new(
                 ErrorKind::Failed,
                 "its faults were stopped by somebody else",
             );
-            ended.error = Some(error);
+            faults.error = Some(error);
         }
-        self.ended.push(ended);
+        self.ended.push(PhaseEnded { phase, faults });
     }
 }

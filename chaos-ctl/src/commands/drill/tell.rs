@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 
 use super::conducted::{Conducted, How};
-use super::heard::Ended;
-use super::phases::Broken;
+use super::phases::{Broken, PhaseEnded};
 use super::plan::Plan;
 use crate::drill::figures::Results;
 use crate::drill::human;
@@ -60,11 +59,11 @@ pub(super) fn of_phase(phase: &str, error: CommandError) -> CommandError {
 }
 
 /// Why nothing was sent.
-pub(super) fn not_begun(plan: &Plan, broken: &Broken, ended: Vec<Ended>) -> CommandError {
+pub(super) fn not_begun(plan: &Plan, broken: &Broken, ended: Vec<PhaseEnded>) -> CommandError {
     let failed = match broken {
         Broken::Stopped => None,
         Broken::Failed => ended.into_iter().find_map(|ended| {
-            let error = ended.error?;
+            let error = ended.faults.error?;
             Some(of_phase(&plan.phases[ended.phase].name, error))
         }),
     };
@@ -144,10 +143,11 @@ pub(super) fn all(plan: &Plan, conducted: Conducted) -> Told {
     let mut errors = Vec::new();
     for ended in conducted.faults {
         let phase: &mut PhaseOutcome = &mut phases[ended.phase];
-        phase.did = ended.did;
-        phase.experiment = ended.json;
-        phase.hits = ended.table;
-        if let Some(error) = ended.error {
+        let faults = ended.faults;
+        phase.did = faults.did;
+        phase.experiment = faults.json;
+        phase.hits = faults.table;
+        if let Some(error) = faults.error {
             phase.error = Some(error.source.to_string());
             errors.push(of_phase(&phase.name, error));
         }

@@ -28,24 +28,29 @@ pub(in crate::commands) fn in_words(error: &YamlError) -> String {
             None => text,
         };
     };
-    let near = known
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(known, word), known))
-        .min()
-        .filter(|(distance, _)| is_near(*distance, word));
-    let hint = match near {
-        Some((_, near)) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "there is none here".to_owned(),
-        None => match known[..] {
-            [only] => format!("there is {only}"),
-            _ => format!("there are {}", known.join(", ")),
-        },
-    };
+    let hint = instead_of(word, known);
     format!(
         "unknown {kind} `{word}` at line {}, column {}: {hint}",
         location.line(),
         location.column()
     )
+}
+
+/// The nearest word that is known, or else all of them.
+pub(in crate::commands) fn instead_of(word: &str, known: &[&str]) -> String {
+    let near = known
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(known, word), known))
+        .min()
+        .filter(|(distance, _)| is_near(*distance, word));
+    match near {
+        Some((_, near)) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "there is none here".to_owned(),
+        None => match known {
+            [only] => format!("there is {only}"),
+            _ => format!("there are {}", known.join(", ")),
+        },
+    }
 }
 
 /// Whether a word at this distance may have been meant: at most one letter in three is wrong, or one altogether.
