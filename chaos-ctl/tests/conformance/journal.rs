@@ -4,8 +4,43 @@ use serde_json::{Map, Value, json};
 
 use crate::case::How;
 
+/// What a file says, if it is a journal. One that breaks off is a journal, too, of one text.
+pub(crate) fn read(text: &str) -> Option<Value> {
+    let value: Result<Value, _> =
+        serde_json::from_str(text).or_else(|_| serde_json::from_str(&without_constants(text)));
+    match value {
+        Ok(value) => value.get("steady_states").is_some().then_some(value),
+        Err(_) if text.starts_with("{\n  \"chaoslib-version\"") => Some(json!("breaks off")),
+        Err(_) => None,
+    }
+}
+
+/// `text` with the words of Python that JSON does not have, such as `NaN`, as strings.
+fn without_constants(text: &str) -> String {
+    let mut out = String::new();
+    // Every other piece is within quotes; escaped ones have been put aside.
+    let aside = text.replace(r"\\", "\u{1}").replace(r#"\""#, "\u{2}");
+    for (index, piece) in aside.split('"').enumerate() {
+        if index > 0 {
+            out.push('"');
+        }
+        if index % 2 == 1 {
+            out += piece;
+            continue;
+        }
+        out += &piece
+            .replace("NaN", r#""<NaN>""#)
+            .replace("-Infinity", r#""<less than all>""#)
+            .replace("Infinity", r#""<more than all>""#);
+    }
+    out.replace('\u{2}', r#"\""#).replace('\u{1}', r"\\")
+}
+
 /// A journal whose times are shapes.
 pub(crate) fn normalized(mut journal: Value, how: &How) -> Value {
+    if !journal.is_object() {
+        return journal;
+    }
     times(&mut journal);
     for list in ["run", "rollbacks"] {
         runs(&mut journal[list], how.any_order);
@@ -126,6 +161,16 @@ mod tests {
         assert_eq!(normal["start"], "<a time>");
         assert_eq!(normal["end"], "2026-11-22 18:41:21Z");
         assert_eq!(normal["duration"], 3);
+    }
+
+    #[test]
+    fn words_of_python_are_read_and_a_journal_that_breaks_off_is_one() {
+        let text = r#"{"steady_states": [NaN, -Infinity, Infinity, "NaN \"NaN\" \\"]}"#;
+        let list = json!(["<NaN>", "<less than all>", "<more than all>", "NaN \"NaN\" \\"]);
+        assert_eq!(read(text).unwrap()["steady_states"], list);
+        assert_eq!(read("{\n  \"chaoslib-version\": \"1"), Some(json!("breaks off")));
+        assert_eq!(read("{\"a\": 1}"), None);
+        assert_eq!(read("text"), None);
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! Plays a case with a program in a directory of its own, and tells what is left: exit code, journals, other files.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs::{self, File};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::case::{Case, When};
 use crate::programs::{self, Program};
@@ -28,7 +28,7 @@ pub(crate) struct Left {
     /// Journals as they are.
     pub(crate) journals: BTreeMap<String, String>,
     /// What was said to the user.
-    said: String,
+    pub(crate) said: String,
 }
 
 /// Plays a case with both programs, and compares.
@@ -37,9 +37,9 @@ pub(crate) fn compared(subject: &str, name: &str) {
         return;
     }
     let case = Case::read(subject, name);
-    let server = Server::start();
-    let reference = play(&case, Program::Reference, &server);
-    let ours = play(&case, Program::subject(), &server);
+    let scene = Scene::new();
+    let reference = play(&case, Program::Reference, &scene);
+    let ours = play(&case, Program::subject(), &scene);
     let found = compare::differences(&reference.outcome, &ours.outcome);
     let wrong = if Program::subject() == Program::Ours {
         differences::unexpected(&case.name, found, reference.journals.is_empty())
@@ -62,16 +62,25 @@ pub(crate) fn compared(subject: &str, name: &str) {
     }
 }
 
+/// Where a case is played. Paths and addresses are in messages, so both programs have the same.
+pub(crate) struct Scene {
+    server: Server,
+    around: TempDir,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        Self {
+            server: Server::start(),
+            around: tempfile::tempdir().unwrap(),
+        }
+    }
+}
+
 /// Plays a case with one program.
-pub(crate) fn play(case: &Case, program: Program, server: &Server) -> Left {
-    let around = tempfile::tempdir().unwrap();
-    // The same path for both programs: it is in messages, and processes print it.
-    let name = format!(
-        "conformance-{}-{}",
-        process::id(),
-        case.name.replace('/', "-")
-    );
-    let directory = Directory::make(env::temp_dir().join(name), case);
+pub(crate) fn play(case: &Case, program: Program, scene: &Scene) -> Left {
+    let Scene { server, around } = scene;
+    let directory = Directory::make(around.path().join("here"), case);
     let mut command = program.command("run", &directory.path);
     command
         .env("SERVER", server.address())
@@ -98,7 +107,7 @@ pub(crate) fn play(case: &Case, program: Program, server: &Server) -> Left {
         |code| json!(code),
     );
     let normal = |(name, text): (&String, &String)| {
-        let value = serde_json::from_str(text).unwrap();
+        let value = journal::read(text).unwrap();
         (name.clone(), journal::normalized(value, &case.how))
     };
     Left {
@@ -162,8 +171,7 @@ impl Directory {
                 continue;
             }
             let text = String::from_utf8_lossy(&content).into_owned();
-            let value: Option<Value> = serde_json::from_str(&text).ok();
-            if value.is_some_and(|value| value.get("steady_states").is_some()) {
+            if journal::read(&text).is_some() {
                 journals.insert(name, text);
             } else {
                 others.insert(name, text);

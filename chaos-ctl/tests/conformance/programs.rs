@@ -61,6 +61,12 @@ fn plain(command: &mut Command, home: &Path) {
         .current_dir(home);
 }
 
+/// The reference with what makes its reports, which is kept apart.
+pub(crate) fn with_reporting(command: &mut Command) {
+    let reporting = environment().with_file_name("reporting");
+    command.env("PYTHONPATH", reporting);
+}
+
 /// Where `cargo xtask setup` puts the reference's programs.
 fn environment() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/chaostoolkit/bin")
