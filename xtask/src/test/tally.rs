@@ -4,9 +4,9 @@ use std::ops::AddAssign;
 
 /// Tests that ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) passed: u32,
-    pub(super) failed: u32,
+pub(crate) struct Tally {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
 }
 
 impl AddAssign for Tally {
@@ -18,7 +18,7 @@ impl AddAssign for Tally {
 
 impl Tally {
     /// Of nextest's closing line, `Summary [ 1.2s] 9 tests run: 7 passed (1 slow), 1 failed, …`.
-    pub(super) fn of_nextest(output: &str, succeeded: bool) -> Self {
+    pub(crate) fn of_nextest(output: &str, succeeded: bool) -> Self {
         let plain = without_colour(output);
         let summary = plain.lines().rev().find_map(|line| {
             let (_, counts) = line
