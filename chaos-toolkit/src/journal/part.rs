@@ -25,8 +25,12 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Creates it. What a run that was killed left is kept beside it: it is all that there is of that run.
-    pub(crate) fn create(journal: &Path) -> Result<Self, WriteError> {
+    /// Creates it; none beside what is no file, such as a pipe or a device. What a run that was killed left is kept: it is
+    /// all that there is of that run.
+    pub(crate) fn create(journal: &Path) -> Result<Option<Self>, WriteError> {
+        if fs::metadata(journal).is_ok_and(|data| !data.is_file()) {
+            return Ok(None);
+        }
         let path = part_path(journal);
         if fs::metadata(&path).is_ok_and(|data| data.is_file() && data.len() > 0) {
             let mut old = path.as_os_str().to_owned();
@@ -37,10 +41,8 @@ impl Part {
             path: path.clone(),
             source,
         })?;
-        Ok(Self {
-            path,
-            file: Mutex::new(file),
-        })
+        let file = Mutex::new(file);
+        Ok(Some(Self { path, file }))
     }
 
     /// Adds a line. One that cannot be written ends no experiment: on a full disk the journal cannot be written either, and

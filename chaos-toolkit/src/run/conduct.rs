@@ -67,6 +67,7 @@ impl World {
         self.faults.stop().await;
         self.faults.ended(None).await;
         drop(guarded);
+        self.line.forget_guards();
         if began {
             self.verify_recovery().await;
         }

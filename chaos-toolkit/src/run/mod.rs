@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 pub use controls::{Call, Controls, Interrupted, Level, Scope, controls_of, tell_of_loading};
 pub use guards::{Guard, GuardProblem, guards};
@@ -40,7 +41,7 @@ pub use strategies::{Dry, Options, RollbackStrategy, Strategy, UnknownStrategy};
 pub use words::{expected, failure, seen};
 
 use crate::faults::Faults;
-use crate::journal::{Part, Record, Redact, Status, WriteError, write};
+use crate::journal::{Part, Record, Redact, Status, WriteError, lock, write};
 use crate::observe::{Event, Gate, Observer};
 use crate::provider::python::Python;
 use crate::variables::{Variables, substitute};
@@ -52,6 +53,9 @@ use world::World;
 
 /// How long faults may take to end when everything is to end at once.
 const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How long observers, and Python, may take to end where nobody is in a hurry.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is run, and with what.
 pub struct Setup {
@@ -118,7 +122,7 @@ pub async fn run(setup: Setup) -> Result<Map<String, Value>, RunError> {
 async fn run_with(mut setup: Setup, work: Box<dyn Work>) -> Result<Map<String, Value>, RunError> {
     let guards = guards(&setup.experiment)?;
     let part = setup.journal.as_deref().map(Part::create).transpose();
-    let part = part.map_err(RunError::Part)?;
+    let part = part.map_err(RunError::Part)?.flatten();
     let mut signals = std::mem::replace(&mut setup.signals, stream::pending().boxed());
     let path = setup.journal.clone();
     let world = World::new(setup, work, part);
@@ -126,17 +130,17 @@ async fn run_with(mut setup: Setup, work: Box<dyn Work>) -> Result<Map<String, V
     world.heard.hear(Event::Started {
         journal: &world.record.redacted(),
     });
-    let journal = tokio::select! {
+    let (journal, patience) = tokio::select! {
         biased;
-        () = second_ctrl_c(&world, &mut signals) => world.end_at_once().await,
-        journal = world.conduct(guards) => journal,
+        () = second_ctrl_c(&world, &mut signals) => (world.end_at_once().await, AT_ONCE),
+        journal = world.conduct(guards) => (journal, PATIENCE),
     };
     drop(ending);
     let journal = world.record.without_secrets(journal);
     let written = path.as_deref().map_or(Ok(()), |path| write(path, &journal));
     world.heard.hear(Event::Ended { journal: &journal });
-    world.heard.close().await;
-    world.work.close().await;
+    let _ = timeout(patience, world.heard.close()).await;
+    let _ = timeout(patience, world.work.close()).await;
     if let (Err(source), Some(path)) = (written, path) {
         let part = crate::journal::part_path(&path);
         return Err(RunError::Journal { source, part });
@@ -169,15 +173,17 @@ impl World {
             let dry = setup.options.dry.map(Dry::name);
             experiment.insert("dry".to_owned(), dry.into());
         }
-        let variables = setup.variables.clone();
-        let redact: Redact = Box::new(move |value| variables.redact_value(value));
+        let variables = Arc::new(Mutex::new(Arc::new(setup.variables)));
+        // Controls may add to them.
+        let known = variables.clone();
+        let redact: Redact = Box::new(move |value| lock(&known).redact_value(value));
         let has_guards = experiment.get("abort_when").is_some();
         let record = Arc::new(Record::new(experiment.clone(), has_guards, part, redact));
         let heard = Arc::new(Heard(setup.observers));
         Arc::new(Self {
             named: named(&experiment),
             experiment: Mutex::new(experiment),
-            variables: Mutex::new(Arc::new(setup.variables)),
+            variables,
             settings: setup.settings,
             options: setup.options,
             faults: ActingFaults::new(setup.faults, record.clone(), heard.clone()),
@@ -197,7 +203,7 @@ impl World {
 
     /// Somebody insists: nothing is waited for but that faults are told.
     async fn end_at_once(&self) -> Map<String, Value> {
-        let _ = tokio::time::timeout(AT_ONCE, self.faults.stop()).await;
+        let _ = timeout(AT_ONCE, self.faults.stop()).await;
         self.faults.ended(Some(AT_ONCE)).await;
         self.record.set_status(Status::Interrupted);
         self.journal()

@@ -22,7 +22,7 @@ use crate::variables::Variables;
 pub(crate) struct World {
     /// As controls leave it.
     pub(crate) experiment: Mutex<Value>,
-    pub(crate) variables: Mutex<Arc<Variables>>,
+    pub(crate) variables: Arc<Mutex<Arc<Variables>>>,
     pub(crate) settings: Value,
     pub(crate) options: Options,
     pub(crate) record: Arc<Record>,

@@ -59,6 +59,7 @@ impl Controls for Fake {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "shorter where it is called")]
 fn controlled(does: Value) -> Stage {
     let method = json!([
         action("a", json!({"gives": 1})),

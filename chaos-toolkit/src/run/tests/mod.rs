@@ -4,6 +4,7 @@ mod controls;
 mod fake;
 mod faults;
 mod guards;
+mod on_disk;
 mod order;
 mod signals;
 mod strategies;
