@@ -31,6 +31,8 @@ impl<'a> Named<'a> {
 /// What may be left out of an activity.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum As {
+    /// One that others may refer to.
+    Named,
     Whole,
     /// Type and name are those of what it undoes.
     Undo,
@@ -48,7 +50,7 @@ pub(super) fn method<'a>(report: &mut Report<'a>, method: &At<'a>, named: &Named
         return;
     }
     for activity in method.items() {
-        check(report, &activity);
+        self::named(report, &activity);
         if let Some(name) = activity.key("ref")
             && let Value::String(text) = name.value
             && !text.is_empty()
@@ -136,7 +138,12 @@ fn undo<'a>(report: &mut Report<'a>, activity: &At<'a>, named: &Named<'_>) {
     }
 }
 
-/// Looks at one activity.
+/// Looks at one activity that others may refer to.
+pub(super) fn named<'a>(report: &mut Report<'a>, activity: &At<'a>) {
+    one(report, activity, As::Named);
+}
+
+/// Looks at one activity that nobody can refer to.
 pub(super) fn check<'a>(report: &mut Report<'a>, activity: &At<'a>) {
     one(report, activity, As::Whole);
 }
@@ -163,11 +170,19 @@ fn one<'a>(report: &mut Report<'a>, activity: &At<'a>, how: As) {
         return;
     }
     kind_of(report, &activity, how);
-    if how == As::Whole
+    if how != As::Undo
         && let Some(name) = report.required(&activity, "name", "an activity", &keys::ACTIVITY)
         && (name.value.is_array() || name.value.is_object())
     {
-        report.not_text(&name.pointer, "the name of an activity", name.value);
+        let what = format!(
+            "the name of an activity is a text, and this is {}",
+            kind(name.value)
+        );
+        if how == As::Named {
+            report.wrong(&name.pointer, what);
+        } else {
+            report.warn(&name.pointer, what);
+        }
     }
     if let Some(provider) = report.required(&activity, "provider", "an activity", &keys::ACTIVITY) {
         provider::check(report, &activity, &provider, &provider::OF_ACTIVITIES);

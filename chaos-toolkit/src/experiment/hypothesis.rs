@@ -21,7 +21,7 @@ pub(super) fn check<'a>(report: &mut Report<'a>, whole: &At<'a>) {
         return;
     }
     for probe in probes.items() {
-        activity::check(report, &probe);
+        activity::named(report, &probe);
         if probe.map().is_none_or(serde_json::Map::is_empty) {
             continue;
         }

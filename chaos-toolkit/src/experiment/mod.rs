@@ -104,13 +104,12 @@ fn experiment(report: &mut Report<'_>) {
     variables::check(report, &whole);
     let named = activity::Named::of(&whole);
     hypothesis::check(report, &whole);
-    match whole.key("method") {
-        Some(method) => activity::method(report, &method, &named),
-        None => {
-            let problem = report.missing(&whole, "method", "an experiment", &keys::EXPERIMENT);
-            if problem.instead.is_none() {
-                problem.or("write a list of activities, or [] to look at the hypothesis alone");
-            }
+    if let Some(method) = whole.key("method") {
+        activity::method(report, &method, &named);
+    } else {
+        let problem = report.missing(&whole, "method", "an experiment", &keys::EXPERIMENT);
+        if problem.instead.is_none() {
+            problem.or("write a list of activities, or [] to look at the hypothesis alone");
         }
     }
     activity::rollbacks(report, &whole, &named);
