@@ -29,6 +29,7 @@ mod test_ramp;
 mod test_rate;
 mod test_reach;
 mod test_reorder;
+mod test_report;
 mod test_request;
 mod test_sink;
 mod test_status;

@@ -10,3 +10,4 @@ pub mod document;
 pub mod faults;
 pub mod observe;
 pub mod problem;
+pub mod report;

@@ -17,6 +17,8 @@ pub mod loss;
 pub mod partition;
 pub mod rate;
 pub mod reorder;
+pub mod report;
+mod report_file;
 pub mod reset;
 pub mod rewrite;
 pub mod serve;
@@ -41,6 +43,7 @@ use loss::LossArgs;
 use partition::PartitionArgs;
 use rate::RateArgs;
 use reorder::ReorderArgs;
+use report::ReportArgs;
 use reset::ResetArgs;
 use rewrite::RewriteArgs;
 use serve::ServeArgs;
@@ -73,6 +76,7 @@ pub enum Command {
     Grpc(Box<GrpcArgs>),
     Apply(ApplyArgs),
     Drill(DrillArgs),
+    Report(ReportArgs),
     Update(UpdateArgs),
     List(ListArgs),
     Status(StatusArgs),
@@ -100,6 +104,7 @@ impl Command {
             Self::Grpc(arguments) => arguments.run(global, output).await,
             Self::Apply(arguments) => arguments.run(global, output).await,
             Self::Drill(arguments) => Box::pin(arguments.run(global, output)).await,
+            Self::Report(arguments) => arguments.run(output).await,
             Self::Update(arguments) => arguments.run(global, output).await,
             Self::List(arguments) => arguments.run(Everyone::of(global).await?, output).await,
             Self::Status(arguments) => arguments.run(Everyone::of(global).await?, output).await,
