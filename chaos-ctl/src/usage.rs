@@ -14,7 +14,7 @@ use crate::quantity;
 
 /// Reads the command line. On failure everything has been said, and the exit code is returned.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, ExitCode> {
-    let arguments = &with_node_names(arguments);
+    let arguments = &with_report_file(with_node_names(arguments));
     Cli::try_parse_from(arguments).map_err(|error| {
         if let Some(error) = in_our_words(&error, arguments) {
             output::usage_error(&error);
@@ -24,6 +24,39 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, ExitCode> {
         let _ = error.print();
         u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
     })
+}
+
+/// `report -o week.html` means `report --to week.html`: everybody writes it so, although `-o` elsewhere is the form of the
+/// result, and is here too where it is one.
+fn with_report_file(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let verb = arguments.iter().position(|word| word == "report");
+    let Some(verb) = verb else { return arguments };
+    for at in verb + 1..arguments.len() {
+        let text = arguments[at].to_str().unwrap_or_default();
+        if text == "--" {
+            break;
+        }
+        let joined = ["--output=", "-o="]
+            .iter()
+            .find_map(|name| text.strip_prefix(name));
+        if let Some(file) = joined.filter(|value| !is_form(value)) {
+            arguments[at] = format!("--to={file}").into();
+        }
+        let next = arguments
+            .get(at + 1)
+            .map(|next| next.to_string_lossy().into_owned());
+        if ["--output", "-o"].contains(&arguments[at].to_str().unwrap_or_default())
+            && next.is_some_and(|next| !is_form(&next))
+        {
+            arguments[at] = "--to".into();
+        }
+    }
+    arguments
+}
+
+/// What `-o` takes at every verb.
+fn is_form(value: &str) -> bool {
+    ["table", "json"].contains(&value)
 }
 
 /// Verbs whose own value may stand behind `--node`.

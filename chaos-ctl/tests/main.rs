@@ -30,6 +30,7 @@ mod test_ramp;
 mod test_rate;
 mod test_reach;
 mod test_reorder;
+mod test_report;
 mod test_request;
 mod test_run;
 mod test_sink;

@@ -18,6 +18,8 @@ pub mod loss;
 pub mod partition;
 pub mod rate;
 pub mod reorder;
+pub mod report;
+mod report_file;
 pub mod reset;
 pub mod rewrite;
 pub mod run;
@@ -44,6 +46,7 @@ use loss::LossArgs;
 use partition::PartitionArgs;
 use rate::RateArgs;
 use reorder::ReorderArgs;
+use report::ReportArgs;
 use reset::ResetArgs;
 use rewrite::RewriteArgs;
 use run::RunArgs;
@@ -77,7 +80,11 @@ pub enum Command {
     Grpc(Box<GrpcArgs>),
     Apply(ApplyArgs),
     Drill(DrillArgs),
+<<<<<<< HEAD
     Run(Box<RunArgs>),
+=======
+    Report(ReportArgs),
+>>>>>>> w-report
     Update(UpdateArgs),
     List(ListArgs),
     Status(StatusArgs),
@@ -105,7 +112,11 @@ impl Command {
             Self::Grpc(arguments) => arguments.run(global, output).await,
             Self::Apply(arguments) => arguments.run(global, output).await,
             Self::Drill(arguments) => Box::pin(arguments.run(global, output)).await,
+<<<<<<< HEAD
             Self::Run(arguments) => Box::pin(arguments.run(global, output)).await,
+=======
+            Self::Report(arguments) => arguments.run(output).await,
+>>>>>>> w-report
             Self::Update(arguments) => arguments.run(global, output).await,
             Self::List(arguments) => arguments.run(Everyone::of(global).await?, output).await,
             Self::Status(arguments) => arguments.run(Everyone::of(global).await?, output).await,

@@ -205,7 +205,7 @@ impl World {
     }
 
     /// Stops the faults, before anything else; then what runs.
-    async fn trip(&self, name: &str, saw: &str) {
+    pub(super) async fn trip(&self, name: &str, saw: &str) {
         self.faults.stop().await;
         self.has_tripped.store(true, Ordering::Relaxed);
         if !self.is_undoing.load(Ordering::Relaxed) {

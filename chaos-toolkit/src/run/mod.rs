@@ -157,6 +157,10 @@ async fn second_ctrl_c(world: &World, signals: &mut Signals) {
         if interrupts > 1 {
             return;
         }
+        if signal == Signal::Stop {
+            world.trip("watcher", "a key: stop everything").await;
+            continue;
+        }
         world.line.cut(signal.halt());
         world.heard.hear(Event::Interrupted(signal.words()));
     }

@@ -19,6 +19,8 @@ pub enum Signal {
     User1,
     /// SIGUSR2: interrupts, waits for nothing, and plays no rollbacks.
     User2,
+    /// Somebody who watches wants everything to stop: what a guard that trips does.
+    Stop,
 }
 
 /// What SIGTERM is called in the reference.
@@ -32,6 +34,7 @@ impl Signal {
             Self::Terminate => Halt::Interrupted(TERMINATED.to_owned()),
             Self::User1 => Halt::Left,
             Self::User2 => Halt::LeftAsIs,
+            Self::Stop => Halt::Guard,
         }
     }
 
@@ -42,6 +45,7 @@ impl Signal {
             Self::Terminate => "SIGTERM",
             Self::User1 => "SIGUSR1",
             Self::User2 => "SIGUSR2: rollbacks are not played",
+            Self::Stop => "a key of the terminal",
         }
     }
 }

@@ -7,7 +7,6 @@ mod interrupts;
 mod phases;
 mod plan;
 mod rehearse;
-mod report_file;
 mod tell;
 
 use std::path::PathBuf;
@@ -16,6 +15,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::apply;
+use super::report_file::ReportFile;
 use crate::error::CommandError;
 use crate::global::Global;
 use crate::output::Output;
@@ -26,7 +26,6 @@ use file::{DrillFile, DrillFileError};
 use interrupts::interrupts;
 use plan::Plan;
 use rehearse::{plan_all, rehearse};
-use report_file::ReportFile;
 
 /// Load a service at a constant rate while faults come and go, and judge its answers by thresholds
 ///
@@ -124,7 +123,7 @@ impl DrillArgs {
         };
         let told = tell::all(&plan, conducted);
         told.print(output)?;
-        let unwritten = report.and_then(|report| report.write(&told.report(&name)).err());
+        let unwritten = report.and_then(|report| report.write(told.report(&name)).err());
         told.verdict(unwritten, output)
     }
 }

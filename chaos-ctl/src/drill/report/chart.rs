@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use chaos_toolkit::report::page::escaped;
+use chaos_toolkit::report::scale::Scale;
+
 use super::super::figures::Percentiles;
 use super::super::human;
 use super::super::outcome::{Outcome, PhaseOutcome};
 use super::super::timeline::Point;
 use super::super::values::figure;
-use super::escaped;
-use super::scale::Scale;
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 260.0;
@@ -163,7 +164,7 @@ pub(super) fn requests(outcome: &Outcome) -> String {
         let good = point.requests - point.failed;
         let mut below = 0.0;
         for (class, name, count) in [
-            ("good", "as expected", good),
+            ("served", "as expected", good),
             ("failed", "failed", point.failed),
             ("dropped", "dropped", point.dropped),
         ] {

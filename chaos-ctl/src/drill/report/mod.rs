@@ -1,11 +1,12 @@
 //! The report: one HTML file that needs nothing else, for people who were not there.
 //!
-//! Charts are SVG within the page. There is no script, and nothing is loaded from anywhere.
+//! Charts are SVG within the page, whose frame is the toolkit's: no script, and nothing is loaded from anywhere.
 
 mod chart;
-mod scale;
 
 use std::fmt::Write as _;
+
+use chaos_toolkit::report::page::{self, escaped};
 
 use super::figures::Percentiles;
 use super::outcome::{Outcome, PhaseOutcome, Verdict};
@@ -20,10 +21,7 @@ pub fn page(name: &str, outcome: &Outcome) -> String {
     let (class, verdict) = verdict(outcome.verdict);
     let sent = &outcome.sent;
     let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>Drill: {title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <h1>Drill: {title}</h1>\n<p><span class=\"verdict {class}\">{verdict}</span></p>\n\
+        "<h1>Drill: {title}</h1>\n<p><span class=\"verdict {class}\">{verdict}</span></p>\n\
          <p class=\"soft\">{} {}, {} {} in {}, for {}. Latency counts from when a request was due.</p>\n",
         escaped(&sent.method),
         escaped(&sent.url),
@@ -54,7 +52,7 @@ pub fn page(name: &str, outcome: &Outcome) -> String {
         key(
             outcome,
             &[
-                ("good", "as expected"),
+                ("served", "as expected"),
                 ("failed", "failed"),
                 ("dropped", "dropped: not sent")
             ]
@@ -64,15 +62,15 @@ pub fn page(name: &str, outcome: &Outcome) -> String {
     page.push_str(&faults(outcome));
     let _ = write!(
         page,
-        "<h2>Summary</h2>\n<pre>{}</pre>\n</body>\n</html>\n",
+        "<h2>Summary</h2>\n<pre>{}</pre>\n",
         escaped(&summary::block(&outcome.results))
     );
-    page
+    page::page(&format!("Drill: {name}"), STYLE, &page)
 }
 
 fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
     match verdict {
-        Verdict::Passed => ("passed", "passed"),
+        Verdict::Passed => ("good", "passed"),
         Verdict::Crossed => ("bad", "thresholds crossed"),
         Verdict::Aborted => ("bad", "ended by a threshold"),
         Verdict::NothingMatched => ("bad", "faults hit nothing"),
@@ -192,22 +190,6 @@ fn faults(outcome: &Outcome) -> String {
     text
 }
 
-/// Names come from files and from the network: none of them may be markup.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -292,7 +274,7 @@ mod tests {
     /// Every tag is closed in its turn, so that each browser shows the same.
     #[test]
     fn the_markup_is_well_formed() {
-        const VOID: [&str; 2] = ["meta", "!doctype"];
+        const VOID: [&str; 2] = ["meta", "!DOCTYPE"];
         let page = page("drill.yaml", &outcome());
         let mut open = Vec::new();
         let mut rest = page.as_str();
@@ -327,7 +309,7 @@ mod tests {
             "{places:?}"
         );
         let requests = chart::requests(&outcome);
-        assert_eq!(requests.matches("class=\"good\"").count(), 20);
+        assert_eq!(requests.matches("class=\"served\"").count(), 20);
         assert_eq!(requests.matches("class=\"failed\"").count(), 10);
     }
 

@@ -2,7 +2,7 @@
 
 /// A straight axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Scale {
+pub struct Scale {
     /// What stands at the far end; above zero.
     most: f64,
     /// Where zero stands.
@@ -14,7 +14,7 @@ pub(super) struct Scale {
 
 impl Scale {
     /// Of figures from 0 to at least `most`, with about `marks` marks.
-    pub(super) fn new(most: f64, marks: f64, from: f64, to: f64) -> Self {
+    pub fn new(most: f64, marks: f64, from: f64, to: f64) -> Self {
         let most = if most.is_finite() && most > 0.0 {
             most
         } else {
@@ -31,7 +31,7 @@ impl Scale {
     }
 
     /// The same, and its end is where the figures end.
-    pub(super) fn exact(most: f64, marks: f64, from: f64, to: f64) -> Self {
+    pub fn exact(most: f64, marks: f64, from: f64, to: f64) -> Self {
         let scale = Self::new(most, marks, from, to);
         let most = if most.is_finite() && most > 0.0 {
             most
@@ -42,13 +42,13 @@ impl Scale {
     }
 
     /// The place of a figure.
-    pub(super) fn at(&self, figure: f64) -> f64 {
+    pub fn at(&self, figure: f64) -> f64 {
         let share = (figure / self.most).clamp(0.0, 1.0);
         self.from + share * (self.to - self.from)
     }
 
     /// The figures of the marks, 0 among them.
-    pub(super) fn marks(&self) -> Vec<f64> {
+    pub fn marks(&self) -> Vec<f64> {
         let mut marks = Vec::new();
         let mut mark = 0.0;
         while mark <= self.most * 1.000_001 && marks.len() < 50 {

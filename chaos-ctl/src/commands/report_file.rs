@@ -1,4 +1,4 @@
-//! The file of a report: that it can be written is known before the first request.
+//! The file of a report: that it can be written is known before there is one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -48,13 +48,13 @@ impl ReportFile {
     }
 
     /// Writes it.
-    pub(super) fn write(mut self, page: &str) -> Result<(), CommandError> {
+    pub(super) fn write(mut self, page: impl AsRef<[u8]>) -> Result<(), CommandError> {
         let mut write = || {
             // A pipe or a terminal has nothing that could be left over.
             if self.file.metadata()?.is_file() {
                 self.file.set_len(0)?;
             }
-            self.file.write_all(page.as_bytes())
+            self.file.write_all(page.as_ref())
         };
         write().map_err(failed(&self.path))
     }
