@@ -80,11 +80,8 @@ pub enum Command {
     Grpc(Box<GrpcArgs>),
     Apply(ApplyArgs),
     Drill(DrillArgs),
-<<<<<<< HEAD
     Run(Box<RunArgs>),
-=======
     Report(ReportArgs),
->>>>>>> w-report
     Update(UpdateArgs),
     List(ListArgs),
     Status(StatusArgs),
@@ -112,11 +109,8 @@ impl Command {
             Self::Grpc(arguments) => arguments.run(global, output).await,
             Self::Apply(arguments) => arguments.run(global, output).await,
             Self::Drill(arguments) => Box::pin(arguments.run(global, output)).await,
-<<<<<<< HEAD
             Self::Run(arguments) => Box::pin(arguments.run(global, output)).await,
-=======
             Self::Report(arguments) => arguments.run(output).await,
->>>>>>> w-report
             Self::Update(arguments) => arguments.run(global, output).await,
             Self::List(arguments) => arguments.run(Everyone::of(global).await?, output).await,
             Self::Status(arguments) => arguments.run(Everyone::of(global).await?, output).await,
