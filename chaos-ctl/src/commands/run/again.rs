@@ -1,0 +1,142 @@
+//! An experiment again and again: when, how often, and what came of all of it.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chaos_toolkit::run::Signals;
+use chaos_toolkit::schedule::{InvalidCron, Schedule};
+use chaos_toolkit::verdict::junit;
+use clap::Args;
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::error::{CommandError, ErrorKind};
+use crate::output::Output;
+use crate::quantity::duration;
+
+/// So many of the last runs are in the file for CI.
+const IN_JUNIT: usize = 100;
+
+/// The options about it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Again and again")]
+pub(super) struct AgainArgs {
+    /// Run it again this long after the last run began, such as 5m; the journals' names then have the time of the run
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "cron")]
+    every: Option<Duration>,
+
+    /// Run it whenever this crontab expression says, such as "30 2 * * 1-5", in this host's time zone or the one at its end
+    #[arg(long, value_name = "EXPR", value_parser = cron)]
+    cron: Option<Schedule>,
+
+    /// End after so many runs [default: go on until interrupted]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_runs: Option<u64>,
+
+    /// Write what came of it as JUnit XML, for CI
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+fn cron(text: &str) -> Result<Schedule, InvalidCron> {
+    Schedule::cron(text)
+}
+
+/// A file for CI that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {why}", file.display())]
+struct Unwritten {
+    file: PathBuf,
+    why: String,
+}
+
+/// `--max-runs` without anything to repeat.
+#[derive(Debug, thiserror::Error)]
+#[error("--max-runs goes with --every or --cron: say when the experiment is to run again")]
+struct NothingToRepeat;
+
+/// All runs of one command.
+pub(super) struct Again<'a> {
+    arguments: &'a AgainArgs,
+    schedule: Schedule,
+    output: Output<'static>,
+    runs: u64,
+    began: Timestamp,
+    journals: VecDeque<Map<String, Value>>,
+}
+
+impl AgainArgs {
+    pub(super) fn start(&self, output: Output<'static>) -> Result<Again<'_>, CommandError> {
+        let schedule = match (&self.every, &self.cron) {
+            (Some(every), _) => Schedule::Every(*every),
+            (None, Some(cron)) => cron.clone(),
+            (None, None) => Schedule::Once,
+        };
+        if self.max_runs.is_some() && matches!(schedule, Schedule::Once) {
+            return Err(CommandError::new(ErrorKind::Usage, NothingToRepeat));
+        }
+        Ok(Again {
+            arguments: self,
+            schedule,
+            output,
+            runs: 0,
+            began: Timestamp::now(),
+            journals: VecDeque::new(),
+        })
+    }
+}
+
+impl Again<'_> {
+    /// Waits until it is time for the next run; none: there is none, or somebody interrupted.
+    pub(super) async fn next(&mut self, signals: &mut Signals) -> Option<Timestamp> {
+        let now = Timestamp::now();
+        let is_first = self.runs == 0;
+        let due = match &self.schedule {
+            Schedule::Once | Schedule::Every(_) if is_first => now,
+            _ if self.arguments.max_runs.is_some_and(|most| self.runs >= most) => return None,
+            schedule => schedule.next(self.began, now)?,
+        };
+        let wait = Duration::try_from(due.duration_since(now)).unwrap_or_default();
+        if !wait.is_zero() {
+            self.output.talk(&format!("next run at {due:.0}"));
+        }
+        tokio::select! {
+            biased;
+            _ = signals.next() => return None,
+            () = tokio::time::sleep(wait) => {}
+        }
+        self.runs += 1;
+        self.began = Timestamp::now();
+        Some(self.began)
+    }
+
+    /// Where the journal of this run goes: with its time, if there may be several.
+    pub(super) fn journal(&self, path: &Path) -> PathBuf {
+        if matches!(self.schedule, Schedule::Once) {
+            return path.to_owned();
+        }
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let time = self.began.strftime("%Y%m%dT%H%M%S");
+        let extension = path.extension().unwrap_or_default().to_string_lossy();
+        path.with_file_name(format!("{stem}-{time}Z.{extension}"))
+    }
+
+    /// Takes note of what came of a run.
+    pub(super) fn note(&mut self, journal: Map<String, Value>) -> Result<(), CommandError> {
+        let Some(file) = &self.arguments.junit else {
+            return Ok(());
+        };
+        if self.journals.len() == IN_JUNIT {
+            self.journals.pop_front();
+        }
+        self.journals.push_back(journal);
+        let unwritten = |why: String| {
+            let file = file.clone();
+            CommandError::new(ErrorKind::Failed, Unwritten { file, why })
+        };
+        let xml = junit(&self.journals).map_err(|error| unwritten(error.to_string()))?;
+        std::fs::write(file, xml).map_err(|error| unwritten(error.to_string()))
+    }
+}
