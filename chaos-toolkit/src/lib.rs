@@ -13,4 +13,5 @@ pub mod problem;
 pub mod provider;
 pub mod python_value;
 mod text;
+pub mod tolerance;
 pub mod variables;
