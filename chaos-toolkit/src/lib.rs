@@ -18,6 +18,7 @@ pub mod observe;
 pub mod problem;
 pub mod provider;
 pub mod python_value;
+mod text;
 pub mod report;
 pub mod run;
 pub mod schedule;

@@ -3,12 +3,17 @@
     python record.py     writes the .json files beside it
 """
 import itertools
+import gzip
 import json
 import pathlib
+import socket
+import threading
+import zlib
 
 from chaoslib import convert_to_type, substitute
 from chaoslib.exceptions import InvalidActivity
 from chaoslib.hypothesis import ensure_hypothesis_tolerance_is_valid, within_tolerance
+from chaoslib.provider.http import run_http_activity
 
 HERE = pathlib.Path(__file__).parent
 
@@ -180,3 +185,114 @@ def match(path):
 
 
 write("jsonpath.json", [{"store": STORE}, *({"path": path, **outcome(match, path)} for path in PATHS)])
+
+# ---- requests: what is sent, and what is made of the answer
+OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def answer(headers, body=b"", status="200 OK"):
+    """An answer with a length, as text of which each character is a byte."""
+    body = body if isinstance(body, bytes) else body.encode()
+    lines = "".join(f"{header}\r\n" for header in headers)
+    return f"HTTP/1.1 {status}\r\n{lines}Content-Length: {len(body)}\r\n\r\n" + body.decode("latin-1")
+
+
+def moved(status, location):
+    return answer([f"Location: {location}"], status=f"{status} Elsewhere")
+
+
+RAW = zlib.compressobj(wbits=-15)
+RAW = RAW.compress(b"plain deflate") + RAW.flush()
+JSON = ["Content-Type: application/json"]
+EXCHANGES = [
+    # headers, bodies and what they are
+    ({"url": "/"}, [answer(["X-lower-UPPER: 1", "set-cookie: a=1", "Set-Cookie: b=2", "X-Empty:", "x-spaces:   a  b  "], "hi")]),
+    ({"url": "/"}, [answer(JSON, '{"a": [1, 2.0, null]}')]), ({"url": "/"}, [answer(JSON, "not json")]), ({"url": "/"}, [answer(JSON, "")]),
+    ({"url": "/"}, [answer(["content-type: application/json"], "[]")]),
+    ({"url": "/"}, [answer(["Content-Type: application/json; charset=utf-8"], '{"a":"é"}')]),
+    ({"url": "/"}, [answer(["Content-Type: application/json;charset=utf-8"], '"é"')]),
+    ({"url": "/"}, [answer(["Content-Type: application/vnd.x+json"], '"a"')]),
+    ({"url": "/"}, [answer(["Content-Type: text/html"], "é".encode())]),
+    ({"url": "/"}, [answer(["Content-Type: text/html"], "\x80é".encode("latin-1"))]),
+    ({"url": "/"}, [answer(["Content-Type: text/plain; charset=UTF-8"], "é")]),
+    ({"url": "/"}, [answer(["Content-Type: text/plain; Charset=\"utf-8\"; x=y"], "é")]),
+    ({"url": "/"}, [answer(["Content-Type: text/plain; charset=windows-1252"], b"\x80")]),
+    ({"url": "/"}, [answer(["Content-Type: text/plain; charset=nonsense"], "é")]),
+    ({"url": "/"}, [answer(["Content-Type: text/plain; charset=utf-8"], b"a\xffb")]),
+    ({"url": "/"}, [answer(["Content-Type: image/svg"], "plain words only")]), ({"url": "/"}, [answer([], "no type")]),
+    ({"url": "/"}, [answer(["X-Latin: \xe9"], "")]),
+    # encodings
+    ({"url": "/"}, [answer(["Content-Encoding: gzip", "Content-Type: text/plain"], gzip.compress(b"zipped", mtime=0))]),
+    ({"url": "/"}, [answer(["Content-Encoding: deflate"], zlib.compress(b"deflated"))]),
+    ({"url": "/"}, [answer(["Content-Encoding: deflate"], RAW)]),
+    ({"url": "/"}, [answer(["content-encoding: deflate, gzip"], gzip.compress(zlib.compress(b"both"), mtime=0))]),
+    ({"url": "/"}, [answer(["Content-Encoding: identity"], "as it is")]), ({"url": "/"}, [answer(["Content-Encoding: gzip"], "no gzip")]),
+    ({"url": "/"}, [answer(["Content-Encoding: gzip"], "")]),
+    # lengths
+    ({"url": "/"}, ["HTTP/1.1 200 OK\r\n\r\nuntil the end"]), ({"url": "/"}, ["HTTP/1.0 200 OK\r\n\r\nold"]),
+    ({"url": "/"}, ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX-T: 1\r\n\r\n"]),
+    ({"url": "/"}, ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab"]),
+    ({"url": "/"}, ["HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort"]),
+    ({"url": "/"}, ["HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n"]), ({"url": "/", "method": "HEAD"}, ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"]),
+    ({"url": "/"}, ["HTTP/1.1 100 Continue\r\nX-No: 1\r\n\r\n" + OK]), ({"url": "/"}, [""]), ({"url": "/"}, ["no http at all\r\n\r\n"]),
+    ({"url": "/"}, ["HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"]), ({"url": "/"}, ["HTTP/1.1 404 Not Found\r\n\r\n"]),
+    # what is sent
+    ({"url": "/p?a=1#frag", "arguments": {"b": "x y&=é~*", "l": [1, None, "z"], "n": None, "t": True, "f": 1.0, "d": {"k": 1}, "e": ""}}, [OK]),
+    ({"url": "/p", "arguments": "raw=1&x=é y"}, [OK]), ({"url": "/p", "arguments": {}}, [OK]), ({"url": "/p", "arguments": [["a", 1], ["a", 2]]}, [OK]),
+    ({"url": "/a b/é?q=a b"}, [OK]), ({"url": ""}, [OK]), ({"url": "/p", "arguments": ["a"]}, [OK]), ({"url": "/p", "arguments": 5}, [OK]),
+    ({"url": "/p", "method": "post", "arguments": {"a": "x y", "l": [1, 2]}}, [OK]), ({"url": "/p", "method": "POST"}, [OK]),
+    ({"url": "/p", "method": "POST", "arguments": "raw é"}, [OK]),
+    ({"url": "/p", "method": "PUT", "headers": {"Content-Type": "application/json"}, "arguments": {"a": [1, None]}}, [OK]),
+    ({"url": "/p", "method": "PUT", "headers": {"Content-Type": "application/json"}, "arguments": {}}, [OK]),
+    ({"url": "/p", "method": "PUT", "headers": {"Content-Type": "application/json"}}, [OK]),
+    ({"url": "/p", "method": "PUT", "headers": {"content-type": "application/json"}, "arguments": {"a": 1}}, [OK]),
+    ({"url": "/p", "method": "PATCH", "headers": {"Content-Type": "text/x"}, "arguments": {"a": 1}}, [OK]),
+    ({"url": "/p", "method": "DELETE", "arguments": {"a": 1}}, [OK]), ({"url": "/p", "method": "OPTIONS"}, [OK]),
+    ({"url": "/p", "headers": {"X-Own": "v", "Accept": "text/x", "Authorization": "Bearer t", "X-None": None}}, [OK]),
+    ({"url": "/p", "headers": {"X-Number": 5}}, [OK]), ({"url": "/p", "headers": {"X-Break": "a\nb"}}, [OK]),
+    # redirects
+    ({"url": "/1"}, [moved(302, "/2?x=1"), OK]), ({"url": "/1?a=1", "arguments": {"b": 2}}, [moved(301, "2"), OK]),
+    ({"url": "/1", "method": "POST", "arguments": {"a": 1}}, [moved(301, "/2"), OK]), ({"url": "/1", "method": "PUT", "arguments": {"a": 1}}, [moved(301, "/2"), OK]),
+    ({"url": "/1", "method": "PUT", "arguments": {"a": 1}}, [moved(302, "/2"), OK]), ({"url": "/1", "method": "POST", "arguments": {"a": 1}}, [moved(303, "/2"), OK]),
+    ({"url": "/1", "method": "POST", "arguments": {"a": 1}}, [moved(307, "/2"), OK]), ({"url": "/1", "method": "DELETE"}, [moved(308, "/2"), OK]),
+    ({"url": "/1", "method": "HEAD"}, [moved(302, "/2"), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"]), ({"url": "/1"}, [moved(304, "/2")]), ({"url": "/1"}, [moved(300, "/2")]),
+    ({"url": "/1"}, ["HTTP/1.1 302 Found\r\nContent-Length: 2\r\n\r\nok"]), ({"url": "/1"}, [moved(302, "ftp://127.0.0.1/x")]),
+    ({"url": "/1", "headers": {"Authorization": "Bearer t"}}, [moved(302, "/2"), OK]), ({"url": "/1"}, [moved(302, "/\xc3\xa9"), OK]),
+    ({"url": "/0"}, [moved(302, f"/{number}") for number in range(1, 31)] + [OK]), ({"url": "/0"}, [moved(302, f"/{number}") for number in range(1, 33)]),
+]
+
+
+class Server:
+    """Answers each connection with the next answer, and closes it."""
+
+    def __init__(self, answers):
+        self.answers, self.seen = list(answers), []
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while self.answers:
+            connection, _ = self.socket.accept()
+            with connection, connection.makefile("rb") as stream:
+                head = [line.decode("latin-1").rstrip("\r\n") for line in iter(stream.readline, b"\r\n") if line]
+                headers = dict(line.split(": ", 1) if ": " in line else (line, "") for line in head[1:])
+                lower = {name.lower(): value for name, value in headers.items()}
+                body = stream.read(int(lower.get("content-length", "0"))).decode()
+                shown = {name: lower.get(name) for name in ("accept", "authorization", "content-length", "content-type", "x-own", "x-none")}
+                self.seen.append({"line": head[0] if head else "", "headers": shown, "body": body})
+                # The next request comes on a connection of its own, here as there.
+                reply = self.answers.pop(0).replace("\r\n", "\r\nConnection: close\r\n", 1) if self.answers else ""
+                connection.sendall(reply.encode("latin-1"))
+
+
+def exchange(provider, answers):
+    server = Server(answers)
+    activity = {"provider": {**provider, "url": f"http://127.0.0.1:{server.port}{provider['url']}"}}
+    result = outcome(run_http_activity, activity, {}, {})
+    if "gives" in result:
+        result["gives"]["headers"].pop("Connection", None)
+    return {"provider": provider, "answers": answers, **result, "seen": server.seen}
+
+
+write("http.json", [exchange(provider, answers) for provider, answers in EXCHANGES])

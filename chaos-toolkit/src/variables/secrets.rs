@@ -32,7 +32,7 @@ impl Loading<'_> {
                 } else {
                     let place = pointer(place, name);
                     match entry.get("type").and_then(Value::as_str) {
-                        Some("env") => self.from_environment(name, entry, &place)?,
+                        Some("env") => self.environment_variable(name, entry, &place)?,
                         _ => Value::Object(self.group(entry, &Map::new(), &place).await?),
                     }
                 };
@@ -43,7 +43,7 @@ impl Loading<'_> {
         .boxed()
     }
 
-    fn from_environment(
+    fn environment_variable(
         &self,
         name: &str,
         entry: &Map<String, Value>,

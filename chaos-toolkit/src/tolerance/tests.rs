@@ -1,0 +1,240 @@
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::{check_shape, within};
+use crate::provider::python::Python;
+use crate::provider::{Stopped, Thread};
+use crate::variables::Variables;
+
+#[derive(serde::Deserialize)]
+struct Row {
+    tolerance: Value,
+    value: Value,
+    gives: Option<bool>,
+    raises: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct ShapeRow {
+    tolerance: Value,
+    valid: Option<bool>,
+}
+
+async fn met(tolerance: &Value, value: &Value, variables: &Variables) -> Result<bool, Stopped> {
+    within(
+        tolerance,
+        value,
+        variables,
+        &Python::new(PathBuf::from("/nowhere/python3")),
+        Thread::Main,
+    )
+    .await
+}
+
+#[tokio::test]
+async fn values_are_within_tolerances_as_for_the_reference() {
+    let rows: Vec<Row> = serde_json::from_str(include_str!("../../testdata/within.json")).unwrap();
+    assert!(rows.len() > 1500);
+    let mut wrong = Vec::new();
+    for row in rows {
+        let met = met(&row.tolerance, &row.value, &Variables::default()).await;
+        let same = match &met {
+            Ok(met) => Some(*met) == row.gives,
+            Err(Stopped::Crashed(_)) => row.raises.is_some(),
+            Err(_) => false,
+        };
+        if !same {
+            wrong.push(format!(
+                "{} with {}: {met:?}, not {:?} {:?}",
+                row.value, row.tolerance, row.gives, row.raises
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn shapes_are_right_as_for_the_reference() {
+    let rows: Vec<ShapeRow> =
+        serde_json::from_str(include_str!("../../testdata/shape.json")).unwrap();
+    assert!(rows.len() > 75);
+    // A pattern that Python's engine refuses and ours has a meaning for.
+    let more = [r"(?<=a|bc)x"];
+    for row in rows {
+        let more = row.tolerance["pattern"]
+            .as_str()
+            .is_some_and(|pattern| more.contains(&pattern));
+        let valid = row.valid.unwrap_or(false) || more;
+        assert_eq!(
+            check_shape(&row.tolerance).is_ok(),
+            valid,
+            "{}",
+            row.tolerance
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_tolerance_is_said() {
+    for (tolerance, key, expected) in [
+        (
+            json!(1.5),
+            None,
+            "1.5 is no whole number: a tolerance of a fraction is of type range",
+        ),
+        (
+            json!({}),
+            None,
+            "a tolerance that is a mapping must have a `type`: probe, regex, jsonpath or range",
+        ),
+        (
+            json!({"type": "regexp"}),
+            Some("type"),
+            "there is no type `regexp` of a tolerance: it is probe, regex, jsonpath or range",
+        ),
+        (
+            json!({"type": "regex"}),
+            None,
+            "a tolerance of type regex must have a `pattern`",
+        ),
+        (
+            json!({"type": "jsonpath", "path": "$.a == 1"}),
+            Some("path"),
+            "the path `$.a == 1` cannot be used: `.`, `..`, `[` or the end is expected, not `=`, at character 5",
+        ),
+        (
+            json!({"type": "jsonpath", "path": "$[?(@.a == 1)]"}),
+            Some("path"),
+            "the path `$[?(@.a == 1)]` cannot be used: a value, `$` or `@` is expected, not `=`; equality is one `=`, \
+             at character 10",
+        ),
+        (
+            json!({"type": "jsonpath", "path": "$['a']"}),
+            Some("path"),
+            "the path `$['a']` cannot be used: names are quoted with \", not with ', at character 3",
+        ),
+        (
+            json!({"type": "range", "range": [1]}),
+            Some("range"),
+            "a `range` must have two numbers, and this one has 1",
+        ),
+        (
+            json!({"type": "range", "range": [1, "2"]}),
+            Some("range"),
+            "the upper end of a `range` must be a number, not a text",
+        ),
+    ] {
+        let shape = check_shape(&tolerance).unwrap_err();
+        assert_eq!((shape.key, shape.what.as_str()), (key, expected));
+    }
+}
+
+#[tokio::test]
+async fn what_python_would_not_compare_is_said() {
+    for (tolerance, value, expected) in [
+        (
+            json!([1, 5]),
+            json!("3"),
+            "a tolerance of two items is a range, and a number and a text cannot be put in order",
+        ),
+        (
+            json!({"type": "regex", "pattern": "x"}),
+            json!(5),
+            "a pattern is looked for in a text, and the value is a number",
+        ),
+        (
+            json!({"type": "regex", "pattern": "x", "target": "body"}),
+            json!("x"),
+            "a target is a part of a mapping, and the value is a text",
+        ),
+        (
+            json!({"type": "range", "range": [0, 1]}),
+            json!(null),
+            "the value of a range must be a number, and is nothing",
+        ),
+    ] {
+        let stopped = met(&tolerance, &value, &Variables::default())
+            .await
+            .unwrap_err();
+        assert_eq!(stopped, Stopped::Crashed(expected.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn names_are_replaced_in_tolerances() {
+    let configuration = json!({
+        "status": 200, "many": [200, 201], "word": "ready", "mapping": {"type": "range", "range": [0, 9]}, "n": [1, 2],
+    });
+    let variables = Variables::new(
+        configuration.as_object().unwrap().clone(),
+        serde_json::Map::new(),
+    );
+    for (tolerance, value, expected) in [
+        (json!("${status}"), json!({"status": 200}), true),
+        (json!("${many}"), json!({"status": 201}), true),
+        (json!("${mapping}"), json!("8"), true),
+        (json!("not ${word}"), json!("not ready"), true),
+        // Only a tolerance that is a text as a whole.
+        (json!(["${status}"]), json!({"status": 200}), false),
+        (
+            json!({"type": "regex", "pattern": "^${word}$"}),
+            json!("ready"),
+            true,
+        ),
+        (
+            json!({"type": "jsonpath", "path": "$.${word}", "expect": "${status}"}),
+            json!({"ready": 200}),
+            true,
+        ),
+        (
+            json!({"type": "jsonpath", "path": "$[*]", "expect": "${n}"}),
+            json!([1, 2]),
+            true,
+        ),
+    ] {
+        assert_eq!(
+            met(&tolerance, &value, &variables).await,
+            Ok(expected),
+            "{tolerance}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_probe_is_given_the_value_and_says_yes_or_no() {
+    let probe = |provider: Value| json!({"type": "probe", "name": "p", "provider": provider});
+    let variables = Variables::default();
+    // What a process gives is never nothing.
+    let yes = probe(json!({"type": "process", "path": "false", "arguments": {}}));
+    assert_eq!(met(&yes, &json!(1), &variables).await, Ok(true));
+    let directory = tempfile::tempdir().unwrap();
+    let seen = directory.path().join("seen");
+    let script = format!("printf '%s ' \"$@\" > {}", seen.display());
+    let arguments = json!({"-c": script, "name": "x"});
+    let writes = probe(json!({"type": "process", "path": "sh", "arguments": arguments}));
+    assert_eq!(
+        met(&writes, &json!([true, "a"]), &variables).await,
+        Ok(true)
+    );
+    assert_eq!(
+        std::fs::read_to_string(seen).unwrap(),
+        "x value [True, 'a'] "
+    );
+    let late = probe(
+        json!({"type": "process", "path": "sh", "arguments": {"-c": "sleep 1000"}, "timeout": 0.05}),
+    );
+    assert_eq!(met(&late, &json!(""), &variables).await, Ok(false));
+    let absent = probe(json!({"type": "process", "path": "no-such-program"}));
+    assert!(matches!(
+        met(&absent, &json!(1), &variables).await,
+        Err(Stopped::Crashed(_))
+    ));
+    let unknown = probe(json!({"type": "carrier-pigeon"}));
+    assert_eq!(met(&unknown, &json!(1), &variables).await, Ok(false));
+    let line = probe(json!({"type": "process", "path": "echo", "arguments": "x"}));
+    assert!(matches!(
+        met(&line, &json!(1), &variables).await,
+        Err(Stopped::Crashed(_))
+    ));
+}
