@@ -40,11 +40,12 @@ cases! {
     }
     document {
         constants directory duplicate_keys everything extension_yml in_a_directory journal_path journal_path_missing
-        journal_stays journal_there json_empty json_list json_malformed json_null json_with_comment large missing_file
-        numbers strings two_sources unknown_option upper_extension url_html url_json url_missing url_plain url_refused
-        url_scheme url_yaml wrong_extension yaml_binary yaml_date_key yaml_dates yaml_duplicate_keys yaml_empty
-        yaml_key_types yaml_list yaml_malformed yaml_python_tag yaml_set yaml_shapes yaml_tab yaml_text
-        yaml_two_documents yaml_unknown_alias yaml_unknown_tag yaml_words
+        journal_stays journal_there json_empty json_list json_lone_surrogate json_malformed json_null
+        json_with_comment large missing_file numbers strings two_sources unknown_option upper_extension url_html
+        url_json url_missing url_plain url_refused url_scheme url_yaml wrong_extension yaml_binary yaml_date_key
+        yaml_dates yaml_duplicate_keys yaml_empty yaml_equals_sign yaml_key_types yaml_list yaml_malformed
+        yaml_python_tag yaml_set yaml_shapes yaml_tab yaml_text yaml_two_documents yaml_unknown_alias yaml_unknown_tag
+        yaml_words
     }
     dry {
         actions activities of_an_activity of_the_experiment pause probes unknown
@@ -74,8 +75,8 @@ cases! {
     }
     process {
         arguments_list arguments_map arguments_text environment exit_codes not_found not_found_by_shell output_binary
-        output_large output_latin output_marked outputs path_is_not_substituted path_of_the_directory standard_input
-        tilde_is_invalid timeouts with_configuration without_configuration
+        output_escapes output_large output_latin output_marked outputs path_is_not_substituted path_of_the_directory
+        standard_input tilde_is_invalid timeouts with_configuration without_configuration
     }
     python {
         a_class a_class_is_invalid arguments builtin bytes copies ctrl_c later leaves leaves_without_rollbacks
@@ -108,11 +109,11 @@ cases! {
     }
     tolerance {
         after_method_crashes empty_list false_is_not_null float float_unvalidated in_method jsonpath
-        jsonpath_not_counted jsonpath_not_expected jsonpath_of_text list_is_not_substituted met not_among_three
-        null_is_invalid outside_two probe_fails probe_is_substituted probe_process probe_python probe_says_no
-        probe_without_arguments range range_exact range_of_mixed_types range_of_nothing range_of_null range_of_words
-        range_outside regex regex_not_at_end regex_of_map regex_unknown_target substituted_to_number text_for_process
-        text_is_no_number true_for_process
+        jsonpath_not_counted jsonpath_not_expected jsonpath_of_text jsonpath_substituted list_is_not_substituted met
+        not_among_three null_is_invalid number_printed outside_two probe_fails probe_is_substituted probe_needs_value
+        probe_process probe_python probe_says_no probe_without_arguments range range_exact range_of_mixed_types
+        range_of_nothing range_of_null range_of_words range_outside regex regex_not_at_end regex_of_map
+        regex_unknown_target substituted_to_number text_for_process text_is_no_number true_for_process
     }
     variables {
         ambiguous_name configuration dynamic dynamic_fails environment_missing environment_missing_unvalidated

@@ -32,7 +32,7 @@ def gather(*, here, **others):
     return {"here": here, "others": others}
 
 
-def is_right(value, wanted=True):
+def is_right(value=None, wanted=True):
     return value == wanted
 
 

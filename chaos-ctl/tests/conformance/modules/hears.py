@@ -3,4 +3,4 @@
 
 def notify(settings, event):
     with open("trace", "a") as file:
-        file.write(f"{event['phase']} {event['name']} {event['error']}\n")
+        file.write(f"{event['phase']} {event['name']} {event.get('error')}\n")
