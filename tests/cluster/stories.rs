@@ -73,20 +73,23 @@ impl Told {
     }
 }
 
-/// The tutorial's script, with one line changed, against its services: 20 requests a second to the consumer.
+/// The tutorial's script, with one line changed, against its services: 20 requests a second to the consumer, and as many
+/// to one that retries, at once to save time.
 const TUTORIAL: &str = r#"
 import { ServiceDisruptor } from './chaos.js';
 import http from 'k6/http';
 import { check } from 'k6';
 
-const load = (startTime) => ({
-  executor: 'constant-arrival-rate', rate: 20, preAllocatedVUs: 5, maxVUs: 100, exec: 'consume', duration: '30s', startTime,
+const load = (exec, startTime) => ({
+  executor: 'constant-arrival-rate', rate: 20, preAllocatedVUs: 5, maxVUs: 100, exec, duration: '30s', startTime,
 });
 export const options = {
   scenarios: {
-    base: load('0s'),
+    base: load('consume', '0s'),
+    retrying_base: load('retrying', '0s'),
     inject: { executor: 'shared-iterations', iterations: 1, vus: 1, exec: 'inject', startTime: '30s' },
-    chaos: load('31s'),
+    chaos: load('consume', '31s'),
+    retrying_chaos: load('retrying', '31s'),
   },
   summaryTrendStats: ['med'],
   thresholds: {
@@ -94,13 +97,19 @@ export const options = {
     'checks{scenario:base}': ['rate>0.9'],
     'http_req_duration{scenario:chaos}': ['p(95)<1200'],
     'checks{scenario:chaos}': ['rate>0.5'],
+    'http_req_duration{scenario:retrying_base}': ['p(95)<800'],
+    'checks{scenario:retrying_base}': ['rate>0.9'],
+    'http_req_duration{scenario:retrying_chaos}': ['p(95)<1200'],
+    'checks{scenario:retrying_chaos}': ['rate>0.5'],
   },
 };
 
-export function consume() {
-  const answer = http.get(`http://${__ENV.CONSUMER}/consuming`);
+const ask = (consumer) => {
+  const answer = http.get(`http://${consumer}/consuming`);
   check(answer, { 'status is 200': (r) => r.status === 200 });
-}
+};
+export function consume() { ask(__ENV.CONSUMER); }
+export function retrying() { ask(__ENV.RETRYING); }
 
 export function inject() {
   const fault = { averageDelay: '100ms', errorRate: 0.1, errorCode: 500, errorBody: '{"error":"on purpose"}', exclude: '/health' };
@@ -109,41 +118,43 @@ export function inject() {
 "#;
 
 #[test]
-fn the_tutorial_is_what_it_says() {
+fn the_tutorial_is_what_it_says_and_a_consumer_that_retries_is_not_hurt() {
     requires!(root, cgroup2, "k6");
-    let share = tutorial("k6-tutorial", 0).unwrap();
-    assert!((share - 0.9).abs() <= 0.04, "{share} of the checks");
+    tutorial().unwrap();
 }
 
-#[test]
-fn a_consumer_that_retries_is_not_hurt() {
-    requires!(root, cgroup2, "k6");
-    let share = tutorial("k6-retries", 4).unwrap();
-    // All of five tries fail for one of 100,000 requests.
-    assert!(share > 0.998, "{share} of the checks");
-}
-
-/// The share of requests that went well, with a consumer that asks again so often.
-fn tutorial(name: &str, retries: u32) -> Result<f64> {
-    let scene = Tutorial::new(name)?;
+fn tutorial() -> Result<()> {
+    let scene = Tutorial::new("k6-tutorial")?;
     let mut running = Vec::new();
     for provider in &scene.providers {
         running.push(services::provider(provider)?);
     }
     let (consumer, providers) = (&scene.consumer, &scene.providers);
-    running.push(services::consumer_that_retries(
-        consumer, providers, retries,
-    )?);
-    // Beside the consumer: k6 and what it asks are on one host.
-    let at = [("CONSUMER", "127.0.0.1:3000".to_owned())];
+    for (port, retries) in [(3000, 0), (3001, 4)] {
+        running.push(services::consumer_that_retries(
+            consumer, port, providers, retries,
+        )?);
+    }
+    // Beside the consumers: k6 and what it asks are on one host.
+    let at = [("CONSUMER", 3000), ("RETRYING", 3001)];
+    let at = at.map(|(name, port)| (name, format!("127.0.0.1:{port}")));
     let told = Told::tell(&scene.cluster, consumer, TUTORIAL, &at)?;
-    assert!((told.figure("checks", "base", "value")? - 1.0).abs() < f64::EPSILON);
-    let share = told.figure("checks", "chaos", "value")?;
-    let median = |scenario| told.figure("http_req_duration", scenario, "med");
-    let added = median("chaos")? - median("base")?;
-    assert!((added - 100.0).abs() <= 5.0, "{added} ms added");
-    eprintln!("{:.1} % of the checks, {added:.2} ms added", share * 100.0);
-    Ok(share)
+    // The share of requests that went well while the fault acts.
+    let share = |base: &str, chaos: &str| -> Result<f64> {
+        assert!((told.figure("checks", base, "value")? - 1.0).abs() < f64::EPSILON);
+        let share = told.figure("checks", chaos, "value")?;
+        let median = |scenario| told.figure("http_req_duration", scenario, "med");
+        let added = median(chaos)? - median(base)?;
+        eprintln!("{:.1} % of the checks, {added:.2} ms added", share * 100.0);
+        assert!((added - 100.0).abs() <= 5.0, "{added} ms added, {chaos}");
+        Ok(share)
+    };
+    let plain = share("base", "chaos")?;
+    assert!((plain - 0.9).abs() <= 0.04, "{plain} of the checks");
+    let retrying = share("retrying_base", "retrying_chaos")?;
+    // All of five tries fail for one of 100,000 requests.
+    assert!(retrying > 0.998, "{retrying} of the checks");
+    Ok(())
 }
 
 /// The pizza story's script, with one line changed; the service before and after it was mended, and a client of the

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     attach::doors::DoorId,
-    engine::{Door, Entrance, Rule},
+    engine::{Door, Entrance, Rule, Spec, Target},
     relay::Tally,
 };
 
@@ -19,6 +19,8 @@ pub(super) struct Served {
     pub(super) staged: Vec<Rule>,
     /// When they act; nothing while they do not.
     pub(super) window: Option<(Instant, Instant)>,
+    /// They have acted, and will not again.
+    pub(super) over: bool,
     pub(super) entrance: Entrance,
     /// Its target has gone: nobody waits for what runs.
     pub(super) gone: bool,
@@ -44,6 +46,25 @@ pub(super) struct Standing {
 }
 
 impl Served {
+    /// The rules of requests among those of an experiment, before any door is open.
+    pub(super) fn new(target: &Target, spec: &Spec) -> Self {
+        let mut served = Self {
+            seed: spec.seed,
+            ..Self::default()
+        };
+        served.entrance.keeps_source = true;
+        for (position, rule) in spec.rules.iter().enumerate() {
+            if rule.fault.service().is_some() {
+                served.rules.push(Placed {
+                    rule: rule.clone(),
+                    seed: spec.seed_of(target, position),
+                    tally: Arc::default(),
+                });
+            }
+        }
+        served
+    }
+
     /// Tells whoever asks that its doors let new connections by, or did.
     pub(super) fn tell(&mut self, crowded: bool) {
         self.crowded = crowded;

@@ -55,20 +55,7 @@ impl Serving {
         target: &Target,
         spec: &Spec,
     ) -> Result<(), DatapathError> {
-        let mut served = Served {
-            seed: spec.seed,
-            ..Served::default()
-        };
-        served.entrance.keeps_source = true;
-        for (position, rule) in spec.rules.iter().enumerate() {
-            if rule.fault.service().is_some() {
-                served.rules.push(Placed {
-                    rule: rule.clone(),
-                    seed: spec.seed_of(target, position),
-                    tally: Arc::default(),
-                });
-            }
-        }
+        let mut served = Served::new(target, spec);
         let opened = self.open_all(target, spec, &mut served);
         self.served.insert(id, served);
         if opened.is_err() {
@@ -168,12 +155,13 @@ impl Serving {
         Ok(stubborn)
     }
 
-    /// Stops rules from acting, at once, and doors from taking more.
+    /// Stops rules from acting, at once and for good, and doors from taking more.
     pub(super) fn disarm(&mut self, id: Installation) {
         let Some(served) = self.served.get_mut(&id) else {
             return;
         };
         served.window = None;
+        served.over = true;
         let mut doors = self.keeper.doors();
         for standing in &served.doors {
             doors.shut(standing.id);
@@ -342,16 +330,29 @@ impl Serving {
     }
 
     /// Tells the relays of these rules' ports what applies there now.
-    fn publish(&self, id: Installation) {
+    fn publish(&mut self, id: Installation) {
         let Some(served) = self.served.get(&id) else {
             return;
         };
         for standing in &served.doors {
-            if let Some(&relay) = self.behind.get(&standing.shared) {
+            let Some(&relay) = self.behind.get(&standing.shared) else {
+                continue;
+            };
+            if self.is_needed(standing.shared) {
                 let rules = self.rules_of(standing.shared, standing.port);
                 self.relays.set_rules(relay, standing.port, rules);
+            } else {
+                // What is let go now is told that its connection ends.
+                let patience = standing.door.drain;
+                self.relays.drain(relay, standing.port, patience);
             }
         }
+    }
+
+    /// Whether rules act behind a door, or may yet.
+    fn is_needed(&self, shared: u64) -> bool {
+        let mut in_use = self.served.values().filter(|served| !served.over);
+        in_use.any(|served| served.doors.iter().any(|door| door.shared == shared))
     }
 
     /// Whether the experiment's rule at this position acts at this door for another target, too: a node has several

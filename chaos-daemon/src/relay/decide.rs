@@ -71,12 +71,12 @@ impl Cut {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Decision {
     pub(super) act: Act,
-    /// The answer is held.
-    pub(super) delay: Duration,
-    /// The request is held.
-    pub(super) delay_request: Duration,
-    /// Bytes per second of the answer's body.
-    pub(super) throttle: Option<NonZeroU64>,
+    /// For how long who holds the answer.
+    pub(super) delay: Vec<(usize, Duration)>,
+    /// For how long who holds the request.
+    pub(super) delay_request: Vec<(usize, Duration)>,
+    /// Bytes per second of the answer's body, and whose wish they are.
+    pub(super) throttle: Vec<(usize, NonZeroU64)>,
     /// Where the answer's body is cut.
     pub(super) truncate: Option<Cut>,
     /// Whose changes of fields apply.
@@ -255,15 +255,16 @@ impl Decision {
             count(is_end && wish.abort, &tally.aborted);
             count(is_end && wish.error, &tally.errors);
             count(wish.delay.is_some(), &tally.delayed);
-            decision.delay += wish.delay.unwrap_or_default();
+            decision
+                .delay
+                .extend(wish.delay.map(|delay| (index, delay)));
             if end.is_none() {
                 count(wish.delay_request.is_some(), &tally.delayed);
-                decision.delay_request += wish.delay_request.unwrap_or_default();
+                let delay = wish.delay_request.map(|delay| (index, delay));
+                decision.delay_request.extend(delay);
                 count(wish.throttle.is_some(), &tally.throttled);
-                decision.throttle = [decision.throttle, wish.throttle]
-                    .into_iter()
-                    .flatten()
-                    .min();
+                let rate = wish.throttle.map(|rate| (index, rate));
+                decision.throttle.extend(rate);
                 count(wish.edits, &tally.headers_changed);
                 decision.edits.extend(wish.edits.then_some(index));
             }
@@ -412,9 +413,10 @@ mod tests {
             let (decision, counted) = decided(false, faults.into());
             let at = |which| counted[order.iter().position(|&it| it == which).unwrap()];
             assert!(matches!(decision.act, Act::Error(_)));
-            assert_eq!(decision.delay, pause().delay);
+            let holds = order.iter().position(|&it| it == 0).unwrap();
+            assert_eq!(decision.delay, [(holds, pause().delay)]);
             assert!(decision.edits.is_empty() && decision.truncate.is_none());
-            assert_eq!(decision.throttle, None);
+            assert_eq!(decision.throttle, []);
             let expected = Requests {
                 seen: 1,
                 delayed: 1,
@@ -458,7 +460,7 @@ mod tests {
         let grpc = |grpc: Grpc| ServiceFault::Grpc(Box::new(grpc));
         let (decision, counted) = decided(true, vec![grpc(delays), grpc(fails)]);
         assert_eq!(decision.act, Act::Error(1));
-        assert_eq!(decision.delay_request, Duration::ZERO);
+        assert_eq!(decision.delay_request, []);
         assert_eq!((counted[0].delayed, counted[0].passed), (0, 1));
         assert_eq!((counted[1].errors, counted[1].delayed), (1, 0));
     }

@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use tokio::time::timeout;
+
 use super::{
     counters::{Count, Tally},
     port::Port,
@@ -37,12 +39,17 @@ impl Guide {
         self.port.is_draining()
     }
 
-    /// Holds a message, until faults end at most.
-    pub(super) async fn hold(&self, delay: Duration) {
-        // Large, and most are not held.
-        if !delay.is_zero() {
-            Box::pin(self.port.hold(delay)).await;
+    /// Holds a message for as long as each of these rules wishes, one after the other; none for longer than it applies.
+    pub(super) async fn hold(&self, delays: &[(usize, Duration)]) {
+        for &(rule, delay) in delays {
+            // Large, and most are not held.
+            let _ended_early = Box::pin(timeout(delay, self.without(rule))).await;
         }
+    }
+
+    /// Waits until this rule applies no more.
+    pub(super) async fn without(&self, rule: usize) {
+        self.port.without(&self.seen, rule).await;
     }
 
     /// A connection came.

@@ -15,6 +15,7 @@ mod port;
 mod room;
 mod rules;
 mod side;
+mod slow;
 mod sniff;
 #[cfg(test)]
 mod tests;
@@ -148,10 +149,11 @@ impl Relays {
         Ok(id)
     }
 
-    /// From the next request on, these rules and no others apply to a port; its connections go on.
+    /// From the next request on, these rules and no others apply to a port; its connections go on, and at once what a rule
+    /// holds or throttles that is not there any more.
     pub fn set_rules(&self, id: RelayId, port: u16, rules: Arc<[ServiceRule]>) {
         if let Some((_, relay)) = self.open.get(&id) {
-            relay.port_or_new(port).rules.set(rules);
+            relay.port_or_new(port).set(rules);
         }
     }
 

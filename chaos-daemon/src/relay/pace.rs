@@ -30,6 +30,13 @@ impl Pace {
         }
     }
 
+    /// Has another rate take the place of this one; the same goes on.
+    pub(super) fn change(pace: &mut Option<Self>, rate: Option<NonZeroU64>) {
+        if pace.as_ref().map(|pace| pace.rate) != rate {
+            *pace = rate.map(Self::new);
+        }
+    }
+
     /// Waits until a byte may go.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.allowed == 0 {

@@ -5,16 +5,15 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::{Poll, Waker},
-    time::Duration,
 };
 
-use tokio::{sync::Notify, time::timeout};
+use tokio::sync::Notify;
 
-use super::rules::Rules;
+use super::rules::{Rules, Seen, ServiceRule};
 
 /// What connections of one port share.
 #[derive(Debug, Default)]
@@ -24,8 +23,8 @@ pub(super) struct Port {
     /// That the last connection has left.
     left: Notify,
     draining: AtomicBool,
-    /// For what is held: not all of it is polled by the connection.
-    drained: Notify,
+    /// That other rules apply, for what is held: not all of it is polled by the connection.
+    changed: Notify,
     over: AtomicBool,
     next: AtomicU64,
     /// Who is to be woken when one of the above changes: a connection registers once, not each time that it waits.
@@ -43,23 +42,29 @@ impl Port {
         self.over.load(Ordering::Relaxed)
     }
 
+    /// From the next request on, these rules apply; what others held goes on.
+    pub(super) fn set(&self, rules: Arc<[ServiceRule]>) {
+        self.rules.set(rules);
+        self.changed.notify_waiters();
+    }
+
     /// Lets connections end after what they are at.
     pub(super) fn drain(&self) {
-        self.rules.set([].into());
+        // First, so that what is let go sees it.
         self.draining.store(true, Ordering::SeqCst);
-        self.drained.notify_waiters();
+        self.set([].into());
         self.wake();
     }
 
-    /// Holds a message for so long, but not when faults have ended.
-    pub(super) async fn hold(&self, delay: Duration) {
-        if delay.is_zero() {
-            return;
-        }
-        // Before the look, so that a drain in between is not missed.
-        let drained = self.drained.notified();
-        if !self.draining.load(Ordering::SeqCst) {
-            let _ended_early = timeout(delay, drained).await;
+    /// Waits until a rule of those that were seen applies no more.
+    pub(super) async fn without(&self, seen: &Seen, rule: usize) {
+        loop {
+            // Before the look, so that a change in between is not missed.
+            let changed = self.changed.notified();
+            if self.is_draining() || !self.rules.has(seen, rule) {
+                return;
+            }
+            changed.await;
         }
     }
 

@@ -98,6 +98,15 @@ impl Rules {
         Arc::clone(&held)
     }
 
+    /// Whether a rule of those that were seen is there still, or one that goes on with its numbers.
+    pub(super) fn has(&self, seen: &Seen, index: usize) -> bool {
+        let Some(rule) = seen.rules.get(index) else {
+            return false;
+        };
+        let is_same = |other: &ServiceRule| Arc::ptr_eq(&other.tally, &rule.tally);
+        self.epoch.load(Ordering::Acquire) == seen.epoch || self.current().iter().any(is_same)
+    }
+
     /// Brings `seen` up to date for a connection from `client`.
     pub(super) fn look(&self, seen: &mut Seen, client: (IpAddr, u16)) {
         // Read first: rules that come in between are looked at again.

@@ -76,19 +76,18 @@ impl Scene {
 
     /// Replaces the rules.
     fn set(&self, fault: impl Into<Option<ServiceFault>>) {
-        let rules = fault.into().into_iter().map(|fault| ServiceRule {
-            clients: Clients::all(),
-            window: Window {
-                start: Instant::now(),
-                deadline: Instant::now() + Duration::from_hours(1),
-                pulse: None,
-            },
-            fault,
-            seed: 1,
-            tally: Arc::clone(&self.tally),
-        });
-        self.relays
-            .set_rules(self.id, self.address.port(), rules.collect());
+        let fault = fault.into();
+        let rules: Vec<_> = fault
+            .into_iter()
+            .map(|fault| rule(fault, &self.tally))
+            .collect();
+        self.set_all(&rules);
+    }
+
+    /// Replaces them by rules that count elsewhere.
+    fn set_all(&self, rules: &[ServiceRule]) {
+        let port = self.address.port();
+        self.relays.set_rules(self.id, port, rules.into());
     }
 
     fn counted(&self) -> Requests {
@@ -98,6 +97,20 @@ impl Scene {
 
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
+    }
+}
+
+fn rule(fault: ServiceFault, tally: &Arc<Tally>) -> ServiceRule {
+    ServiceRule {
+        clients: Clients::all(),
+        window: Window {
+            start: Instant::now(),
+            deadline: Instant::now() + Duration::from_hours(1),
+            pulse: None,
+        },
+        fault,
+        seed: 1,
+        tally: Arc::clone(tally),
     }
 }
 

@@ -58,7 +58,7 @@ impl Work for Providers {
         value: &'a Value,
         variables: &'a Variables,
     ) -> BoxFuture<'a, Result<bool, Stopped>> {
-        Box::pin(tolerance::within(tolerance, value, variables, &self.0))
+        tolerance::within(tolerance, value, variables, &self.0, place)
     }
 
     fn leave_background(&self) -> BoxFuture<'_, ()> {

@@ -32,32 +32,43 @@ pub fn provider(host: &Host) -> Result<Process> {
 
 /// Starts the consumer on a host, calling these providers over IPv4 in turn, and waits until it listens.
 pub fn consumer(host: &Host, providers: &[Host]) -> Result<Process> {
-    consumer_that_retries(host, providers, 0)
+    consumer_that_retries(host, PORT, providers, 0)
 }
 
-/// The same; what failed is asked again so many times.
-pub fn consumer_that_retries(host: &Host, providers: &[Host], retries: u32) -> Result<Process> {
-    consumer_with(host, providers, &["--retries", &retries.to_string()])
+/// The same at another port; what failed is asked again so many times.
+pub fn consumer_that_retries(
+    host: &Host,
+    port: u16,
+    providers: &[Host],
+    retries: u32,
+) -> Result<Process> {
+    consumer_with(host, port, providers, &["--retries", &retries.to_string()])
 }
 
-/// The same; it answers by itself where providers do not.
+/// The same at the usual port; it answers by itself where providers do not.
 pub fn consumer_with_breaker(host: &Host, providers: &[Host]) -> Result<Process> {
-    consumer_with(host, providers, &["--breaker"])
+    consumer_with(host, PORT, providers, &["--breaker"])
 }
 
-fn consumer_with(host: &Host, providers: &[Host], options: &[&str]) -> Result<Process> {
+fn consumer_with(
+    host: &Host,
+    port: u16,
+    providers: &[Host],
+    options: &[&str],
+) -> Result<Process> {
     let urls: Vec<String> = providers
         .iter()
         .map(|provider| provider.address_v4().to_string())
         .collect();
     let mut command = host.command(program("consumer")?)?;
     command
+        .env("LISTEN", format!("[::]:{port}"))
         .env("PROVIDER_URL", urls.join(","))
         .env("PROVIDER_PORT", PORT.to_string())
         .args(options);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let process = Process::spawn(command)?;
-    listening(host, PORT)?;
+    listening(host, port)?;
     Ok(process)
 }
 

@@ -17,6 +17,9 @@ use super::{
 };
 use crate::lab::{Family, Host};
 
+/// Bytes of a datagram's number.
+const NUMBER: usize = 4;
+
 /// A stream from one host to another; it ends when dropped.
 #[derive(Debug)]
 pub struct UdpStream {
@@ -43,8 +46,19 @@ struct Fate {
 }
 
 impl UdpStream {
-    /// Starts sending `rate` datagrams a second.
+    /// Starts sending `rate` datagrams a second, as small as they can be.
     pub fn start(from: &Host, to: &Host, family: Family, rate: u32) -> Result<Self> {
+        Self::start_of_size(from, to, family, rate, NUMBER)
+    }
+
+    /// Starts sending `rate` datagrams a second of so many bytes, at least 4.
+    pub fn start_of_size(
+        from: &Host,
+        to: &Host,
+        family: Family,
+        rate: u32,
+        size: usize,
+    ) -> Result<Self> {
         let server = bound(to, to.socket_address(family, 0))?;
         let client = bound(from, from.socket_address(family, 0))?;
         client
@@ -54,6 +68,7 @@ impl UdpStream {
         let fate = Arc::clone(&seen);
         let sender = thread::spawn(move || {
             let interval = Duration::from_secs(1) / rate.max(1);
+            let mut bytes = vec![0; size.max(NUMBER)];
             let mut next = Instant::now();
             for number in 0_u32.. {
                 if fate.stop.load(Ordering::Relaxed) {
@@ -66,7 +81,8 @@ impl UdpStream {
                     one_way: None,
                 });
                 // A send that fails shows as a datagram that does not arrive.
-                let _failed = client.send(&number.to_be_bytes());
+                bytes[..NUMBER].copy_from_slice(&number.to_be_bytes());
+                let _failed = client.send(&bytes);
             }
             fate.all_sent.store(true, Ordering::Relaxed);
             Ok(())

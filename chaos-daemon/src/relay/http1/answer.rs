@@ -10,7 +10,7 @@ use super::{
     flow::{Broken, Flow, Moved},
     head::{Answer, Asked, Framing, Scan},
 };
-use crate::relay::{buffer::Buffer, decide::Decision, guide::Guide};
+use crate::relay::{buffer::Buffer, decide::Decision, guide::Guide, slow::Slow};
 
 /// What is to happen to an answer.
 pub(super) struct Plan<'a> {
@@ -81,7 +81,7 @@ where
             }
         }
     };
-    plan.guide.hold(plan.decision.delay).await;
+    plan.guide.hold(&plan.decision.delay).await;
     let drains = plan.guide.is_draining() && !is_switch;
     let mut edit = plan.edit.clone();
     if drains {
@@ -96,10 +96,11 @@ where
         Flow::with_head(edited, framing.body)
     };
     let cut = plan.decision.truncate.map(|cut| cut.most);
-    let mut flow = flow.cut_after(cut).pace(plan.decision.throttle);
+    let mut flow = flow.cut_after(cut);
+    let mut slow = Slow::new(&plan.decision.throttle, plan.guide);
     let moved = poll_fn(|cx| {
-        if plan.guide.is_draining() {
-            flow.hurry();
+        if let Some(slow) = &mut slow {
+            flow.pace(slow.rate(cx));
         }
         flow.poll_move(cx, reader, buffer, writer)
     });

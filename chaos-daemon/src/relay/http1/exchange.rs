@@ -68,7 +68,7 @@ impl Exchange {
 
     /// Nobody answers.
     pub(super) async fn abort(self, guide: &Guide) -> Next {
-        guide.hold(self.decision.delay).await;
+        guide.hold(&self.decision.delay).await;
         Next::End(Ending::Reset)
     }
 
@@ -237,7 +237,7 @@ impl Exchange {
         // Whoever waits for 100 gets the answer instead, and may or may not send the body then.
         let mut closes = framing.closes || !self.is_1_1 || (framing.expects && !flow.is_over());
         {
-            let mut delay = pin!(guide.hold(self.decision.delay));
+            let mut delay = pin!(guide.hold(&self.decision.delay));
             let mut waited = false;
             let mut sink = tokio::io::sink();
             let mut dropped = framing.expects || flow.is_over();

@@ -76,15 +76,9 @@ impl Flow {
         self
     }
 
-    /// Slows the body down to so many bytes a second.
-    pub(super) fn pace(mut self, rate: Option<NonZeroU64>) -> Self {
-        self.pace = rate.map(Pace::new);
-        self
-    }
-
-    /// Slows it down no more.
-    pub(super) fn hurry(&mut self) {
-        self.pace = None;
+    /// From now on the body goes at so many bytes a second, or as it comes.
+    pub(super) fn pace(&mut self, rate: Option<NonZeroU64>) {
+        Pace::change(&mut self.pace, rate);
     }
 
     /// Whether nothing of it is left to read.

@@ -2,7 +2,6 @@
 //! a length that the sender did not say.
 
 use std::{
-    num::NonZeroU64,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -13,7 +12,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::relay::{decide::Cut, guide::Guide, pace::Pace, rules::Seen};
+use crate::relay::{decide::Cut, pace::Pace, rules::Seen, slow::Slow};
 
 /// What ends a stream.
 pub(super) type Broken = Box<dyn std::error::Error + Send + Sync>;
@@ -35,8 +34,8 @@ pub(super) struct Theirs {
     /// Came, and may not go yet.
     waiting: Bytes,
     trailers: Option<HeaderMap>,
-    /// And who knows when it ends.
-    pace: Option<(Pace, Guide)>,
+    slow: Option<Box<Slow>>,
+    pace: Option<Pace>,
     cut: Option<Limit>,
 }
 
@@ -70,17 +69,13 @@ impl Body for Passing {
 }
 
 impl Reply {
-    pub(super) fn theirs(
-        body: Incoming,
-        rate: Option<NonZeroU64>,
-        limit: Option<Limit>,
-        guide: Guide,
-    ) -> Self {
+    pub(super) fn theirs(body: Incoming, slow: Option<Box<Slow>>, limit: Option<Limit>) -> Self {
         Self::Theirs(Box::new(Theirs {
             body,
             waiting: Bytes::new(),
             trailers: None,
-            pace: rate.map(|rate| (Pace::new(rate), guide)),
+            slow,
+            pace: None,
             cut: limit,
         }))
     }
@@ -135,7 +130,7 @@ impl Theirs {
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        if self.pace.is_none() && self.cut.is_none() {
+        if self.slow.is_none() && self.cut.is_none() {
             let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
@@ -153,14 +148,10 @@ impl Theirs {
             }
         }
         let mut most = self.waiting.len();
-        if self
-            .pace
-            .as_ref()
-            .is_some_and(|(_, guide)| guide.is_draining())
-        {
-            self.pace = None;
+        if let Some(slow) = &mut self.slow {
+            Pace::change(&mut self.pace, slow.rate(cx));
         }
-        if let Some((pace, _)) = &mut self.pace {
+        if let Some(pace) = &mut self.pace {
             ready!(pace.poll(cx));
             most = most.min(pace.allowed());
         }
@@ -173,7 +164,7 @@ impl Theirs {
             most = most.min(usize::try_from(limit.left).unwrap_or(usize::MAX));
             limit.left -= most as u64;
         }
-        if let Some((pace, _)) = &mut self.pace {
+        if let Some(pace) = &mut self.pace {
             pace.spend(most);
         }
         Poll::Ready(Some(Ok(Frame::data(self.waiting.split_to(most)))))

@@ -23,6 +23,7 @@ use crate::{
         decide::{self, Act, Asked, decide, error_answer, error_status},
         guide::Guide,
         http1::edit::Edit,
+        slow::Slow,
     },
 };
 
@@ -34,7 +35,7 @@ pub(super) async fn exchange(
 ) -> Result<Response<Reply>, Broken> {
     if !guide.look() {
         let answer = application.ask(request, &guide).await?;
-        return Ok(answer.map(|body| Reply::theirs(body, None, None, guide)));
+        return Ok(answer.map(|body| Reply::theirs(body, None, None)));
     }
     let decision = {
         let asked = Asked {
@@ -48,12 +49,12 @@ pub(super) async fn exchange(
     match decision.act {
         Act::Pass => {}
         Act::Abort => {
-            guide.hold(decision.delay).await;
+            guide.hold(&decision.delay).await;
             // Not REFUSED_STREAM: clients of gRPC try that again without a word.
             return Err(h2::Error::from(Reason::INTERNAL_ERROR).into());
         }
         Act::Error(rule) => {
-            guide.hold(decision.delay).await;
+            guide.hold(&decision.delay).await;
             let head_only = request.method() == Method::HEAD;
             let status = error_status(&guide.seen, rule).map(trailers_only);
             let answer = || error_answer(&guide.seen, rule).map(|error| made(error, head_only));
@@ -62,7 +63,7 @@ pub(super) async fn exchange(
                 .ok_or_else(|| h2::Error::from(Reason::INTERNAL_ERROR).into());
         }
     }
-    guide.hold(decision.delay_request).await;
+    guide.hold(&decision.delay_request).await;
     {
         let edit = decision.request_edit(&guide.seen);
         apply(&edit, request.headers_mut());
@@ -73,12 +74,13 @@ pub(super) async fn exchange(
         }
     }
     let mut answer = application.ask(request, &guide).await?;
-    guide.hold(decision.delay).await;
+    guide.hold(&decision.delay).await;
     apply(&decision.answer_edit(&guide.seen), answer.headers_mut());
     let limit = decision
         .truncate
         .map(|cut| Limit::new(cut, guide.seen.clone()));
-    Ok(answer.map(|body| Reply::theirs(body, decision.throttle, limit, guide)))
+    let slow = Slow::new(&decision.throttle, &guide);
+    Ok(answer.map(|body| Reply::theirs(body, slow, limit)))
 }
 
 /// The request as it goes on.
