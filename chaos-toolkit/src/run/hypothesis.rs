@@ -133,7 +133,7 @@ impl World {
             Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {}
         }
         let output = run.get("output").unwrap_or(&Value::Null);
-        let within = self.work.within(&tolerance, output, &variables);
+        let within = self.work.within(&tolerance, output, &variables, place);
         let within = match place {
             Thread::Main => self.line.unless_cut(within).await?,
             Thread::Background => within.await,

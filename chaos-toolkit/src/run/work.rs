@@ -26,6 +26,7 @@ pub(crate) trait Work: Send + Sync {
         tolerance: &'a Value,
         value: &'a Value,
         variables: &'a Variables,
+        place: Thread,
     ) -> BoxFuture<'a, Result<bool, Stopped>>;
 
     /// Has what runs in the background end by itself where it can, before it is dropped.
@@ -57,6 +58,7 @@ impl Work for Providers {
         tolerance: &'a Value,
         value: &'a Value,
         variables: &'a Variables,
+        place: Thread,
     ) -> BoxFuture<'a, Result<bool, Stopped>> {
         tolerance::within(tolerance, value, variables, &self.0, place)
     }

@@ -98,6 +98,7 @@ impl Work for Fake {
         tolerance: &'a Value,
         value: &'a Value,
         _variables: &'a Variables,
+        _place: Thread,
     ) -> BoxFuture<'a, Result<bool, Stopped>> {
         Box::pin(async move { Ok(tolerance == value) })
     }
