@@ -1,9 +1,25 @@
 //! What somebody who is not looking is told: that a run begins, what became of it, and what went wrong meanwhile.
 
-use serde_json::{Map, Value, json};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use crate::observe::Event;
+use futures::future::BoxFuture;
+use http::Method;
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use url::Url;
+
+use crate::http::{Request, send};
+use crate::observe::{Event, Observer};
+use crate::variables::Environment;
 use crate::verdict::{Outcome, verdict};
+
+/// An answer may take so long.
+const ANSWER: Duration = Duration::from_secs(5);
+/// The end of the run waits so long for what has not been sent.
+const LAST: Duration = Duration::from_secs(6);
 
 /// In which words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +30,101 @@ pub enum Format {
     Slack,
 }
 
+/// An address that nobody can be told at.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{address}` is no address to post to: {why} (one that is: https://hooks.example.com/T000/B000)")]
+pub struct InvalidAddress {
+    /// What was given.
+    pub address: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Tells an address. Messages go out one after the other, beside the run, which does not wait for them until its end.
+pub struct Webhook {
+    format: Format,
+    to: Mutex<Option<mpsc::UnboundedSender<Value>>>,
+    sending: Mutex<Option<JoinHandle<Result<(), String>>>>,
+}
+
+impl Webhook {
+    /// Must be called within a runtime.
+    pub fn new(address: &str, format: Format) -> Result<Self, InvalidAddress> {
+        let invalid = |why: String| InvalidAddress {
+            address: address.to_owned(),
+            why,
+        };
+        let url = Url::parse(address).map_err(|error| invalid(error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(invalid(format!("{}: is not posted to", url.scheme())));
+        }
+        let (to, from) = mpsc::unbounded_channel();
+        Ok(Self {
+            format,
+            to: Mutex::new(Some(to)),
+            sending: Mutex::new(Some(tokio::spawn(post(url, from)))),
+        })
+    }
+}
+
+/// Posts what comes. The last failure is what is said at the end; nothing secret is in it but the address' path, which is
+/// left out.
+async fn post(url: Url, mut from: mpsc::UnboundedReceiver<Value>) -> Result<(), String> {
+    let mut came = Ok(());
+    let server = url.host_str().unwrap_or_default().to_owned();
+    while let Some(message) = from.recv().await {
+        let mut request = Request::new(Method::POST, url.clone());
+        request.headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+        request.body = Some(message.to_string().into());
+        let environment = Environment::default();
+        match timeout(ANSWER, send(request, &environment)).await {
+            Ok(Ok(response)) if response.status < 300 => {}
+            Ok(Ok(response)) => {
+                came = Err(format!("the webhook at {server} answered {}", response.status));
+            }
+            Ok(Err(_)) => came = Err(format!("the webhook at {server} was not reached")),
+            Err(_) => came = Err(format!("the webhook at {server} did not answer in time")),
+        }
+    }
+    came
+}
+
+impl Observer for Webhook {
+    fn hear(&self, event: Event<'_>) {
+        let Some(message) = message(event, self.format) else {
+            return;
+        };
+        let to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(to) = &*to {
+            // Whoever posts has ended, and says why at the end.
+            let _gone = to.send(message);
+        }
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), String>> {
+        self.to
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let sending = self
+            .sending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        Box::pin(async move {
+            let Some(sending) = sending else {
+                return Ok(());
+            };
+            match timeout(LAST, sending).await {
+                Ok(Ok(came)) => came,
+                Ok(Err(_)) | Err(_) => Err("a webhook was not told of the end in time".to_owned()),
+            }
+        })
+    }
+}
+
 /// The message for an event; none: it is not worth one.
-pub fn message(event: Event<'_>, format: Format) -> Option<Value> {
+fn message(event: Event<'_>, format: Format) -> Option<Value> {
     let (name, text, details) = match event {
         Event::Started { journal } => (
             "started",
@@ -95,6 +204,7 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::testing::{Server, says};
     use crate::observe::Phase;
 
     fn journal(deviated: bool) -> Map<String, Value> {
@@ -137,6 +247,38 @@ mod tests {
         let message = message(Event::Ended { journal: &journal }, Format::Json).unwrap();
         assert_eq!(message["event"], "ended");
         assert_eq!(message["details"]["verdict"], "deviated");
+    }
+
+    #[tokio::test]
+    async fn an_address_is_told_in_order_and_what_failed_is_said_at_the_end() {
+        let mut count = 0;
+        let server = Server::start(move |_| {
+            count += 1;
+            says(if count == 1 { "200 OK" } else { "403 Forbidden" }, &[], "")
+        })
+        .await;
+        let webhook = Webhook::new(&server.url("/T0/secret"), Format::Json).unwrap();
+        let journal = journal(true);
+        webhook.hear(Event::Started { journal: &journal });
+        webhook.hear(Event::PhaseStarted(Phase::Method));
+        webhook.hear(Event::Ended { journal: &journal });
+        let said = webhook.close().await.unwrap_err();
+        assert_eq!(said, "the webhook at 127.0.0.1 answered 403");
+        let seen = server.seen();
+        let events: Vec<Value> = seen
+            .iter()
+            .map(|seen| serde_json::from_str::<Value>(&seen.body).unwrap()["event"].clone())
+            .collect();
+        assert_eq!(events, ["started", "ended"]);
+        assert_eq!(seen[0].line, "POST /T0/secret HTTP/1.1");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_address_is_said_before_anything_runs() {
+        for address in ["hooks.example.com", "ftp://x/", "http://"] {
+            let error = Webhook::new(address, Format::Slack).map(drop).unwrap_err();
+            assert!(error.to_string().contains(address), "{error}");
+        }
     }
 
     #[test]

@@ -88,7 +88,9 @@ impl ListenerArgs {
             WebhookFormat::Json => Format::Json,
         };
         for address in &self.webhook {
-            listeners.push(Arc::new(Webhook::new(address, format)));
+            let webhook = Webhook::new(address, format)
+                .map_err(|error| CommandError::new(ErrorKind::Usage, error))?;
+            listeners.push(Arc::new(webhook));
         }
         Ok(listeners)
     }

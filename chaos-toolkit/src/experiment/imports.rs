@@ -1,0 +1,43 @@
+//! The user's Python, as validation asks it.
+
+use futures::future::BoxFuture;
+use serde_json::{Map, Value};
+
+use super::{Flaw, Imports};
+use crate::control::python::PythonControls;
+use crate::provider;
+use crate::provider::python::Python;
+
+/// Asks a Python, which is started for it only if there is something to ask.
+pub struct Asked<'a> {
+    /// Who imports what activities name.
+    pub python: &'a Python,
+    /// Who imports what controls name.
+    pub controls: &'a PythonControls,
+}
+
+impl Imports for Asked<'_> {
+    fn activity<'a>(&'a self, activity: &'a Map<String, Value>) -> BoxFuture<'a, Vec<Flaw>> {
+        Box::pin(async {
+            let flaws = self.python.check(activity).await.err().unwrap_or_default();
+            flaws.into_iter().map(Flaw::from).collect()
+        })
+    }
+
+    fn control<'a>(&'a self, control: &'a Map<String, Value>) -> BoxFuture<'a, Vec<Flaw>> {
+        Box::pin(async {
+            let flaws = self.controls.check(control).await;
+            flaws.into_iter().map(Flaw::from).collect()
+        })
+    }
+}
+
+impl From<provider::Flaw> for Flaw {
+    fn from(flaw: provider::Flaw) -> Self {
+        Self {
+            key: flaw.key.map(str::to_owned),
+            what: flaw.what,
+            instead: None,
+        }
+    }
+}
