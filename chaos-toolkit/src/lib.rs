@@ -8,6 +8,7 @@
 
 pub mod document;
 pub mod faults;
+mod http;
 pub mod observe;
 pub mod problem;
 pub mod provider;
