@@ -32,8 +32,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 /// A connection to who is to be asked.
 pub(super) struct Connection {
     pub(super) stream: Box<dyn Stream>,
-    /// A proxy that is to be told the whole address, and with which header.
-    pub(super) proxy: Option<Option<http::HeaderValue>>,
+    pub(super) route: Route,
+}
+
+/// Who hears what is asked.
+pub(super) enum Route {
+    /// Whoever was named.
+    Straight,
+    /// A proxy, which is to be told the whole address.
+    Proxy {
+        /// Who asks.
+        authorization: Option<http::HeaderValue>,
+    },
 }
 
 /// The proxies of the environment.
@@ -73,7 +83,7 @@ pub(super) async fn connect(url: &Url, trust: &Trust, proxies: &Proxies) -> io::
         let tcp = TcpStream::connect((host.as_str(), port)).await?;
         return Ok(Connection {
             stream: encrypted(Box::new(tcp), secure, &host, trust).await?,
-            proxy: None,
+            route: Route::Straight,
         });
     };
     let address = Url::parse(&proxy.uri().to_string()).map_err(io::Error::other)?;
@@ -97,13 +107,15 @@ pub(super) async fn connect(url: &Url, trust: &Trust, proxies: &Proxies) -> io::
     if !secure {
         return Ok(Connection {
             stream,
-            proxy: Some(proxy.basic_auth().cloned()),
+            route: Route::Proxy {
+                authorization: proxy.basic_auth().cloned(),
+            },
         });
     }
     tunnel(&mut stream, &host, port, proxy.basic_auth()).await?;
     Ok(Connection {
         stream: encrypted(stream, true, &host, trust).await?,
-        proxy: None,
+        route: Route::Straight,
     })
 }
 

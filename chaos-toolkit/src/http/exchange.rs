@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinSet;
 
-use super::connect::{Proxies, Stream, connect};
+use super::connect::{Proxies, Route, Stream, connect};
 use super::{HttpError, Request, Response};
 
 /// More than hyper takes for a head.
@@ -39,13 +39,13 @@ pub(super) async fn ask(request: &Request, proxies: &Proxies) -> Result<Response
         Some(Err(error)) => return Err(lost(error.to_string(), false)),
         Some(Ok(connection)) => connection,
     };
-    let message = message(request, connection.proxy)?;
+    let message = message(request, &connection.route)?;
     let head = Head::default();
     let stream = Kept {
         stream: connection.stream,
         head: head.clone(),
     };
-    let (mut sender, driven) = hyper::client::conn::http1::Builder::new()
+    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
         .title_case_headers(true)
         .max_headers(HEADERS)
         .handshake::<_, Full<Bytes>>(TokioIo::new(stream))
@@ -53,7 +53,7 @@ pub(super) async fn ask(request: &Request, proxies: &Proxies) -> Result<Response
         .map_err(|error| lost(sentence(&error), true))?;
     // Gone with this function, whether it ends or is given up.
     let mut driver = JoinSet::new();
-    driver.spawn(driven);
+    driver.spawn(connection);
     let response = match limited(request.read_timeout, sender.send_request(message)).await {
         None => {
             return Err(HttpError::Timeout {
@@ -116,16 +116,13 @@ fn sentence(error: &hyper::Error) -> String {
     }
 }
 
-fn message(
-    request: &Request,
-    proxy: Option<Option<HeaderValue>>,
-) -> Result<http::Request<Full<Bytes>>, HttpError> {
+fn message(request: &Request, route: &Route) -> Result<http::Request<Full<Bytes>>, HttpError> {
     let wrong = |why: String| HttpError::Address {
         url: request.url.to_string(),
         why,
     };
     let url = &request.url;
-    let target = if proxy.is_some() {
+    let target = if let Route::Proxy { .. } = route {
         let mut plain = url.clone();
         // Nobody but the server is to see them; an address with a host takes both.
         let _ = (plain.set_username(""), plain.set_password(None));
@@ -151,7 +148,10 @@ fn message(
         })?;
         message = message.header(name, value);
     }
-    if let Some(Some(authorization)) = proxy {
+    if let Route::Proxy {
+        authorization: Some(authorization),
+    } = route
+    {
         message = message.header(PROXY_AUTHORIZATION, authorization);
     }
     let body = Full::new(request.body.clone().unwrap_or_default());

@@ -35,10 +35,7 @@ pub(crate) enum Answer {
 
 /// An answer with a length.
 pub(crate) fn says(status: &str, headers: &[&str], body: &str) -> Answer {
-    let lines: String = headers
-        .iter()
-        .map(|header| format!("{header}\r\n"))
-        .collect();
+    let lines: String = headers.iter().flat_map(|header| [header, "\r\n"]).collect();
     let length = body.len();
     Answer::Says(
         format!("HTTP/1.1 {status}\r\n{lines}Content-Length: {length}\r\n\r\n{body}").into_bytes(),

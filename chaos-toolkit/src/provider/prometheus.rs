@@ -41,7 +41,7 @@ pub(super) async fn run(
     let request = http::request(&asked, variables)?;
     let response = send(request, &variables.environment)
         .await
-        .map_err(http::stopped)?;
+        .map_err(|error| http::stopped(&error))?;
     number(&response).map_err(|why| Stopped::failed(format!("{address} gives no number: {why}")))
 }
 

@@ -34,7 +34,7 @@ impl Loading<'_> {
                     let place = pointer(place, name);
                     match entry.get("type").and_then(Value::as_str) {
                         Some("env") => self.environment_variable(name, entry, &place)?,
-                        Some("vault") => self.from_vault(name, entry).await?,
+                        Some("vault") => self.vault(name, entry).await?,
                         _ => Value::Object(self.group(entry, &Map::new(), &place).await?),
                     }
                 };
@@ -46,7 +46,7 @@ impl Loading<'_> {
     }
 
     /// What is at no path, or is empty, is an empty mapping, as in the reference.
-    async fn from_vault(
+    async fn vault(
         &mut self,
         name: &str,
         entry: &Map<String, Value>,

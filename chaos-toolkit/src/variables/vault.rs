@@ -1,4 +1,4 @@
-//! Secrets from Vault: its key-value engine, versions 1 and 2, with a token, an AppRole, or a service account of Kubernetes.
+//! Secrets from Vault: its key-value engine, versions 1 and 2, with a token, an `AppRole`, or a service account of Kubernetes.
 //! The names in the configuration are the reference's: `vault_addr`, `vault_kv_version`, `vault_token`, `vault_role_id` with
 //! `vault_role_secret`, `vault_sa_role`, and others below. Without any, what the `vault` command uses is used too.
 

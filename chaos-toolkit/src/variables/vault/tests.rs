@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::{Environment, Given, VariableError, Variables, load_declared};
 use crate::http::testing::{Answer, Seen, Server, says};
 
-/// Answers as the documentation of Vault's HTTP API shows: KV 1 at `kv`, KV 2 at `secret`, logins by AppRole and Kubernetes.
+/// Answers as the documentation of Vault's HTTP API shows: KV 1 at `kv`, KV 2 at `secret`, logins by `AppRole` and Kubernetes.
 fn vault(seen: &Seen) -> Answer {
     let json = |status: &str, body: &Value| {
         says(
