@@ -11,6 +11,7 @@ pub mod control;
 pub mod document;
 pub mod experiment;
 pub mod faults;
+mod http;
 mod text;
 pub mod journal;
 pub mod load;

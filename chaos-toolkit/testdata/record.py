@@ -206,7 +206,7 @@ RAW = RAW.compress(b"plain deflate") + RAW.flush()
 JSON = ["Content-Type: application/json"]
 EXCHANGES = [
     # headers, bodies and what they are
-    ({"url": "/"}, [answer(["X-lower-UPPER: 1", "set-cookie: a=1", "Set-Cookie: b=2", "X-Empty:", "x-spaces:   a  b  "], "hi")]),
+    ({"url": "/"}, [answer(["X-lower-UPPER: 1", "set-cookie: a=1", "Set-Cookie: b=2", "X-Empty:", "x-spaces:   a  b"], "hi")]),
     ({"url": "/"}, [answer(JSON, '{"a": [1, 2.0, null]}')]), ({"url": "/"}, [answer(JSON, "not json")]), ({"url": "/"}, [answer(JSON, "")]),
     ({"url": "/"}, [answer(["content-type: application/json"], "[]")]),
     ({"url": "/"}, [answer(["Content-Type: application/json; charset=utf-8"], '{"a":"é"}')]),

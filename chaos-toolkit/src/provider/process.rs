@@ -101,7 +101,7 @@ fn command(
             return Ok(command);
         }
         Some(Value::Array(items)) => {
-            parts.extend(items.iter().filter(|item| !is_nothing(item)).map(text))
+            parts.extend(items.iter().filter(|item| !is_nothing(item)).map(text));
         }
         Some(Value::Object(entries)) => {
             for (key, value) in &entries {

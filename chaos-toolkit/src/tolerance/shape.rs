@@ -32,11 +32,10 @@ fn at(key: &'static str, what: impl Into<String>) -> Result<(), Shape> {
 /// Looks at a tolerance. One of type probe is an activity, and looked at as such by whoever knows activities.
 pub fn check_shape(tolerance: &Value) -> Result<(), Shape> {
     match tolerance {
-        Value::Bool(_) | Value::String(_) | Value::Array(_) => Ok(()),
         Value::Number(number) if number.is_f64() => whole(format!(
             "{number} is no whole number: a tolerance of a fraction is of type range"
         )),
-        Value::Number(_) => Ok(()),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Ok(()),
         Value::Null => whole(
             "a tolerance must be a whole number, a text, a boolean, a list or a mapping, not nothing",
         ),

@@ -13,6 +13,7 @@ mod given;
 mod redact;
 mod secrets;
 mod substitute;
+mod vault;
 
 pub use environment::Environment;
 pub use given::Given;
@@ -101,6 +102,16 @@ pub enum VariableError {
         /// Whether one may have a default.
         default: bool,
     },
+    /// Vault did not give a secret.
+    #[error("secret `{name}` cannot be had from Vault at {address}: {what}")]
+    Vault {
+        /// The secret.
+        name: String,
+        /// Where Vault was looked for.
+        address: String,
+        /// What went wrong.
+        what: String,
+    },
     /// A part of the file that is not what it must be.
     #[error("{what}")]
     Malformed {
@@ -139,7 +150,7 @@ pub async fn load_declared(
     let configuration = configuration::declared(&declared, configuration, &environment)?;
     let declared = section(experiment, "secrets")?;
     let mut loading = secrets::Loading {
-        configuration: &configuration,
+        vault: vault::Vault::new(&configuration, &environment),
         environment: &environment,
         notices,
     };

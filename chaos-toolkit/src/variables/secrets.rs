@@ -3,11 +3,12 @@
 use futures::future::{BoxFuture, FutureExt as _};
 use serde_json::{Map, Value};
 
+use super::vault::Vault;
 use super::{Environment, VariableError, key_of, pointer};
 
 /// What secrets are found with.
 pub(super) struct Loading<'a> {
-    pub(super) configuration: &'a Map<String, Value>,
+    pub(super) vault: Vault<'a>,
     pub(super) environment: &'a Environment,
     pub(super) notices: Vec<String>,
 }
@@ -33,6 +34,7 @@ impl Loading<'_> {
                     let place = pointer(place, name);
                     match entry.get("type").and_then(Value::as_str) {
                         Some("env") => self.environment_variable(name, entry, &place)?,
+                        Some("vault") => self.vault(name, entry).await?,
                         _ => Value::Object(self.group(entry, &Map::new(), &place).await?),
                     }
                 };
@@ -41,6 +43,38 @@ impl Loading<'_> {
             Ok(secrets)
         }
         .boxed()
+    }
+
+    /// What is at no path, or is empty, is an empty mapping, as in the reference.
+    async fn vault(
+        &mut self,
+        name: &str,
+        entry: &Map<String, Value>,
+    ) -> Result<Value, VariableError> {
+        let nothing = Value::Object(Map::new());
+        let Some(path) = entry.get("path").and_then(Value::as_str) else {
+            self.notices.push(format!(
+                "secret `{name}` is empty: it is of type vault and has no `path`"
+            ));
+            return Ok(nothing);
+        };
+        let wrong = |vault: &Vault<'_>, what| VariableError::Vault {
+            name: name.to_owned(),
+            address: vault.address(),
+            what,
+        };
+        let found = self
+            .vault
+            .read(path)
+            .await
+            .map_err(|what| wrong(&self.vault, what))?;
+        match entry.get("key") {
+            None | Some(Value::Null) => Ok(found),
+            Some(key) => {
+                let value = key.as_str().and_then(|key| found.get(key)).cloned();
+                value.ok_or_else(|| wrong(&self.vault, format!("there is no key {key} at {path}")))
+            }
+        }
     }
 
     fn environment_variable(

@@ -133,10 +133,9 @@ fn slice(
     }
     let length = i64::try_from(items.len()).unwrap_or(i64::MAX);
     let start = match start {
-        None => 0,
         Some(start) if start >= 0 => start,
         Some(start) if -start < length => start + length,
-        Some(_) => 0,
+        _ => 0,
     };
     let end = match end {
         None => length,
