@@ -49,7 +49,10 @@ fn report(program: Program, directory: &Path, journals: &[PathBuf]) -> String {
     let path = directory.join("report.html");
     match program {
         Program::Reference => {
-            command.args(["--export-format", "html"]).args(journals).arg(&path);
+            command
+                .args(["--export-format", "html"])
+                .args(journals)
+                .arg(&path);
             programs::with_reporting(&mut command);
         }
         Program::Ours => {
@@ -65,7 +68,8 @@ fn report(program: Program, directory: &Path, journals: &[PathBuf]) -> String {
 /// The titles of the cases, which each of their reports has.
 fn titles(journals: &[PathBuf]) -> Vec<String> {
     let title = |path: &PathBuf| {
-        let journal: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        let journal: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         journal["experiment"]["title"].as_str().unwrap().to_owned()
     };
     journals.iter().map(title).collect()
@@ -79,12 +83,13 @@ fn accepts(reader: Program, writer: Program) {
     let journals = journals(writer, directory.path());
     let text = report(reader, directory.path(), &journals);
     // Both write typographic apostrophes and entities for what is neither a letter nor a space.
-    let plain = |text: &str| -> String {
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
-    };
+    let plain = |text: &str| -> String { text.split_whitespace().collect::<Vec<_>>().join(" ") };
     let text = plain(&text);
     for title in titles(&journals) {
-        assert!(text.contains(&plain(&title)), "the report does not have {title:?}");
+        assert!(
+            text.contains(&plain(&title)),
+            "the report does not have {title:?}"
+        );
     }
 }
 
