@@ -69,8 +69,6 @@ pub(crate) struct SignalWhen {
 pub(crate) enum When {
     /// The directory has this file.
     File(String),
-    /// The program has said this, in whatever case.
-    Said(String),
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

@@ -166,9 +166,17 @@ mod tests {
     #[test]
     fn words_of_python_are_read_and_a_journal_that_breaks_off_is_one() {
         let text = r#"{"steady_states": [NaN, -Infinity, Infinity, "NaN \"NaN\" \\"]}"#;
-        let list = json!(["<NaN>", "<less than all>", "<more than all>", "NaN \"NaN\" \\"]);
+        let list = json!([
+            "<NaN>",
+            "<less than all>",
+            "<more than all>",
+            "NaN \"NaN\" \\"
+        ]);
         assert_eq!(read(text).unwrap()["steady_states"], list);
-        assert_eq!(read("{\n  \"chaoslib-version\": \"1"), Some(json!("breaks off")));
+        assert_eq!(
+            read("{\n  \"chaoslib-version\": \"1"),
+            Some(json!("breaks off"))
+        );
         assert_eq!(read("{\"a\": 1}"), None);
         assert_eq!(read("text"), None);
     }

@@ -212,10 +212,8 @@ struct Running {
 impl Running {
     fn wait_for(&mut self, when: &When, directory: &Path) {
         loop {
-            let is_there = match when {
-                When::File(name) => directory.join(name).exists(),
-                When::Said(text) => self.said().to_lowercase().contains(&text.to_lowercase()),
-            };
+            let When::File(name) = when;
+            let is_there = directory.join(name).exists();
             if is_there {
                 return;
             }

@@ -8,6 +8,8 @@ use std::process::Command;
 
 /// Set to `reference`, Chaos Toolkit is compared with itself: cases whose outcome is not always the same fail.
 const SUBJECT: &str = "CHAOS_CONFORMANCE_SUBJECT";
+/// Names the directory to take `chaosctl` from instead of that of this build.
+const DIRECTORY: &str = "CHAOS_BIN_DIR";
 /// Set to 1, a test that lacks something fails.
 const STRICT: &str = "CHAOS_TEST_STRICT";
 
@@ -38,7 +40,10 @@ impl Program {
                 command.args(["--no-version-check", "--no-log-file"]);
                 command
             }
-            Self::Ours => Command::new(env!("CARGO_BIN_EXE_chaosctl")),
+            Self::Ours => Command::new(env::var_os(DIRECTORY).map_or_else(
+                || PathBuf::from(env!("CARGO_BIN_EXE_chaosctl")),
+                |directory| PathBuf::from(directory).join("chaosctl"),
+            )),
         };
         command.arg(verb);
         plain(&mut command, home);

@@ -26,7 +26,7 @@ const CASES: &[(&str, &str)] = &[
     ("python", "raises"),
     ("signal", "term_in_process"),
     ("tolerance", "met"),
-    ("variables", "configuration"),
+    ("variables", "substitution"),
 ];
 
 /// Plays the cases, and keeps their journals in the directory.
@@ -46,14 +46,19 @@ fn journals(program: Program, directory: &Path) -> Vec<PathBuf> {
 /// Makes a report of all journals, and says what is wrong with it.
 fn report(program: Program, directory: &Path, journals: &[PathBuf]) -> String {
     let mut command = program.command("report", directory);
+    // The reference looks at each configuration again.
+    command.env("SERVER", "http://127.0.0.1:1");
     let path = directory.join("report.html");
     match program {
         Program::Reference => {
-            command.args(["--export-format", "html"]).args(journals).arg(&path);
+            command
+                .args(["--export-format", "html"])
+                .args(journals)
+                .arg(&path);
             programs::with_reporting(&mut command);
         }
         Program::Ours => {
-            command.args(journals).arg("--output").arg(&path);
+            command.args(journals).arg("--to").arg(&path);
         }
     }
     let output = command.output().unwrap();
@@ -65,7 +70,8 @@ fn report(program: Program, directory: &Path, journals: &[PathBuf]) -> String {
 /// The titles of the cases, which each of their reports has.
 fn titles(journals: &[PathBuf]) -> Vec<String> {
     let title = |path: &PathBuf| {
-        let journal: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        let journal: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         journal["experiment"]["title"].as_str().unwrap().to_owned()
     };
     journals.iter().map(title).collect()
@@ -79,12 +85,13 @@ fn accepts(reader: Program, writer: Program) {
     let journals = journals(writer, directory.path());
     let text = report(reader, directory.path(), &journals);
     // Both write typographic apostrophes and entities for what is neither a letter nor a space.
-    let plain = |text: &str| -> String {
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
-    };
+    let plain = |text: &str| -> String { text.split_whitespace().collect::<Vec<_>>().join(" ") };
     let text = plain(&text);
     for title in titles(&journals) {
-        assert!(text.contains(&plain(&title)), "the report does not have {title:?}");
+        assert!(
+            text.contains(&plain(&title)),
+            "the report does not have {title:?}"
+        );
     }
 }
 

@@ -124,8 +124,14 @@ fn serve(mut stream: TcpStream, files: &Mutex<PathBuf>) -> std::io::Result<()> {
         "large" => text(200, &"0123456789abcdef".repeat(1 << 16)),
         "v1" => vault(rest, &request),
         "close" => return Ok(()),
-        // Until the client has enough of it.
-        "silence" => return stream.read(&mut [0]).map(drop),
+        "silence" => {
+            if !rest.is_empty() {
+                let files = files.lock().unwrap_or_else(PoisonError::into_inner);
+                fs::write(files.join(rest), "")?;
+            }
+            // Until the client has enough of it.
+            return stream.read(&mut [0]).map(drop);
+        }
         "files"
             if query == "authorized"
                 && request.header("authorization") != Some("bearer letmein") =>
