@@ -133,7 +133,7 @@ fn what_a_journal_says_is_text() {
         .to_owned();
     let page = page("hostile");
     let shown = title.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(texts(&page, "h1"), [shown.clone()]);
+    assert_eq!(texts(&page, "h1"), std::slice::from_ref(&shown));
     assert_eq!(texts(&page, "title")[0], shown);
     let markdown = report::markdown(&[journal("hostile")], None);
     // Within fences it is text; elsewhere it must have been escaped.
@@ -326,14 +326,27 @@ fn counters_are_those_of_the_journal() {
         before[..2],
         ["48,211 matched packets", "37,204,480 matched bytes"]
     );
-    journal["run"][1]["chaos"]["counters"]["matched_packets"] = json!(48_212);
-    journal["run"][2]["chaos"]["counters"]["dropped_packets"] = json!(0);
+    journal["run"][1]["chaos"]["totals"]["matched_packets"] = json!(48_212);
+    journal["run"][2]["chaos"]["totals"]["dropped_packets"] = json!(0);
     let after = hits(&journal);
     assert_eq!(after[0], "48,212 matched packets");
     assert_eq!(after.len(), before.len() - 1);
     let targets = texts(&of(&journal), ".fault tbody tr td:first-child");
     assert_eq!(targets[0], "shop/provider-0 · eth0 · node-a");
-    journal["run"][2]["chaos"]["counters"] = json!({ "matched_packets": 0 });
+    let said = texts(&of(&journal), ".fault:first-of-type p");
+    let wanted = [
+        "delay: latency 100ms, jitter 20ms, service provider-chaos-service, duration 30s",
+        "delay 100 ms ± 20 ms on 2 targets",
+        "Ended: the run stopped it",
+        "the pod shop/provider-1 joined after 4 s",
+    ];
+    assert!(
+        wanted
+            .iter()
+            .all(|line| said.iter().any(|known| known == line)),
+        "{said:?}"
+    );
+    journal["run"][2]["chaos"]["totals"] = json!({ "matched_packets": 0 });
     assert_eq!(texts(&of(&journal), ".fault .warned"), ["It hit nothing."]);
 }
 
@@ -359,7 +372,7 @@ fn guards_undo_and_recovery_are_told() {
     );
     assert_eq!(
         texts(&page, ".undone .name"),
-        ["undo packets-get-lost", "open-the-circuit"]
+        ["undo: packets-get-lost", "open-the-circuit"]
     );
     assert_eq!(
         texts(&page, ".undone li:first-child .chip"),

@@ -44,27 +44,26 @@ pub(super) fn span(seconds: f64) -> String {
     } else if of < 60.0 {
         format!("{} s", figure(of))
     } else if of < 3600.0 {
-        format!(
-            "{:.0} min {:.0} s",
-            (of / 60.0).floor(),
-            (of % 60.0).floor()
-        )
+        two(of, 60.0, "min", "s")
     } else {
-        let minutes = (of % 3600.0) / 60.0;
-        format!("{:.0} h {:.0} min", (of / 3600.0).floor(), minutes.floor())
+        two(of / 60.0, 60.0, "h", "min")
     };
     format!("{sign}{said}")
 }
 
+/// So many of the larger unit and what is left in the smaller, where something is.
+fn two(of: f64, each: f64, larger: &str, smaller: &str) -> String {
+    let (whole, left) = ((of / each).floor(), (of % each).floor());
+    if left > 0.0 {
+        format!("{whole:.0} {larger} {left:.0} {smaller}")
+    } else {
+        format!("{whole:.0} {larger}")
+    }
+}
+
 /// Three figures, without zeros at the end.
 fn figure(of: f64) -> String {
-    let places = if of < 10.0 {
-        2
-    } else if of < 100.0 {
-        1
-    } else {
-        0
-    };
+    let places = usize::from(of < 10.0) + usize::from(of < 100.0);
     let text = format!("{of:.places$}");
     if text.contains('.') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -91,7 +90,7 @@ mod tests {
     #[test]
     fn lengths_are_said_in_three_figures() {
         let said = [
-            0.000_392, 0.059_414, 4.588_1, 59.94, 61.2, 3_725.0, 0.0, -0.5, 1.0,
+            0.000_392, 0.059_414, 4.588_1, 59.94, 61.2, 60.0, 3_725.0, 0.0, -0.5, 1.0,
         ];
         let said = said.map(span);
         let wanted = [
@@ -100,6 +99,7 @@ mod tests {
             "4.59 s",
             "59.9 s",
             "1 min 1 s",
+            "1 min",
             "1 h 2 min",
             "0 s",
             "−500 ms",

@@ -1,8 +1,8 @@
 //! What the run of an action of `type: chaos` says of its fault, under the key `chaos`.
 //!
-//! Read by name, and nothing is asked of it: `id`, `targets` (names, or objects with `name`, `node`, `pod`,
-//! `counters`), the sums as `counters` or `totals`, why it ended as `ended`, `end_reason` or `outcome` with `end_detail`,
-//! and when it ended as `ended_at`. Counters are whatever numbers there are, so that new ones need nothing here.
+//! It is the experiment of `-o json` (`id`, `targets` with their `counters`, `totals`), with `outcome`, `reason` and `ended_at`,
+//! `error`, `warnings` and `notes`. Read by name, and nothing is asked of it: targets may be names alone, sums may be called
+//! `counters`, the reason `ended` or `end_reason`. Counters are whatever numbers there are, so that new ones need nothing here.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ pub(super) struct Fault {
     /// What it hit, over all targets: name and number as it is in the journal.
     pub(super) totals: Vec<(String, String)>,
     pub(super) targets: Vec<Target>,
-    /// What it is, in words, where the journal says so.
+    /// What was said on the way.
     pub(super) notes: Vec<String>,
 }
 
@@ -42,8 +42,8 @@ pub(super) fn read(value: &Value) -> Option<Fault> {
         let mut found = keys.iter().filter_map(|key| nested?.get(*key)?.as_str());
         found.next().map(str::to_owned)
     };
-    let reason =
-        text(&["ended", "end_reason", "outcome"]).or_else(|| within(&["reason", "end_reason"]));
+    let reason = text(&["reason", "ended", "end_reason", "outcome"])
+        .or_else(|| within(&["reason", "end_reason"]));
     let detail = text(&["end_detail", "detail"]).or_else(|| within(&["detail", "end_detail"]));
     let ended = match (reason, detail) {
         (Some(reason), Some(detail)) => Some(format!("{}: {detail}", spaced(&reason))),
@@ -53,17 +53,18 @@ pub(super) fn read(value: &Value) -> Option<Fault> {
     let at = text(&["ended_at", "end"]).or_else(|| within(&["at", "ended_at"]));
     let sums = ["counters", "totals"].iter().find_map(|key| of.get(*key));
     let targets = of.get("targets").and_then(Value::as_array);
-    let notes = of.get("notes").and_then(Value::as_array);
+    let lists = ["warnings", "notes"].map(|key| of.get(key).and_then(Value::as_array));
+    let notes = lists.into_iter().flatten().flatten();
+    let error = text(&["error"]).filter(|error| ended.as_ref() != Some(error));
     Some(Fault {
         id: text(&["id", "experiment"]),
         ended,
         ended_at: at.and_then(|at| clock::read(&at)),
         totals: sums.map(numbers).unwrap_or_default(),
         targets: targets.into_iter().flatten().map(target).collect(),
-        notes: notes
+        notes: error
             .into_iter()
-            .flatten()
-            .filter_map(|note| note.as_str().map(str::to_owned))
+            .chain(notes.filter_map(|note| note.as_str().map(str::to_owned)))
             .collect(),
     })
 }
@@ -84,7 +85,7 @@ fn target(value: &Value) -> Target {
     if let Some(pod) = of.get("pod") {
         parts.extend(full_name(pod));
     }
-    for key in ["name", "interface", "node"] {
+    for key in ["name", "netns", "interface", "node"] {
         let part = of.get(key).and_then(Value::as_str).map(str::to_owned);
         let is_said = |part: &String| parts.iter().any(|known| known.ends_with(part.as_str()));
         parts.extend(part.filter(|part| !part.is_empty() && !is_said(part)));

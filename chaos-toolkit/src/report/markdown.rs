@@ -43,7 +43,7 @@ fn inline(text: &str) -> String {
             '<' => made.push_str("&lt;"),
             '>' => made.push_str("&gt;"),
             '\\' | '`' | '*' | '_' | '[' | ']' | '(' | ')' | '#' | '|' | '!' | '~' | '$' | '@' => {
-                made.extend(['\\', c])
+                made.extend(['\\', c]);
             }
             c => made.push(c),
         }

@@ -11,7 +11,7 @@ use tokio::process::Command;
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// It starts within seconds; a page of a thousand activities takes a few more.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Why there is no PDF.
 #[derive(Debug, thiserror::Error)]

@@ -298,7 +298,7 @@ fn activity(of: &Object) -> Activity {
             .cloned(),
         is_background: is_true("background"),
         pauses: [pause("before"), pause("after")],
-        is_undo: of.contains_key("undoes") || is_true("undo"),
+        is_undo: text(of.get("name")).is_some_and(|name| name.starts_with("undo: ")),
     }
 }
 
@@ -350,7 +350,9 @@ fn exception(value: Option<&Value>) -> Option<String> {
     match value? {
         Value::Null => None,
         Value::Array(lines) => Some(lines.iter().map(words::plain).collect()),
-        other => Some(words::plain(other)),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            Some(words::plain(value?))
+        }
     }
     .filter(|text: &String| !text.trim().is_empty())
 }

@@ -11,11 +11,9 @@ const LEAST: usize = 4;
 /// Hides the secrets that the experiment spells out, wherever they stand in the journal.
 pub(super) fn hide(journal: &mut Value) {
     let mut secrets = Vec::new();
-    if let Some(declared) = journal.pointer_mut("/experiment/secrets") {
-        if let Value::Object(scopes) = declared {
-            for scope in scopes.values_mut() {
-                hide_declared(scope, &mut secrets);
-            }
+    if let Some(Value::Object(scopes)) = journal.pointer_mut("/experiment/secrets") {
+        for scope in scopes.values_mut() {
+            hide_declared(scope, &mut secrets);
         }
     }
     secrets.retain(|secret| secret.len() >= LEAST && secret != HIDDEN);

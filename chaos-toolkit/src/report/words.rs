@@ -21,17 +21,15 @@ pub(super) fn kind(value: &Value) -> &'static str {
 
 /// A text as it is, anything else as JSON in one line.
 pub(super) fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+    let text = value.as_str().map(str::to_owned);
+    text.unwrap_or_else(|| value.to_string())
 }
 
 /// Whole, over as many lines as it takes.
 pub(super) fn pretty(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => serde_json::to_string_pretty(other).unwrap_or_else(|_| other.to_string()),
+    match value.as_str() {
+        Some(text) => text.to_owned(),
+        None => serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string()),
     }
 }
 
@@ -111,13 +109,16 @@ fn line_of_arguments(value: &Value) -> String {
         Value::Array(words) => words.iter().map(plain).collect::<Vec<_>>().join(" "),
         Value::Object(options) => {
             let options = options.iter();
-            let pairs = options.map(|(key, value)| match value {
-                Value::Null => key.clone(),
-                value => format!("{key} {}", plain(value)),
+            let pairs = options.map(|(key, value)| {
+                if value.is_null() {
+                    key.clone()
+                } else {
+                    format!("{key} {}", plain(value))
+                }
             });
             pairs.collect::<Vec<_>>().join(" ")
         }
-        other => plain(other),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => plain(value),
     }
 }
 
@@ -142,7 +143,7 @@ pub(super) fn expected(activity: &Activity, output: Option<&Value>) -> String {
         },
         Value::Object(of) => of_type(of),
         Value::String(text) => format!("“{text}”"),
-        other => other.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => tolerance.to_string(),
     }
 }
 
@@ -212,15 +213,18 @@ pub(super) fn saw(run: &Run) -> String {
     if let Some(value) = looked_at {
         return short(&plain(value));
     }
-    match run.output.get("status") {
-        Some(status) if run.activity.tolerance.as_ref().is_some_and(by_status) => {
-            format!("status {}", plain(status))
-        }
-        Some(_) | None => match &run.output {
-            Value::Null => "nothing".to_owned(),
-            Value::String(text) if text.is_empty() => "an empty text".to_owned(),
-            other => short(&plain(other)),
-        },
+    let is_by_status = run.activity.tolerance.as_ref().is_some_and(by_status);
+    if let Some(status) = run.output.get("status").filter(|_| is_by_status) {
+        return format!("status {}", plain(status));
+    }
+    if run.output.is_null() {
+        return "nothing".to_owned();
+    }
+    let said = short(&plain(&run.output));
+    if said.is_empty() {
+        "an empty text".to_owned()
+    } else {
+        said
     }
 }
 
@@ -242,7 +246,7 @@ mod tests {
 
     use super::*;
 
-    fn probe(provider: Value, tolerance: Value) -> Activity {
+    fn probe(provider: &Value, tolerance: Value) -> Activity {
         Activity {
             name: "p".to_owned(),
             kind: "probe".to_owned(),
@@ -292,9 +296,9 @@ mod tests {
             ),
         ];
         for (provider, tolerance, wanted) in cases {
-            assert_eq!(expected(&probe(provider.clone(), tolerance), None), wanted);
+            assert_eq!(expected(&probe(provider, tolerance), None), wanted);
         }
-        let of_number = probe(http, json!(5));
+        let of_number = probe(&http, json!(5));
         assert_eq!(expected(&of_number, Some(&json!(5))), "5");
     }
 

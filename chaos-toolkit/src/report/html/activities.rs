@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::super::journal::{Journal, Run};
 use super::super::{clock, words};
+use super::series;
 
 /// More than this of an output nobody reads here, and a page must open on a phone.
 const MOST: usize = 20_000;
@@ -109,6 +110,7 @@ fn inside(run: &Run) -> Markup {
     html! {
         div class="inside" {
             @if let Some(exception) = &run.exception { p class="no" { (words::cause(exception)) } }
+            @if let Some(chart) = series::chart(&run.output) { (chart) }
             dl {
                 @for (key, value) in others { dt { (key) } dd { (whole(value)) } }
                 @if let Some(arguments) = arguments { dt { "arguments" } dd { (whole(arguments)) } }
@@ -128,11 +130,14 @@ fn inside(run: &Run) -> Markup {
 
 /// The values of an object each by itself, so that what a process printed has its own lines.
 pub(super) fn parts(value: &Value) -> Markup {
-    match value {
-        Value::Object(of) if (1..=MOST_PARTS).contains(&of.len()) => html! {
-            dl { @for (key, value) in of { dt { (key) } dd { (whole(value)) } } }
-        },
-        other => whole(other),
+    let parts = value
+        .as_object()
+        .filter(|of| (1..=MOST_PARTS).contains(&of.len()));
+    let Some(parts) = parts else {
+        return whole(value);
+    };
+    html! {
+        dl { @for (key, value) in parts { dt { (key) } dd { (whole(value)) } } }
     }
 }
 

@@ -67,9 +67,9 @@ fn of<'a>(row: &'a Journal, name: &str) -> Option<&'a Level> {
 }
 
 fn level(row: &Journal, name: &str) -> Markup {
-    match of(row, name) {
-        Some(level) => pips(level),
-        None => html! { span class="soft" title="nothing is said" { "–" } },
+    html! {
+        @if let Some(level) = of(row, name) { (pips(level)) }
+        @else { span class="soft" title="nothing is said" { "–" } }
     }
 }
 

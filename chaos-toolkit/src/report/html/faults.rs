@@ -1,6 +1,7 @@
 //! What the faults hit: their counters, over all targets and at each.
 
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::super::fault::{Fault, Target};
 use super::super::journal::{Guard, Journal, Run};
@@ -29,6 +30,7 @@ fn card(run: &Run, fault: &Fault) -> Markup {
         div class="fault" {
             h4 { (run.activity.name) @if let Some(id) = &fault.id { " " code { (id) } } }
             p class="line" { (words::provider(&run.activity.provider)) }
+            @if let Some(does) = run.output.get("does").and_then(Value::as_str) { p { (does) } }
             @if run.failed() { p class="no" { "It did not act: " (words::saw(run)) } }
             @if !hit.is_empty() {
                 ul class="counters" { @for (name, number) in &hit { li { strong { (grouped(number)) } " " (name) } } }

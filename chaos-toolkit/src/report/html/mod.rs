@@ -6,6 +6,7 @@ mod contributions;
 mod facts;
 mod faults;
 mod overview;
+mod series;
 mod timeline;
 mod track;
 

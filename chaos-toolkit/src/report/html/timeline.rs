@@ -33,17 +33,17 @@ pub(super) fn section(journal: &Journal) -> Markup {
                 @if !timeline.cuts.is_empty() { span class="of-cut" { "a guard tripped" } }
             }
             div class="lanes" {
-                (lane_of(html! { "" }, track::axis(&across)))
-                (lane_of(html! { span class="of" { "Phases" } }, track::phases(&across, &timeline)))
+                (lane_of(&html! {}, &track::axis(&across)))
+                (lane_of(&html! { span class="of" { "Phases" } }, &track::phases(&across, &timeline)))
                 @for (kind, what) in [(Kind::Fault, "fault"), (Kind::Background, "in the background"), (Kind::Action, "action")] {
                     @for lane in of_kind(kind) {
-                        (lane_of(named(lane, &[what.to_owned()]), track::bars(&across, &timeline, lane)))
+                        (lane_of(&named(lane, &[what.to_owned()]), &track::bars(&across, &timeline, lane)))
                     }
                 }
                 @for lane in of_kind(Kind::Probe) {
-                    (lane_of(named(lane, &notes(lane)), html! {
+                    (lane_of(&named(lane, &notes(lane)), &html! {
                         (track::values(&across, &timeline, lane))
-                        (track::latencies(&across, &timeline, lane))
+                        @if lane.points.len() > 1 { (track::latencies(&across, &timeline, lane)) }
                     }))
                 }
             }
@@ -51,7 +51,7 @@ pub(super) fn section(journal: &Journal) -> Markup {
     }
 }
 
-fn lane_of(name: Markup, tracks: Markup) -> Markup {
+fn lane_of(name: &Markup, tracks: &Markup) -> Markup {
     html! { div class="lane" { div class="who" { (name) } div class="tracks" { (tracks) } } }
 }
 

@@ -126,7 +126,9 @@ pub(super) fn bars(across: &Across, timeline: &Timeline, lane: &Lane) -> Markup 
 
 /// What a probe saw over time: a line where those are numbers, and dots.
 pub(super) fn values(across: &Across, timeline: &Timeline, lane: &Lane) -> Markup {
-    let Some((least, most)) = range(lane) else {
+    // One look has no course.
+    let range = range(lane).filter(|_| lane.points.len() > 1);
+    let Some((least, most)) = range else {
         let inner = html! { @for point in &lane.points { (dot(across, point, DOTS / 2.0)) } };
         return track(across, timeline, DOTS, &lane.name, &inner);
     };

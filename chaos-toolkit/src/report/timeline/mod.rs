@@ -152,7 +152,8 @@ impl Timeline {
         if run.failed() {
             return self.bars(Kind::Action, std::iter::once(run), journal, clock);
         }
-        let ended = fault.ended_at.map(|at| clock.at(at));
+        let planned = || clock::read(run.output.get("ends_at")?.as_str()?);
+        let ended = fault.ended_at.or_else(planned).map(|at| clock.at(at));
         let lasts = run.activity.provider.get("duration").and_then(duration);
         let end = journal.end.map_or(self.length, |end| clock.at(end));
         let to = ended
