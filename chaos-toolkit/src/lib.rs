@@ -6,9 +6,11 @@
 //! say no), `report` (what people look at afterwards). Knows no agent, no gRPC and no Kubernetes: faults are somebody
 //! else's, behind the trait [`faults::Faults`].
 
+pub mod control;
 pub mod document;
 pub mod faults;
 pub mod observe;
 pub mod problem;
 pub mod provider;
+pub mod run;
 pub mod variables;

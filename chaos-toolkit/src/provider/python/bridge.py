@@ -262,7 +262,8 @@ def answer(request):
         # User code forked, and its child came back as well: the run is its parent's.
         os._exit(value["code"] if kind == "exited" and isinstance(value["code"], int) else 0)
     try:
-        written = text(value, f"{request['module']}.{request['func']}" if "func" in request else request["op"])
+        of = [request[key] for key in ("module", "func", "function") if key in request]
+        written = text(value, ".".join(of) or request["op"])
     except BaseException as error:
         kind, written = "crashed", json.dumps({"message": f"its result cannot be written: {error}", "trace": []})
     send(number, kind, written)
