@@ -78,7 +78,7 @@ class InterruptExecution(ChaosException): pass
 ";
 
 const HANDLES: &str = r#"
-import os
+import os, threading
 HERE = os.path.dirname(__file__)
 COUNT = [0]
 
@@ -88,6 +88,7 @@ class Handler:
     def start_method(self, experiment): self.write("method of " + experiment["title"])
     def finish(self, journal): self.write("finish " + journal["status"])
     def write(self, text):
+        assert threading.current_thread() is threading.main_thread()
         with open(os.path.join(HERE, "events"), "a") as file: print(text, file=file)
 
 def configure_control(event_registry):

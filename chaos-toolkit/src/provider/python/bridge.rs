@@ -32,7 +32,7 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// What Python runs first. The socket comes as its standard input, so that no descriptor has to be chosen; user code finds
 /// nothing there, and nobody whom it starts inherits the socket.
-const START: &str = "import os
+pub(super) const START: &str = "import os
 ANSWERS = os.dup(0)
 with open(os.devnull, 'rb') as nothing:
     os.dup2(nothing.fileno(), 0)
@@ -40,7 +40,7 @@ REQUESTS = os.fdopen(ANSWERS, 'rb')
 code = REQUESTS.read(int(REQUESTS.readline()))
 exec(compile(code, '<chaosctl>', 'exec'), {'__name__': 'chaosctl', 'ANSWERS': ANSWERS, 'REQUESTS': REQUESTS})";
 
-const BRIDGE: &str = include_str!("bridge.py");
+pub(super) const BRIDGE: &str = include_str!("bridge.py");
 
 /// A running Python.
 #[derive(Debug)]

@@ -1,6 +1,9 @@
 //! Against a real Python; what needs chaoslib, against the reference's own.
 
 use std::fs;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -443,6 +446,40 @@ async fn kills_what_does_not_hear() {
         .expect("in time");
     let pid = Pid::from_raw(i32::try_from(second.as_i64().unwrap()).unwrap());
     assert!(kill(pid, None).is_err(), "it is gone");
+}
+
+/// As after `kill -9` of the run: nobody says anything, the socket is closed.
+#[test]
+fn ends_when_the_run_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("user.py"), include_str!("user.py")).unwrap();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let mut python = Command::new("python3")
+        .args(["-S", "-c", bridge::START])
+        .env("PYTHONPATH", folder.path())
+        .stdin(OwnedFd::from(theirs))
+        .spawn()
+        .unwrap();
+    let call = json!({"id": 1, "op": "call", "thread": "main", "module": "user", "func": "stubborn",
+        "arguments": {"name": "hangs"}, "configuration": {}});
+    write!(ours, "{}\n{}{call}\n", bridge::BRIDGE.len(), bridge::BRIDGE).unwrap();
+    let start = Instant::now();
+    while !folder.path().join("hangs").exists() {
+        assert!(start.elapsed() < PATIENCE, "it does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(ours);
+    let status = loop {
+        match python.try_wait().unwrap() {
+            Some(status) => break status,
+            None if start.elapsed() > PATIENCE => {
+                python.kill().unwrap();
+                panic!("it goes on");
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    assert_eq!(status.code(), Some(1));
 }
 
 #[tokio::test]
