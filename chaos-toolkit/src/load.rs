@@ -1,5 +1,7 @@
 //! Where an experiment comes from: a file, or an address. Knows how to ask for it, not what it must be.
 
+mod fetch;
+
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -8,6 +10,8 @@ use futures::future::BoxFuture;
 use crate::document::{Document, Format};
 use crate::problem::Problem;
 use crate::settings::Settings;
+
+pub use fetch::Http;
 
 /// The variable of the environment with a token for addresses; it comes before the settings.
 pub const TOKEN: &str = "CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN";

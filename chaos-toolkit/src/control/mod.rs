@@ -1,5 +1,6 @@
-//! Who hears of a run besides the terminal.
+//! Who else hears of a run, and may say no. Knows nothing of how a run goes on.
 
 pub mod log;
 pub mod otlp;
+pub mod python;
 pub mod webhook;

@@ -8,6 +8,7 @@ mod activity;
 mod control;
 mod guard;
 mod hypothesis;
+mod imports;
 mod keys;
 mod provider;
 mod report;
@@ -16,6 +17,7 @@ mod variables;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
+pub use self::imports::Asked;
 use self::report::{At, Report, is_nothing, kind};
 use crate::document::Document;
 use crate::faults::Faults;

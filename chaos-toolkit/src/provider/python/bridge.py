@@ -20,6 +20,7 @@ WAITING = SimpleQueue()
 CANCELLED = set()
 LEAVING = threading.Lock()
 FUNCTION = type(lambda: None)
+BUILTIN = type(len)
 
 
 class State:
@@ -166,13 +167,18 @@ def load(name):
         show_logs()
 
 
+OFFERED = ("secrets", "configuration")  # what activities may ask for by name
+
+
 def parameters(func):
-    """The names of a function's parameters."""
+    """The names of a function's parameters; of one that Python brings, those that matter."""
     if type(func) is FUNCTION and not func.__dict__:
         # What inspect would say, without the time it takes to import it.
         code = func.__code__
         stars = bool(code.co_flags & 4) + bool(code.co_flags & 8)
         return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + stars]
+    if type(func) is BUILTIN and func.__text_signature__ and not any(name in func.__text_signature__ for name in OFFERED):
+        return ()
     import inspect
 
     return inspect.signature(func).parameters
@@ -262,7 +268,8 @@ def answer(request):
         # User code forked, and its child came back as well: the run is its parent's.
         os._exit(value["code"] if kind == "exited" and isinstance(value["code"], int) else 0)
     try:
-        written = text(value, f"{request['module']}.{request['func']}" if "func" in request else request["op"])
+        of = [request[key] for key in ("module", "func", "function") if key in request]
+        written = text(value, ".".join(of) or request["op"])
     except BaseException as error:
         kind, written = "crashed", json.dumps({"message": f"its result cannot be written: {error}", "trace": []})
     send(number, kind, written)

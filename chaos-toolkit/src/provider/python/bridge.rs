@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use crate::provider::Thread;
 
 use super::SignalHandler;
+use super::answer::Answer;
 
 /// How long interrupted code may go on before Python is killed: for its own tidying up.
 const GRACE: Duration = Duration::from_secs(3);
@@ -31,7 +32,7 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// What Python runs first. The socket comes as its standard input, so that no descriptor has to be chosen; user code finds
 /// nothing there, and nobody whom it starts inherits the socket.
-const START: &str = "import os
+pub(super) const START: &str = "import os
 ANSWERS = os.dup(0)
 with open(os.devnull, 'rb') as nothing:
     os.dup2(nothing.fileno(), 0)
@@ -39,16 +40,7 @@ REQUESTS = os.fdopen(ANSWERS, 'rb')
 code = REQUESTS.read(int(REQUESTS.readline()))
 exec(compile(code, '<chaosctl>', 'exec'), {'__name__': 'chaosctl', 'ANSWERS': ANSWERS, 'REQUESTS': REQUESTS})";
 
-const BRIDGE: &str = include_str!("bridge.py");
-
-/// What Python said to a request.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// The request was done.
-    Said { kind: String, value: Value },
-    /// Python ended before it was.
-    Gone(String),
-}
+pub(super) const BRIDGE: &str = include_str!("bridge.py");
 
 /// A running Python.
 #[derive(Debug)]
@@ -175,6 +167,23 @@ impl Bridge {
                 return None;
             }
         }
+    }
+
+    /// The main thread, unless somebody has it.
+    pub(super) fn free_thread(&self) -> Thread {
+        if self.main.try_lock().is_ok() {
+            Thread::Main
+        } else {
+            Thread::Background
+        }
+    }
+
+    /// Has the main thread do something between what is asked of it; its answer is heard by nobody.
+    pub(super) fn tell_main(&self, op: &str, mut request: Map<String, Value>) {
+        request.insert("id".into(), 0.into());
+        request.insert("op".into(), op.into());
+        request.insert("thread".into(), "main".into());
+        self.tell(&Value::Object(request));
     }
 
     fn gone(&self) -> Answer {

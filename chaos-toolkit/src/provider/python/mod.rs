@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -14,9 +14,11 @@ use tokio::sync::Mutex;
 use super::{ActivityFailed, Flaw, Stopped, Thread};
 use crate::variables::{Environment, Variables, substitute};
 
+mod answer;
 mod bridge;
 
-use bridge::{Answer, Bridge};
+use answer::{Answer, heard};
+use bridge::Bridge;
 
 const LOOK: &str = include_str!("look.py");
 
@@ -28,6 +30,8 @@ pub struct Python {
     verbose: bool,
     on_signal: SignalHandler,
     running: Mutex<Option<Running>>,
+    /// The one that runs, for whoever cannot wait.
+    latest: std::sync::Mutex<Option<Arc<Bridge>>>,
 }
 
 #[derive(Debug)]
@@ -69,6 +73,7 @@ impl Python {
             verbose: false,
             on_signal: SignalHandler(Arc::new(raise)),
             running: Mutex::default(),
+            latest: std::sync::Mutex::default(),
         }
     }
 
@@ -227,6 +232,38 @@ impl Python {
         if let Some(Running { bridge, .. }) = running {
             bridge.close().await;
         }
+        self.set_latest(None);
+    }
+
+    fn set_latest(&self, bridge: Option<Arc<Bridge>>) {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = bridge;
+    }
+
+    /// Asks a control's part of the program, in the main thread if that is free: an activity in the background has controls
+    /// while another has the foreground.
+    pub(crate) async fn control(
+        &self,
+        code: &'static str,
+        op: &str,
+        request: Map<String, Value>,
+    ) -> Result<Value, Stopped> {
+        let (bridge, _) = self.ready(None).await?;
+        bridge.learn(code);
+        let thread = bridge.free_thread();
+        heard(bridge.ask(op, thread, request).await, "a control")
+    }
+
+    /// Which Python runs: starts one if there is none.
+    pub(crate) async fn generation(&self) -> Result<u64, Stopped> {
+        Ok(self.ready(None).await?.1)
+    }
+
+    /// Tells a Python that runs something, and waits for no answer.
+    pub(crate) fn tell(&self, op: &str, request: Map<String, Value>) {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bridge) = &*latest {
+            bridge.tell_main(op, request);
+        }
     }
 
     /// Asks; `doing` is what could not be done if Python ends before it answers.
@@ -257,6 +294,7 @@ impl Python {
             .is_none_or(|running| running.bridge.is_gone())
         {
             let bridge = Arc::new(self.start().await?);
+            self.set_latest(Some(bridge.clone()));
             *running = Some(Running {
                 bridge,
                 generation: generation + 1,
@@ -327,38 +365,7 @@ fn flaw(said: &Value) -> Flaw {
     }
 }
 
-fn heard(answer: Answer, doing: &str) -> Result<Value, Stopped> {
-    let (kind, value) = match answer {
-        Answer::Said { kind, value } => (kind, value),
-        Answer::Gone(why) => {
-            return Err(
-                ActivityFailed::new(format!("{doing} did not come to its end: {why}")).into(),
-            );
-        }
-    };
-    let message = value["message"].as_str().unwrap_or_default().to_owned();
-    Err(match kind.as_str() {
-        "done" => return Ok(value),
-        "interrupted" => Stopped::Interrupted(message),
-        "exited" => Stopped::Exited {
-            message,
-            rollbacks: value["code"] != 30,
-        },
-        "crashed" => Stopped::Crashed(message),
-        _ => match value["trace"].as_array() {
-            Some(lines) => {
-                let trace = lines
-                    .iter()
-                    .filter_map(Value::as_str)
-                    .map(str::to_owned)
-                    .collect();
-                ActivityFailed { message, trace }.into()
-            }
-            None => ActivityFailed::new(message).into(),
-        },
-    })
-}
-
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;
+#[cfg(test)]
+pub(crate) mod world;

@@ -1,124 +1,20 @@
 //! Against a real Python; what needs chaoslib, against the reference's own.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::time::timeout;
 
+use super::world::{PATIENCE, World, appears, reference, says};
 use super::*;
 
-/// Long for anything here; whoever waits longer has found a fault.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-const MODULE: &str = r#"
-import os, signal, sys, threading, time
-
-HERE = os.path.dirname(__file__)
-
-def give(value): return value
-def boom(): raise ValueError("bäh \U0001f4a5\nzwei")
-def chain():
-    try: 1 / 0
-    except Exception as error: raise KeyError("k") from error
-def need(a): return a
-def stars(*rest, **others): return others
-def told(configuration, secrets): return [configuration, secrets]
-def where(): return [os.getcwd(), os.environ.get("GIVEN"), sys.stdin.read()]
-def paths(): return sys.path
-def big(count): return "ä" * count
-def loud():
-    print("to stdout")
-    os.system("echo to stdout; echo to stderr >&2")
-    return os.popen("echo back").read()
-def odd():
-    import datetime, decimal, uuid
-    return {"date": datetime.date(2026, 1, 2), "time": datetime.datetime(2026, 1, 2, 3, 4, 5, 6), "decimal": decimal.Decimal("1.50"),
-            "id": uuid.UUID(int=1), "pair": (1, 2), 3: "three", None: None, True: 1}
-def lossy(): return [{1}, b"bytes", float("nan"), float("inf"), {(1, 2): 3}, ValueError("x"), "\ud800", object]
-def around():
-    value = []
-    value.append(value)
-    return value
-def deep(depth):
-    value = None
-    for _ in range(depth): value = [value]
-    return value
-def fork():
-    if os.fork() == 0: return "child"
-    return [os.wait()[1], "parent"]
-def fork_and_stay():
-    if os.fork() == 0:
-        open(os.path.join(HERE, "stays"), "w").write(str(os.getpid()))
-        signal.pause()
-    wait("stays")
-def sys_exit(code): sys.exit(code)
-def die(code): os._exit(code)
-def kill_self(name): os.kill(os.getpid(), getattr(signal, name)); return "went on"
-def pid(): return os.getpid()
-def thread(): return threading.current_thread() is threading.main_thread()
-def touch(name): open(os.path.join(HERE, name), "w").close()
-def wait(name):
-    while not os.path.exists(os.path.join(HERE, name)): time.sleep(0.01)
-def hang(name):
-    try:
-        touch(name)
-        time.sleep(3600)
-    except BaseException as error:
-        open(os.path.join(HERE, "heard"), "w").write(type(error).__name__)
-        raise
-def stubborn(name):
-    while True:
-        try:
-            touch(name)
-            time.sleep(3600)
-        except BaseException: pass
-def busy(name):
-    try:
-        touch(name)
-        while True: pass
-    except BaseException as error:
-        open(os.path.join(HERE, "heard"), "w").write(type(error).__name__)
-        raise
-together = threading.Barrier(20)
-def meet(): together.wait(30); return threading.current_thread() is threading.main_thread()
-number = 3
-"#;
-
-/// A folder with a module `user`, and a Python that finds it.
-struct World {
-    folder: TempDir,
-    python: Python,
-}
-
 impl World {
-    fn new() -> Self {
-        Self::of("python3 -S")
-    }
-
-    /// Without `site` nothing is there but Python itself.
-    fn of(python: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("user.py"), MODULE).unwrap();
-        let program = folder.path().join("python");
-        let path = folder.path().display();
-        fs::write(
-            &program,
-            format!("#!/bin/sh\nPYTHONPATH={path} exec {python} \"$@\"\n"),
-        )
-        .unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        Self {
-            python: Python::new(program),
-            folder,
-        }
-    }
-
     async fn call(&self, func: &str, arguments: Value) -> Result<Value, Stopped> {
         self.call_in(Thread::Main, func, arguments).await
     }
@@ -147,10 +43,6 @@ impl World {
             .collect()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     /// Calls until the file that the function makes is there, then no more.
     async fn call_and_drop(&self, thread: Thread, func: &str, name: &str) {
         let activity = activity(func, json!({"name": name}));
@@ -173,30 +65,6 @@ fn activity(func: &str, arguments: Value) -> Map<String, Value> {
     ])
 }
 
-async fn appears(path: &Path) {
-    let start = Instant::now();
-    while fs::read_to_string(path).is_err() {
-        assert!(
-            start.elapsed() < PATIENCE,
-            "{} does not come",
-            path.display()
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-async fn says(path: &Path, text: &str) {
-    let start = Instant::now();
-    while fs::read_to_string(path).unwrap_or_default() != text {
-        assert!(
-            start.elapsed() < PATIENCE,
-            "{} does not say {text}",
-            path.display()
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 fn failed(result: Result<Value, Stopped>) -> ActivityFailed {
     match result {
         Err(Stopped::Failed(failed)) => failed,
@@ -208,32 +76,6 @@ fn crashed(result: Result<Value, Stopped>) -> String {
     match result {
         Err(Stopped::Crashed(why)) => why,
         other => panic!("has not crashed: {other:?}"),
-    }
-}
-
-/// The reference's own installation; none: the test is skipped, or with `CHAOS_TEST_STRICT=1` has failed.
-fn reference() -> Option<PathBuf> {
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/chaostoolkit");
-    let venv = std::env::var_os("CHAOS_TEST_REFERENCE").map_or(tools, PathBuf::from);
-    if venv.join("bin/chaos").exists() {
-        return Some(venv);
-    }
-    let why = format!(
-        "no Chaos Toolkit in {} (CHAOS_TEST_REFERENCE names another folder)",
-        venv.display()
-    );
-    assert!(
-        std::env::var_os("CHAOS_TEST_STRICT").is_none_or(|strict| strict != "1"),
-        "{why}"
-    );
-    eprintln!("skipped: {why}");
-    None
-}
-
-impl World {
-    fn with_reference() -> Option<Self> {
-        let venv = reference()?;
-        Some(Self::of(&venv.join("bin/python3").display().to_string()))
     }
 }
 
@@ -496,14 +338,8 @@ async fn keeps_children_of_user_code_out_of_the_run() {
     );
     assert_eq!(world.call("give", json!({"value": 1})).await, Ok(json!(1)));
     // One that outlives Python has no end of the socket: that Python is gone is seen at once.
-    assert_eq!(
-        world.call("fork_and_stay", json!({})).await,
-        Ok(Value::Null)
-    );
-    let child: i32 = fs::read_to_string(world.path("stays"))
-        .unwrap()
-        .parse()
-        .unwrap();
+    let child = world.call("fork_and_stay", json!({})).await.unwrap();
+    let child = i32::try_from(child.as_i64().unwrap()).unwrap();
     let gone = failed(world.call("die", json!({"code": 3})).await);
     kill(Pid::from_raw(child), Signal::SIGKILL).unwrap();
     assert_eq!(
@@ -610,6 +446,40 @@ async fn kills_what_does_not_hear() {
         .expect("in time");
     let pid = Pid::from_raw(i32::try_from(second.as_i64().unwrap()).unwrap());
     assert!(kill(pid, None).is_err(), "it is gone");
+}
+
+/// As after `kill -9` of the run: nobody says anything, the socket is closed.
+#[test]
+fn ends_when_the_run_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("user.py"), include_str!("user.py")).unwrap();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let mut python = Command::new("python3")
+        .args(["-S", "-c", bridge::START])
+        .env("PYTHONPATH", folder.path())
+        .stdin(OwnedFd::from(theirs))
+        .spawn()
+        .unwrap();
+    let call = json!({"id": 1, "op": "call", "thread": "main", "module": "user", "func": "stubborn",
+        "arguments": {"name": "hangs"}, "configuration": {}});
+    write!(ours, "{}\n{}{call}\n", bridge::BRIDGE.len(), bridge::BRIDGE).unwrap();
+    let start = Instant::now();
+    while !folder.path().join("hangs").exists() {
+        assert!(start.elapsed() < PATIENCE, "it does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(ours);
+    let status = loop {
+        match python.try_wait().unwrap() {
+            Some(status) => break status,
+            None if start.elapsed() > PATIENCE => {
+                python.kill().unwrap();
+                panic!("it goes on");
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    assert_eq!(status.code(), Some(1));
 }
 
 #[tokio::test]
