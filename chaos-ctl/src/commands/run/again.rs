@@ -89,12 +89,23 @@ impl AgainArgs {
 }
 
 impl Again<'_> {
+    /// Whether there is one run and no other.
+    pub(super) fn is_once(&self) -> bool {
+        matches!(self.schedule, Schedule::Once)
+    }
+
+    /// How many have begun.
+    pub(super) fn runs(&self) -> u64 {
+        self.runs
+    }
+
     /// Waits until it is time for the next run; none: there is none, or somebody interrupted.
     pub(super) async fn next(&mut self, signals: &mut Signals) -> Option<Timestamp> {
         let now = Timestamp::now();
         let is_first = self.runs == 0;
         let due = match &self.schedule {
             Schedule::Once | Schedule::Every(_) if is_first => now,
+            Schedule::Once => return None,
             _ if self.arguments.max_runs.is_some_and(|most| self.runs >= most) => return None,
             schedule => schedule.next(self.began, now)?,
         };
@@ -114,7 +125,7 @@ impl Again<'_> {
 
     /// Where the journal of this run goes: with its time, if there may be several.
     pub(super) fn journal(&self, path: &Path) -> PathBuf {
-        if matches!(self.schedule, Schedule::Once) {
+        if self.is_once() {
             return path.to_owned();
         }
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();

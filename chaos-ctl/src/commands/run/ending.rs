@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use chaos_toolkit::run::{expected, failure, seen};
-use serde_json::{Map, Value, json};
+use chaos_toolkit::verdict::verdict;
+use serde_json::{Map, Value};
 
 use crate::error::{CommandError, ErrorKind};
 use crate::output::Output;
@@ -38,22 +39,14 @@ pub(super) fn say(
 ) -> Result<(), CommandError> {
     let status = journal["status"].as_str().unwrap_or_default();
     let deviated = journal["deviated"] == Value::Bool(true);
-    let verdict = || {
+    let line = || {
         let took = journal["duration"].as_f64();
         let took = took.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let took = time_in_words(to_tenths(took.unwrap_or_default()));
         let how = if deviated { "deviated" } else { status };
         format!("{how} in {took}; journal: {}", path.display())
     };
-    let json = || {
-        json!({
-            "status": status,
-            "deviated": deviated,
-            "duration": journal["duration"],
-            "journal": path,
-        })
-    };
-    output.result(verdict, json)?;
+    output.result(line, || verdict(journal, &path.display().to_string()))?;
     if status == "completed"
         && let Some(what) = wrong(&journal["steady_states"]["before"], &journal["experiment"])
     {

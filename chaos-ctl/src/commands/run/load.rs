@@ -1,49 +1,133 @@
-//! Stand-in until the toolkit's loaders are merged: an experiment from a file, its configuration as it stands.
+//! What a run is about: the experiment with controls around its loading, its variables, and whether it can be run at all.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use chaos_toolkit::variables::Variables;
+use chaos_toolkit::control::python::PythonControls;
+use chaos_toolkit::document::Document;
+use chaos_toolkit::experiment::{self, Asked};
+use chaos_toolkit::faults::Faults;
+use chaos_toolkit::load::file;
+use chaos_toolkit::problem::Problem;
+use chaos_toolkit::provider::python::Python;
+use chaos_toolkit::run::{Interrupted, controls_of, tell_of_loading};
+use chaos_toolkit::variables::{self, Given, Variables};
 use serde_json::{Map, Value};
 
-use crate::error::{CommandError, ErrorKind};
+use super::{RunArgs, failed};
+use crate::error::CommandError;
+use crate::output::{Output, problems};
 
-/// What cannot be read.
+/// A file that cannot be read as what it is to be.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read {file}: {why}")]
-struct Unread {
-    file: String,
-    why: String,
+#[error("{0}")]
+struct Unread(Problem);
+
+/// A control did not want the experiment to be loaded.
+#[derive(Debug, thiserror::Error)]
+#[error("a control interrupted the loading: {0}")]
+struct LoadingInterrupted(String);
+
+/// Nothing ran.
+#[derive(Debug, thiserror::Error)]
+#[error("{list}\nnothing ran: chaosctl validate says all of this, too")]
+struct Invalid {
+    list: String,
 }
 
-/// Reads a file of JSON or YAML.
-pub(super) fn read(path: &Path) -> Result<Value, CommandError> {
-    let unread = |why: String| {
-        let file = path.display().to_string();
-        CommandError::new(ErrorKind::Failed, Unread { file, why })
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| unread(error.to_string()))?;
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("json") => serde_json::from_str(&text).map_err(|error| unread(error.to_string())),
-        Some(_) | None => serde_saphyr::from_str(&text).map_err(|error| unread(error.to_string())),
+/// All of it.
+pub(super) struct Loaded {
+    pub(super) experiment: Value,
+    pub(super) variables: Variables,
+    pub(super) settings: Value,
+    pub(super) python: Arc<Python>,
+    pub(super) controls: Arc<PythonControls>,
+    /// Those that every experiment has: of the settings, and of the files that were named.
+    pub(super) controls_of_settings: Vec<Value>,
+}
+
+impl RunArgs {
+    /// Loads everything; with an error, nothing ran.
+    pub(super) async fn load(
+        &self,
+        faults: &dyn Faults,
+        output: Output<'static>,
+    ) -> Result<Loaded, CommandError> {
+        let settings = self.source.settings(output);
+        let settings = settings.map_or_else(|| Value::Object(Map::new()), |own| own.value);
+        let python = Arc::new(Python::new(self.python()).settings(settings.clone()));
+        let controls = Arc::new(PythonControls::new(Arc::clone(&python)));
+        let mut controls_of_settings = controls_of(settings.get("controls"));
+        for path in &self.control_file {
+            let read = file(&path.display().to_string());
+            let read = read.map_err(|problem| failed(Unread(problem)))?;
+            controls_of_settings.extend(controls_of(Some(&read.value)));
+        }
+        let given = Given::read(&self.var, &self.var_file).map_err(failed)?;
+        let document = self
+            .document(&controls, &controls_of_settings, &settings, output)
+            .await?;
+        if !self.no_validation {
+            let asked = Asked {
+                python: &python,
+                controls: &controls,
+            };
+            let checked = experiment::check(&document, Some(faults), &asked).await;
+            if !checked.problems.is_empty() {
+                let list = problems::list(Some(&document.text), &checked);
+                return Err(failed(Invalid { list }));
+            }
+            for warning in &checked.warnings {
+                output.warn(&warning.to_string());
+            }
+        }
+        let nothing = Map::new();
+        let declared = document.value.as_object().unwrap_or(&nothing);
+        let variables = variables::load(declared, given, &python)
+            .await
+            .map_err(failed)?;
+        for notice in &variables.notices {
+            output.warn(notice);
+        }
+        Ok(Loaded {
+            experiment: document.value,
+            variables,
+            settings,
+            python,
+            controls,
+            controls_of_settings,
+        })
     }
-}
 
-pub(super) fn experiment(source: &str) -> Result<Value, CommandError> {
-    read(Path::new(source))
-}
-
-pub(super) fn settings(path: Option<&Path>) -> Result<Value, CommandError> {
-    match path {
-        Some(path) if path.exists() => read(path),
-        Some(_) | None => Ok(Value::Object(Map::new())),
+    /// Loads the experiment, with controls around it that may change what is read.
+    async fn document(
+        &self,
+        controls: &PythonControls,
+        of_settings: &[Value],
+        settings: &Value,
+        output: Output<'static>,
+    ) -> Result<Document, CommandError> {
+        let tell = async |read: Option<&mut Value>| {
+            let source = self.source.name();
+            let told = tell_of_loading(controls, of_settings, source, read, settings);
+            told.await
+                .map_err(|Interrupted(why)| failed(LoadingInterrupted(why)))
+        };
+        tell(None).await?;
+        let document = self.source.load(output).await;
+        let mut document = document.map_err(|problem| failed(Unread(*problem)))?;
+        let mut value = document.value.clone();
+        tell(Some(&mut value)).await?;
+        if value != document.value {
+            // What a control has made of it stands nowhere.
+            document = Document::unwritten(&document.source, value);
+        }
+        Ok(document)
     }
-}
 
-pub(super) fn variables(experiment: &Value, given: &[String]) -> Variables {
-    let configuration = experiment.get("configuration").and_then(Value::as_object);
-    let mut configuration = configuration.cloned().unwrap_or_default();
-    for (key, value) in given.iter().filter_map(|given| given.split_once('=')) {
-        configuration.insert(key.to_owned(), value.into());
+    fn python(&self) -> PathBuf {
+        let of_environment = || std::env::var_os("CHAOSCTL_PYTHON").map(PathBuf::from);
+        let chosen = self.python.clone().or_else(of_environment);
+        chosen.unwrap_or_else(|| PathBuf::from("python3"))
     }
-    Variables::new(configuration, Map::new())
 }

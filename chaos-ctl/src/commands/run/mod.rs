@@ -1,23 +1,27 @@
 //! `chaosctl run`: an experiment in the format of Chaos Toolkit.
 
+mod again;
+mod confirm;
 mod ending;
+mod keys;
+mod listeners;
 mod load;
+mod once;
 mod tell;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chaos_toolkit::provider::python::Python;
-use chaos_toolkit::run::{self, Controls, Dry, Options, Setup};
+use chaos_toolkit::run::{self, Dry};
 use clap::Args;
-use serde_json::Value;
 
-use crate::commands::actions::ToolkitFaults;
+use super::source::SourceArgs;
 use crate::error::{CommandError, ErrorKind};
 use crate::global::Global;
 use crate::output::Output;
-use tell::Tell;
+use again::AgainArgs;
+use listeners::ListenerArgs;
 
 /// Run an experiment in the format of Chaos Toolkit: hypothesis, method, hypothesis, rollbacks
 ///
@@ -27,8 +31,8 @@ use tell::Tell;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct RunArgs {
-    /// The experiment: a file, or an http or https address
-    source: String,
+    #[command(flatten)]
+    source: SourceArgs,
 
     /// Where to write the journal
     #[arg(long, value_name = "FILE", default_value = "./journal.json")]
@@ -41,10 +45,6 @@ pub struct RunArgs {
     /// Do not look for mistakes in the experiment first
     #[arg(long)]
     no_validation: bool,
-
-    /// Do not verify the certificate where the experiment is loaded from
-    #[arg(long)]
-    no_verify_tls: bool,
 
     /// When to play the rollbacks [default: unless interrupted or failed]
     #[arg(long, value_name = "WHEN", value_parser = run::RollbackStrategy::NAMES)]
@@ -74,10 +74,6 @@ pub struct RunArgs {
     #[arg(long)]
     fail_fast: bool,
 
-    /// The settings file [default: ~/.chaostoolkit/settings.yaml]
-    #[arg(long, value_name = "FILE")]
-    settings: Option<PathBuf>,
-
     /// Look at the hypothesis once more when everything is undone and all faults have ended; not met: failed
     #[arg(long)]
     verify_recovery: bool,
@@ -85,6 +81,18 @@ pub struct RunArgs {
     /// Who runs what is Python's [env: CHAOSCTL_PYTHON] [default: python3]
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
+
+    /// Ask before each activity of the method and the rollbacks: yes, skip, or abort
+    ///
+    /// On a terminal one key is enough, and the key x stops everything at any time, also without this option.
+    #[arg(long)]
+    confirm: bool,
+
+    #[command(flatten)]
+    again: AgainArgs,
+
+    #[command(flatten)]
+    listeners: ListenerArgs,
 }
 
 const AFTER_HELP: &str = "\
@@ -92,6 +100,7 @@ Examples:
   chaosctl run experiment.json
   chaosctl run experiment.yaml --rollback-strategy always --verify-recovery
   chaosctl run experiment.yaml --hypothesis-strategy continuously --hypothesis-frequency 0.5 --fail-fast
+  chaosctl run experiment.yaml --every 1h --max-runs 24 --junit chaos.xml --webhook https://hooks.slack.com/services/...
 
 Exit codes: 0 where the run completed and nothing deviated, else 1; 2 where the command line is wrong.
 SIGINT, SIGTERM and SIGUSR1 interrupt; SIGUSR2 also leaves rollbacks out; a second Ctrl-C ends at once. Faults end always.";
@@ -101,11 +110,6 @@ fn hypothesis_strategies() -> clap::builder::PossibleValuesParser {
     let names = run::Strategy::NAMES.map(clap::builder::PossibleValue::new);
     names.into_iter().chain([hidden]).into()
 }
-
-/// A control did not want the experiment to be loaded.
-#[derive(Debug, thiserror::Error)]
-#[error("a control interrupted the loading: {0}")]
-struct LoadingInterrupted(String);
 
 /// A number of seconds on the command line that is none.
 #[derive(Debug, thiserror::Error)]
@@ -117,90 +121,48 @@ fn seconds(text: &str) -> Result<Duration, NoSeconds> {
     Duration::try_from_secs_f64(seconds).map_err(|_| NoSeconds)
 }
 
+/// Of several runs, some did not go well; each has said why.
+#[derive(Debug, thiserror::Error)]
+#[error("{bad} of {runs} runs did not go well")]
+struct SomeNotWell {
+    bad: u64,
+    runs: u64,
+}
+
 impl RunArgs {
     pub(super) async fn run(
         &self,
         global: &Global,
         output: Output<'static>,
     ) -> Result<(), CommandError> {
-        let failed = |error| CommandError::new(ErrorKind::Failed, error);
-        let settings = load::settings(self.settings.as_deref())?;
-        // Whoever does what controls do is asked for here.
-        let controls: Option<Arc<dyn Controls>> = None;
-        let controls_of_settings = self.controls(&settings)?;
-        let experiment = self
-            .load(controls.as_deref(), &controls_of_settings, &settings)
-            .await?;
-        let variables = load::variables(&experiment, &self.var);
-        let mut options = Options {
-            frequency: self.hypothesis_frequency,
-            fail_fast: self.fail_fast,
-            dry: self.dry.as_deref().and_then(Dry::named),
-            verify_recovery: self.verify_recovery,
-            ..Options::default()
-        };
-        let cli = [&self.hypothesis_strategy, &self.rollback_strategy].map(Option::as_deref);
-        options
-            .strategies(cli[0], cli[1], &experiment, &settings)
-            .map_err(|error| CommandError::new(ErrorKind::Failed, error))?;
-        let tell = Arc::new(Tell::new(output, &experiment));
-        let faults = Arc::new(ToolkitFaults::new(Arc::new(global.clone()), output));
-        let setup = Setup {
-            experiment,
-            variables,
-            settings,
-            options,
-            journal: Some(self.journal_path.clone()),
-            python: Arc::new(Python::new(self.python())),
-            faults: Some(faults.clone()),
-            controls,
-            controls_of_settings,
-            observers: vec![tell.clone()],
-            gate: None,
-            signals: run::listen().map_err(|error| CommandError::new(ErrorKind::Failed, error))?,
-        };
-        let journal = run::run(setup).await;
-        faults.settled().await;
-        let journal = journal.map_err(failed)?;
-        ending::say(&journal, &self.journal_path, output)
-    }
-
-    /// The controls that every experiment has: of the settings, and of the files named here.
-    fn controls(&self, settings: &Value) -> Result<Vec<Value>, CommandError> {
-        let mut controls = run::controls_of(settings.get("controls"));
-        for file in &self.control_file {
-            controls.extend(run::controls_of(Some(&load::read(file)?)));
-        }
-        Ok(controls)
-    }
-
-    /// Loads the experiment, with controls around it that may change what is read.
-    async fn load(
-        &self,
-        controls: Option<&dyn Controls>,
-        of_settings: &[Value],
-        settings: &Value,
-    ) -> Result<Value, CommandError> {
-        let tell = async |read: Option<&mut Value>| match controls {
-            None => Ok(()),
-            Some(controls) => {
-                let source = &self.source;
-                let told = run::tell_of_loading(controls, of_settings, source, read, settings);
-                let interrupted = |run::Interrupted(why)| LoadingInterrupted(why);
-                told.await
-                    .map_err(interrupted)
-                    .map_err(|error| CommandError::new(ErrorKind::Failed, error))
+        let mut again = self.again.start(output)?;
+        // Also between two runs.
+        let mut signals = run::listen().map_err(failed)?;
+        let global = Arc::new(global.clone());
+        let mut bad = 0;
+        while again.next(&mut signals).await.is_some() {
+            let path = again.journal(&self.journal_path);
+            let journal = self.once(&global, &path, output).await?;
+            let came = ending::say(&journal, &path, output);
+            again.note(journal)?;
+            if again.is_once() {
+                return came;
             }
-        };
-        tell(None).await?;
-        let mut experiment = load::experiment(&self.source)?;
-        tell(Some(&mut experiment)).await?;
-        Ok(experiment)
+            if let Err(error) = came {
+                output.error(&error);
+                bad += 1;
+            }
+        }
+        match bad {
+            0 => Ok(()),
+            bad => Err(failed(SomeNotWell {
+                bad,
+                runs: again.runs(),
+            })),
+        }
     }
+}
 
-    fn python(&self) -> PathBuf {
-        let of_environment = || std::env::var_os("CHAOSCTL_PYTHON").map(PathBuf::from);
-        let chosen = self.python.clone().or_else(of_environment);
-        chosen.unwrap_or_else(|| PathBuf::from("python3"))
-    }
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> CommandError {
+    CommandError::new(ErrorKind::Failed, error)
 }

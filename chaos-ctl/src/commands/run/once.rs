@@ -1,0 +1,120 @@
+//! One run: what it is about, who does what of it, who hears of it, and who may end it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chaos_toolkit::observe::{Gate, Observer};
+use chaos_toolkit::run::{self, Dry, Options, Setup, Signal, Signals};
+use futures::StreamExt as _;
+use futures::stream;
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+use super::confirm::{Confirm, From};
+use super::keys::Keys;
+use super::load::Loaded;
+use super::tell::Tell;
+use super::{RunArgs, failed};
+use crate::commands::actions::ToolkitFaults;
+use crate::error::CommandError;
+use crate::global::Global;
+use crate::output::Output;
+
+/// The key that stops everything.
+const STOP: char = 'x';
+
+impl RunArgs {
+    /// Runs it; its journal is on disk then.
+    pub(super) async fn once(
+        &self,
+        global: &Arc<Global>,
+        journal: &Path,
+        output: Output<'static>,
+    ) -> Result<Map<String, Value>, CommandError> {
+        let faults = Arc::new(ToolkitFaults::new(Arc::clone(global), output));
+        let Loaded {
+            experiment,
+            variables,
+            settings,
+            python,
+            controls,
+            controls_of_settings,
+        } = self.load(&*faults, output).await?;
+        let mut options = Options {
+            frequency: self.hypothesis_frequency,
+            fail_fast: self.fail_fast,
+            dry: self.dry.as_deref().and_then(Dry::named),
+            verify_recovery: self.verify_recovery,
+            ..Options::default()
+        };
+        let [hypothesis, rollbacks] =
+            [&self.hypothesis_strategy, &self.rollback_strategy].map(Option::as_deref);
+        options
+            .strategies(hypothesis, rollbacks, &experiment, &settings)
+            .map_err(failed)?;
+        let mut observers = self.listeners.listeners()?;
+        if self.listeners.tells_people() {
+            let tell: Arc<dyn Observer> = Arc::new(Tell::new(output, &experiment));
+            observers.insert(0, tell);
+        }
+        let Asking {
+            gate,
+            signals,
+            keys,
+        } = self.asking(output)?;
+        let setup = Setup {
+            experiment,
+            variables,
+            settings,
+            options,
+            journal: Some(journal.to_owned()),
+            python,
+            faults: Some(faults.clone()),
+            controls: Some(controls),
+            controls_of_settings,
+            observers,
+            gate,
+            signals,
+        };
+        let journal = run::run(setup).await;
+        drop(keys);
+        faults.settled().await;
+        journal.map_err(failed)
+    }
+
+    /// Who is asked, and what ends the run.
+    fn asking(&self, output: Output<'static>) -> Result<Asking, CommandError> {
+        let (stop, stopped) = mpsc::unbounded_channel();
+        let (answer, answers) = mpsc::unbounded_channel();
+        let keys = Keys::listen(move |key| {
+            // Nobody listens any more where the run is over.
+            let _over = match key {
+                STOP => stop.send(Signal::Stop).is_err(),
+                key => answer.send(key).is_err(),
+            };
+        });
+        let keys = keys.map_err(failed)?;
+        let from = if keys.is_some() {
+            output.talk(&format!("(press {STOP} to stop everything)"));
+            From::Keys(answers)
+        } else {
+            From::lines()
+        };
+        let gate = self.confirm.then(|| Confirm::new(from, output));
+        let signals = run::listen().map_err(failed)?;
+        Ok(Asking {
+            gate: gate.map(|gate| Arc::new(gate) as Arc<dyn Gate>),
+            signals: stream::select(signals, UnboundedReceiverStream::new(stopped)).boxed(),
+            keys,
+        })
+    }
+}
+
+/// Who is asked, and what ends the run.
+struct Asking {
+    gate: Option<Arc<dyn Gate>>,
+    signals: Signals,
+    /// The terminal, while there is something to hear from it.
+    keys: Option<Keys>,
+}
