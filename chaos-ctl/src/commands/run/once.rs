@@ -54,6 +54,8 @@ impl RunArgs {
             .strategies(hypothesis, rollbacks, &experiment, &settings)
             .map_err(failed)?;
         let mut observers = self.listeners.listeners()?;
+        // Controls may register handlers of events.
+        observers.push(controls.clone());
         if self.listeners.tells_people() {
             let tell: Arc<dyn Observer> = Arc::new(Tell::new(output, &experiment));
             observers.insert(0, tell);
