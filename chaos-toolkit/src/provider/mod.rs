@@ -43,6 +43,14 @@ pub enum Stopped {
     /// A python activity raised `InterruptExecution`: the whole run ends.
     #[error("{0}")]
     Interrupted(String),
+    /// Python code left as programs do (`SystemExit`), or was interrupted: the whole run ends, as by a signal.
+    #[error("{message}")]
+    Exited {
+        /// What was said.
+        message: String,
+        /// Whether rollbacks may be played: not after code 30, with which `chaoslib.exit.exit_ungracefully` leaves.
+        rollbacks: bool,
+    },
     /// It could not be done as it is written. The reference ends with a traceback of Python here: a method is `aborted`.
     #[error("{0}")]
     Crashed(String),
