@@ -1,3 +1,5 @@
+//! Values beside what Python makes of the same ones.
+
 use std::cmp::Ordering;
 
 use serde_json::Value;

@@ -1,3 +1,5 @@
+//! Tolerances beside those of the reference, and what is said of wrong ones.
+
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -237,4 +239,96 @@ async fn a_probe_is_given_the_value_and_says_yes_or_no() {
         met(&line, &json!(1), &variables).await,
         Err(Stopped::Crashed(_))
     ));
+}
+
+#[tokio::test]
+async fn any_tolerance_is_met_or_not_or_refused() {
+    let words = [
+        "$",
+        "[",
+        "]",
+        "(",
+        ")",
+        "{",
+        "}",
+        "*",
+        "+",
+        "?",
+        "|",
+        "^",
+        "\\",
+        "a",
+        "1",
+        ",",
+        "-",
+        ".",
+        "é",
+        "\n",
+        "(?:",
+        "[^",
+        "\\d",
+        "\\Z",
+        "\\",
+        "{1,",
+        "2}",
+        "1e",
+        "inf",
+        "nan",
+        "_",
+        " ",
+        "99999999999999999999",
+        "${x}",
+    ];
+    // A small generator of numbers with a fixed seed: the same tolerances each time.
+    let mut state: u64 = 0x5eed_0000_0000_0002;
+    let mut next = move |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    let variables = Variables::new(
+        json!({"x": [1, "a"]}).as_object().unwrap().clone(),
+        serde_json::Map::new(),
+    );
+    let scalars = [
+        json!(null),
+        json!(true),
+        json!(0),
+        json!(-1.5),
+        json!(1e300),
+        json!(u64::MAX),
+        json!([]),
+        json!({"status": 1}),
+        json!({"t": "1"}),
+    ];
+    let (mut valid, mut answered) = (0, 0);
+    for _ in 0..6_000 {
+        let mut text = || {
+            (0..next(8))
+                .map(|_| words[next(words.len())])
+                .collect::<String>()
+        };
+        let (first, second) = (text(), text());
+        let mut scalar = || scalars[next(scalars.len())].clone();
+        let tolerance = match scalar() {
+            Value::Null => json!({"type": "regex", "pattern": first}),
+            Value::Bool(_) => json!({"type": "regex", "pattern": first, "target": "t"}),
+            Value::Number(_) => {
+                json!({"type": "range", "range": [scalar(), scalar()]})
+            }
+            Value::Array(_) => json!([scalar(), first]),
+            _ => json!({"type": "jsonpath", "path": first, "expect": scalar(), "count": scalar()}),
+        };
+        let value = match scalar() {
+            Value::Null | Value::Bool(_) | Value::Array(_) => json!(second),
+            other => other,
+        };
+        valid += usize::from(check_shape(&tolerance).is_ok());
+        answered += usize::from(met(&tolerance, &value, &variables).await.is_ok());
+    }
+    assert!(
+        valid > 1000 && answered > 500,
+        "{valid} valid, {answered} answered: this tests little"
+    );
 }

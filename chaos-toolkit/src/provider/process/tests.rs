@@ -1,3 +1,5 @@
+//! Programs: how they are found and given arguments, what is had of them, and that none is left behind.
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};

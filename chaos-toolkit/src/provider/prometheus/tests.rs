@@ -1,3 +1,5 @@
+//! Answers as Prometheus' HTTP API documents them, and what becomes of each.
+
 use serde_json::{Map, Value, json};
 
 use super::super::Stopped;

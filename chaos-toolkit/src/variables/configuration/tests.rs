@@ -1,3 +1,5 @@
+//! Where the values of a configuration come from, and what is said when one is not there.
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -1,3 +1,5 @@
+//! What the command line says of variables, beside the reference's reading of types.
+
 use std::io::Write as _;
 use std::path::PathBuf;
 

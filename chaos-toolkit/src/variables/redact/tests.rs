@@ -1,3 +1,5 @@
+//! What of secrets must not be seen, and what is left alone.
+
 use serde_json::{Value, json};
 
 use super::super::Variables;

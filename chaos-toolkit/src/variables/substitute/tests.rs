@@ -1,3 +1,5 @@
+//! Names in texts beside the reference's reading, and any text at all.
+
 use serde_json::{Value, json};
 
 use super::super::Variables;

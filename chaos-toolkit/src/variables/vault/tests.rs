@@ -1,3 +1,5 @@
+//! Secrets from a server that answers as Vault documents it.
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
