@@ -41,11 +41,11 @@ cases! {
     document {
         constants directory duplicate_keys everything extension_yml in_a_directory journal_path journal_path_missing
         journal_stays journal_there json_empty json_list json_lone_surrogate json_malformed json_null
-        json_with_comment large missing_file numbers strings two_sources unknown_option upper_extension url_html
-        url_json url_missing url_plain url_refused url_scheme url_yaml wrong_extension yaml_binary yaml_date_key
-        yaml_dates yaml_duplicate_keys yaml_empty yaml_equals_sign yaml_key_types yaml_list yaml_malformed
-        yaml_python_tag yaml_set yaml_shapes yaml_tab yaml_text yaml_two_documents yaml_unknown_alias yaml_unknown_tag
-        yaml_words
+        json_with_comment large missing_file numbers strings tags_as_text timeout_true two_sources unknown_option
+        upper_extension url_html url_json url_missing url_plain url_refused url_scheme url_yaml wrong_extension
+        yaml_binary yaml_date_key yaml_dates yaml_duplicate_keys yaml_empty yaml_equals_sign yaml_key_types yaml_list
+        yaml_malformed yaml_python_tag yaml_set yaml_shapes yaml_tab yaml_text yaml_two_documents yaml_unknown_alias
+        yaml_unknown_tag yaml_words
     }
     dry {
         actions activities of_an_activity of_the_experiment pause probes unknown
@@ -61,17 +61,16 @@ cases! {
         controls_as_map empty empty_activity empty_reference empty_tag empty_title extension_with_blank_name
         extension_without_name http_headers_of_wrong_type http_without_url hypothesis_without_title jsonpath_empty
         jsonpath_malformed jsonpath_of_wrong_type jsonpath_without_path method_as_map method_as_text no_description
-        no_method no_title null_activity pause_as_list pause_of_wrong_type pauses_of_wrong_type
-        probe_without_tolerance process_not_executable process_not_found process_without_path provider_of_unknown_type
-        provider_without_type python_argument_by_place_only python_argument_missing python_argument_unknown
-        python_function_missing python_module_missing python_without_function python_without_module range_as_text
-        range_of_one range_of_texts range_with_text_above range_without_range reference_of_wrong_type regex_malformed
-        regex_of_wrong_type regex_without_pattern rollback_invalid rollback_null secrets_as_list several_problems
-        tag_of_wrong_type tags_as_text timeout_of_wrong_type timeout_true tolerance_of_unknown_type
-        tolerance_probe_invalid tolerance_without_type
+        no_method no_title null_activity pause_of_wrong_type pauses_of_wrong_type probe_without_tolerance
+        process_not_executable process_not_found process_without_path provider_of_unknown_type provider_without_type
+        python_argument_by_place_only python_argument_missing python_argument_unknown python_function_missing
+        python_module_missing python_without_function python_without_module range_as_text range_of_one range_of_texts
+        range_with_text_above range_without_range reference_of_wrong_type regex_malformed regex_of_wrong_type
+        regex_without_pattern rollback_invalid rollback_null secrets_as_list several_problems tag_of_wrong_type
+        timeout_of_wrong_type tolerance_of_unknown_type tolerance_probe_invalid tolerance_without_type
     }
     pause {
-        negative numbers of_a_failure substituted text unknown unknown_after
+        as_list negative numbers of_a_failure substituted text unknown unknown_after
     }
     process {
         arguments_list arguments_map arguments_text environment exit_codes not_found not_found_by_shell output_binary

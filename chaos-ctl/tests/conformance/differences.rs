@@ -34,7 +34,7 @@ struct Intended {
 
 /// What is wrong with the differences that a case has shown: those that nobody intends, and intended ones that are not
 /// among them.
-pub(crate) fn unexpected(case: &str, found: Vec<Difference>, no_journal: bool) -> Vec<String> {
+pub(crate) fn unexpected(case: &str, found: &[Difference], no_journal: bool) -> Vec<String> {
     let list: Vec<Intended> = intended()
         .into_iter()
         .filter(|entry| entry.is_shown_by(case, no_journal))

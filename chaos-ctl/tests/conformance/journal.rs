@@ -43,29 +43,30 @@ pub(crate) fn normalized(mut journal: Value, how: &How) -> Value {
     }
     times(&mut journal);
     for list in ["run", "rollbacks"] {
-        runs(&mut journal[list], how.any_order);
+        runs(journal.get_mut(list), how.any_order);
     }
-    if let Some(states) = journal["steady_states"].as_object_mut() {
+    if let Some(states) = journal
+        .get_mut("steady_states")
+        .and_then(Value::as_object_mut)
+    {
         for (_, state) in states.iter_mut() {
-            match state {
-                Value::Array(list) => {
-                    for state in list.iter_mut() {
-                        runs(&mut state["probes"], false);
-                    }
-                    if how.repeats {
-                        list.dedup();
-                    }
-                }
-                Value::Object(_) => runs(&mut state["probes"], false),
-                _ => {}
+            runs(state.get_mut("probes"), false);
+            let Some(list) = state.as_array_mut() else {
+                continue;
+            };
+            for state in list.iter_mut() {
+                runs(state.get_mut("probes"), false);
+            }
+            if how.repeats {
+                list.dedup();
             }
         }
     }
     journal
 }
 
-fn runs(list: &mut Value, any_order: bool) {
-    let Some(list) = list.as_array_mut() else {
+fn runs(list: Option<&mut Value>, any_order: bool) {
+    let Some(list) = list.and_then(Value::as_array_mut) else {
         return;
     };
     for run in list.iter_mut() {
@@ -92,7 +93,7 @@ fn times(of: &mut Value) {
             "a time",
         );
     }
-    shape(of, "duration", |value| value.is_f64(), "seconds");
+    shape(of, "duration", Value::is_f64, "seconds");
 }
 
 fn shape(of: &mut Map<String, Value>, key: &str, is: impl Fn(&Value) -> bool, name: &str) {

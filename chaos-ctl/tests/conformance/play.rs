@@ -19,7 +19,7 @@ use crate::server::Server;
 use crate::{compare, differences, journal};
 
 /// No case takes nearly as long on an idle machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// What a program left of a case.
 pub(crate) struct Left {
@@ -42,7 +42,7 @@ pub(crate) fn compared(subject: &str, name: &str) {
     let ours = play(&case, Program::subject(), &scene);
     let found = compare::differences(&reference.outcome, &ours.outcome);
     let wrong = if Program::subject() == Program::Ours {
-        differences::unexpected(&case.name, found, reference.journals.is_empty())
+        differences::unexpected(&case.name, &found, reference.journals.is_empty())
     } else {
         found.iter().map(ToString::to_string).collect()
     };
