@@ -4,6 +4,7 @@ pub mod apply;
 mod asked;
 pub mod corrupt;
 pub mod delay;
+pub mod discover;
 pub mod dns;
 pub mod doctor;
 pub mod drill;
@@ -11,6 +12,7 @@ pub mod duplicate;
 mod everyone;
 pub mod grpc;
 pub mod http;
+pub mod init;
 pub mod k6_module;
 pub mod list;
 pub mod loss;
@@ -20,14 +22,17 @@ pub mod reorder;
 pub mod reset;
 pub mod rewrite;
 pub mod serve;
+mod source;
 pub mod status;
 pub mod stop;
 pub mod update;
+pub mod validate;
 
 use apply::ApplyArgs;
 use clap::Subcommand;
 use corrupt::CorruptArgs;
 use delay::DelayArgs;
+use discover::DiscoverArgs;
 use dns::DnsArgs;
 use doctor::DoctorArgs;
 use drill::DrillArgs;
@@ -35,6 +40,7 @@ use duplicate::DuplicateArgs;
 use everyone::Everyone;
 use grpc::GrpcArgs;
 use http::HttpArgs;
+use init::InitArgs;
 use k6_module::K6ModuleArgs;
 use list::ListArgs;
 use loss::LossArgs;
@@ -47,6 +53,7 @@ use serve::ServeArgs;
 use status::StatusArgs;
 use stop::StopArgs;
 use update::UpdateArgs;
+use validate::ValidateArgs;
 
 use crate::error::CommandError;
 use crate::global::Global;
@@ -73,6 +80,9 @@ pub enum Command {
     Grpc(Box<GrpcArgs>),
     Apply(ApplyArgs),
     Drill(DrillArgs),
+    Validate(ValidateArgs),
+    Init(Box<InitArgs>),
+    Discover(DiscoverArgs),
     Update(UpdateArgs),
     List(ListArgs),
     Status(StatusArgs),
@@ -100,6 +110,9 @@ impl Command {
             Self::Grpc(arguments) => arguments.run(global, output).await,
             Self::Apply(arguments) => arguments.run(global, output).await,
             Self::Drill(arguments) => Box::pin(arguments.run(global, output)).await,
+            Self::Validate(arguments) => arguments.run(output).await,
+            Self::Init(arguments) => arguments.run(output).await,
+            Self::Discover(arguments) => arguments.run(output).await,
             Self::Update(arguments) => arguments.run(global, output).await,
             Self::List(arguments) => arguments.run(Everyone::of(global).await?, output).await,
             Self::Status(arguments) => arguments.run(Everyone::of(global).await?, output).await,
