@@ -221,7 +221,7 @@ fn nothing_that_is_written_makes_them_panic() {
         }
         if let Ok(text) = str::from_utf8(&bytes) {
             let settings = catch_unwind(|| {
-                drop(Settings::read("x", text).map(|settings| settings.authorization("a")))
+                drop(Settings::read("x", text).map(|settings| settings.authorization("a")));
             });
             assert!(settings.is_ok(), "case {case} of seed {seed}: {text:?}");
         }
