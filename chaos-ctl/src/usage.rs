@@ -108,7 +108,7 @@ fn is_node_name(word: &str, verb: Option<&str>) -> bool {
 }
 
 /// What may be missing, and what to say about it; the first that fits is said.
-const MISSING: [(&str, &str, &str); 4] = [
+const MISSING: [(&str, &str, &str); 6] = [
     (
         "--svc",
         "the command does not say where: give one of --svc, --pod, --selector, --deployment, --statefulset, --daemonset, --node, --node-selector, --netns, --pid and --cgroup",
@@ -123,6 +123,16 @@ const MISSING: [(&str, &str, &str); 4] = [
         "<FILE>",
         "the command does not say which drill to run: give its file",
         "for example `chaosctl drill drill.yaml`; docs/drill.md says what is in one",
+    ),
+    (
+        "<SOURCE>",
+        "the command does not say which experiment: give its file or address",
+        "for example `chaosctl validate experiment.yaml`",
+    ),
+    (
+        "<PACKAGE>",
+        "the command does not say which extension: give its package",
+        "for example `chaosctl discover chaostoolkit-kubernetes`",
     ),
     (
         "<ID>",

@@ -5,6 +5,7 @@ pub mod apply;
 mod asked;
 pub mod corrupt;
 pub mod delay;
+pub mod discover;
 pub mod dns;
 pub mod doctor;
 pub mod drill;
@@ -12,6 +13,7 @@ pub mod duplicate;
 mod everyone;
 pub mod grpc;
 pub mod http;
+pub mod init;
 pub mod k6_module;
 pub mod list;
 pub mod loss;
@@ -24,15 +26,18 @@ pub mod reset;
 pub mod rewrite;
 pub mod run;
 pub mod serve;
+mod source;
 pub mod status;
 mod steered;
 pub mod stop;
 pub mod update;
+pub mod validate;
 
 use apply::ApplyArgs;
 use clap::Subcommand;
 use corrupt::CorruptArgs;
 use delay::DelayArgs;
+use discover::DiscoverArgs;
 use dns::DnsArgs;
 use doctor::DoctorArgs;
 use drill::DrillArgs;
@@ -40,6 +45,7 @@ use duplicate::DuplicateArgs;
 use everyone::Everyone;
 use grpc::GrpcArgs;
 use http::HttpArgs;
+use init::InitArgs;
 use k6_module::K6ModuleArgs;
 use list::ListArgs;
 use loss::LossArgs;
@@ -54,6 +60,7 @@ use serve::ServeArgs;
 use status::StatusArgs;
 use stop::StopArgs;
 use update::UpdateArgs;
+use validate::ValidateArgs;
 
 use crate::error::CommandError;
 use crate::global::Global;
@@ -82,6 +89,9 @@ pub enum Command {
     Drill(DrillArgs),
     Run(Box<RunArgs>),
     Report(ReportArgs),
+    Validate(ValidateArgs),
+    Init(Box<InitArgs>),
+    Discover(DiscoverArgs),
     Update(UpdateArgs),
     List(ListArgs),
     Status(StatusArgs),
@@ -111,6 +121,9 @@ impl Command {
             Self::Drill(arguments) => Box::pin(arguments.run(global, output)).await,
             Self::Run(arguments) => Box::pin(arguments.run(global, output)).await,
             Self::Report(arguments) => arguments.run(output).await,
+            Self::Validate(arguments) => arguments.run(output).await,
+            Self::Init(arguments) => arguments.run(output).await,
+            Self::Discover(arguments) => arguments.run(output).await,
             Self::Update(arguments) => arguments.run(global, output).await,
             Self::List(arguments) => arguments.run(Everyone::of(global).await?, output).await,
             Self::Status(arguments) => arguments.run(Everyone::of(global).await?, output).await,

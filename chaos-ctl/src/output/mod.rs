@@ -6,6 +6,7 @@ pub mod effect;
 mod hits;
 pub mod json;
 pub mod plan;
+pub(crate) mod problems;
 pub mod progress;
 pub mod requests;
 pub mod sink;

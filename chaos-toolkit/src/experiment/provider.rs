@@ -212,9 +212,9 @@ fn chaos<'a>(report: &mut Report<'a>, provider: &At<'a>) {
         && let Err(problem) = faults.check(map)
     {
         match problem.key {
-            // The key is there for what it says, or for that it should not be there at all.
+            // A key in keys has a path of them.
             Some(key) => {
-                let pointer = provider.below(&key);
+                let pointer = format!("{}/{key}", provider.pointer);
                 report.wrong(&pointer, problem.what).instead = problem.instead;
             }
             None => report.wrong(&provider.pointer, problem.what).instead = problem.instead,
