@@ -13,10 +13,14 @@ use chaos_toolkit::run::{self, Controls, Dry, Options, Setup};
 use clap::Args;
 use serde_json::Value;
 
+use crate::commands::actions::ToolkitFaults;
 use crate::error::{CommandError, ErrorKind};
 use crate::global::Global;
 use crate::output::Output;
 use tell::Tell;
+
+/// How long agents are waited for at the very end.
+const PARTING: Duration = Duration::from_secs(2);
 
 /// Run an experiment in the format of Chaos Toolkit: hypothesis, method, hypothesis, rollbacks
 ///
@@ -119,7 +123,7 @@ fn seconds(text: &str) -> Result<Duration, NoSeconds> {
 impl RunArgs {
     pub(super) async fn run(
         &self,
-        _global: &Global,
+        global: &Global,
         output: Output<'static>,
     ) -> Result<(), CommandError> {
         let failed = |error| CommandError::new(ErrorKind::Failed, error);
@@ -143,6 +147,7 @@ impl RunArgs {
             .strategies(cli[0], cli[1], &experiment, &settings)
             .map_err(|error| CommandError::new(ErrorKind::Failed, error))?;
         let tell = Arc::new(Tell::new(output, &experiment));
+        let faults = Arc::new(ToolkitFaults::new(Arc::new(global.clone()), output));
         let setup = Setup {
             experiment,
             variables,
@@ -150,14 +155,17 @@ impl RunArgs {
             options,
             journal: Some(self.journal_path.clone()),
             python: Arc::new(Python::new(self.python())),
-            faults: None,
+            faults: Some(faults.clone()),
             controls,
             controls_of_settings,
             observers: vec![tell.clone()],
             gate: None,
             signals: run::listen().map_err(|error| CommandError::new(ErrorKind::Failed, error))?,
         };
-        let journal = run::run(setup).await.map_err(failed)?;
+        let journal = run::run(setup).await;
+        // What was let go of before it ended: an agent that cannot be told any more ends it by itself.
+        let _ = tokio::time::timeout(PARTING, faults.settled()).await;
+        let journal = journal.map_err(failed)?;
         ending::say(&journal, &self.journal_path, output)
     }
 
