@@ -19,6 +19,7 @@ mod distributions;
 mod dns;
 mod doors;
 mod drill;
+mod experiments;
 mod expiry;
 mod faults;
 mod filters;

@@ -270,7 +270,8 @@ impl Form {
             }
             (_, path) => path,
         };
-        path.join("/")
+        let tokens = path.iter().map(|key| key.replace('~', "~0").replace('/', "~1"));
+        tokens.collect::<Vec<_>>().join("/")
     }
 
     /// What the schema says as a whole.
@@ -341,7 +342,8 @@ fn unknown(
             instead_of(NOBODY, of_fault)
         }
     };
-    Wrong::new(On::Key, Some(key), what, instead)
+    let pointer = key.replace('~', "~0").replace('/', "~1");
+    Wrong::new(On::Key, Some(&pointer), what, instead)
 }
 
 /// Whether there can be such names; whether there are is for somebody else to say.
