@@ -458,6 +458,9 @@ fn nothing_and_a_thousand_activities_have_a_page() {
         ["What was done Nothing of the method was played."]
     );
     assert!(all(&nothing, ".lanes").is_empty());
+    let mut at_once = value("nothing");
+    at_once["start"] = json!("2026-11-21T09:30:00+00:00");
+    assert!(all(&of(&at_once), ".lanes").is_empty());
     let run = |number: usize| {
         let at = format!("2026-11-21T09:{:02}:{:02}+00:00", number / 60, number % 60);
         let activity = json!({ "name": format!("probe-{number}"), "type": "probe" });

@@ -8,7 +8,8 @@ use super::super::{clock, words};
 use super::track::{self, Across};
 
 pub(super) fn section(journal: &Journal) -> Markup {
-    let Some(timeline) = Timeline::of(journal) else {
+    let timeline = Timeline::of(journal).filter(|timeline| !timeline.phases.is_empty());
+    let Some(timeline) = timeline else {
         return html! {};
     };
     let across = Across::new(&timeline);
