@@ -31,7 +31,8 @@ pub trait Acting: Send {
 /// A provider of `type: chaos` that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultProblem {
-    /// The key that is wrong; none: something is missing, or does not go together.
+    /// The key that is wrong, as the rest of a JSON pointer: `latency`, `rules/1/loss/percent`. None: something is missing,
+    /// or does not go together.
     pub key: Option<String>,
     /// What is wrong, and what was expected.
     pub what: String,

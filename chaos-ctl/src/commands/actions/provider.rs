@@ -270,7 +270,9 @@ impl Form {
             }
             (_, path) => path,
         };
-        let tokens = path.iter().map(|key| key.replace('~', "~0").replace('/', "~1"));
+        let tokens = path
+            .iter()
+            .map(|key| key.replace('~', "~0").replace('/', "~1"));
         tokens.collect::<Vec<_>>().join("/")
     }
 
