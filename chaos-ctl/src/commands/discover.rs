@@ -6,12 +6,11 @@
 )]
 
 use std::path::PathBuf;
-use std::process::Stdio;
 
 use clap::Args;
 use serde_json::Value;
-use tokio::process::Command;
 
+use super::python::PythonArgs;
 use crate::error::{CommandError, ErrorKind};
 use crate::output::Output;
 
@@ -37,9 +36,8 @@ pub struct DiscoverArgs {
     #[arg(long, value_name = "FILE", default_value = "./discovery.json")]
     discovery_path: PathBuf,
 
-    /// Who runs what is Python's [env: CHAOSCTL_PYTHON] [default: python3]
-    #[arg(long, value_name = "PROGRAM")]
-    python: Option<PathBuf>,
+    #[command(flatten)]
+    python: PythonArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -51,11 +49,6 @@ Examples:
 /// Why nothing was discovered.
 #[derive(Debug, thiserror::Error)]
 enum Undiscovered {
-    #[error("cannot run {}: {source}", program.display())]
-    Python {
-        program: PathBuf,
-        source: std::io::Error,
-    },
     #[error("{package} was not discovered: {said}")]
     Failed { package: String, said: String },
     #[error("cannot write {}: {source}", path.display())]
@@ -68,7 +61,6 @@ enum Undiscovered {
 impl From<Undiscovered> for CommandError {
     fn from(error: Undiscovered) -> Self {
         let hint = match &error {
-            Undiscovered::Python { .. } => "install Python, or name it with --python",
             Undiscovered::Failed { said, .. } if said.contains("chaoslib") => {
                 "install what it needs with `pip install chaostoolkit-lib`, or name another Python with --python"
             }
@@ -79,21 +71,10 @@ impl From<Undiscovered> for CommandError {
     }
 }
 
-/// Prints what the library says; what extensions print on the way goes to standard error.
-const SCRIPT: &str = r#"
-import json, sys
-said, sys.stdout = sys.stdout, sys.stderr
-from chaoslib import PayloadEncoder
-from chaoslib.discovery import discover
-package, system, install = sys.argv[1:]
-found = discover(package, discover_system=system == "yes", download_and_install=install == "yes")
-json.dump(found, said, cls=PayloadEncoder)
-"#;
-
 impl DiscoverArgs {
     pub(super) async fn run(&self, output: Output<'_>) -> Result<(), CommandError> {
         output.talk(&format!("asking {} …", self.package));
-        let discovery = self.discovery(output).await?;
+        let discovery = self.discovery().await?;
         let mut text = serde_json::to_vec_pretty(&discovery)
             .map_err(|error| CommandError::new(ErrorKind::Failed, error))?;
         text.push(b'\n');
@@ -111,42 +92,23 @@ impl DiscoverArgs {
         Ok(())
     }
 
-    async fn discovery(&self, output: Output<'_>) -> Result<Value, Undiscovered> {
-        let program = self
-            .python
-            .clone()
-            .or_else(|| std::env::var_os("CHAOSCTL_PYTHON").map(PathBuf::from));
-        let program = program.unwrap_or_else(|| PathBuf::from("python3"));
-        let yes = |yes: bool| if yes { "yes" } else { "no" };
-        let run = Command::new(&program)
-            .args([
-                "-c",
-                SCRIPT,
-                &self.package,
-                yes(!self.no_system_info),
-                yes(!self.no_install),
-            ])
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .map_err(|source| Undiscovered::Python { program, source })?;
-        let talk = String::from_utf8_lossy(&run.stderr);
-        for line in talk.lines() {
-            output.detail(line);
-        }
-        let failed = |said: &str| Undiscovered::Failed {
-            package: self.package.clone(),
-            said: said.to_owned(),
-        };
-        if !run.status.success() {
+    async fn discovery(&self) -> Result<Value, Undiscovered> {
+        let python = self.python.python();
+        let discovered = python
+            .discover(&self.package, !self.no_system_info, !self.no_install)
+            .await;
+        python.close().await;
+        discovered.map_err(|stopped| {
             // The last line of a traceback says what it is.
-            let last = talk.lines().rev().find(|line| !line.trim().is_empty());
+            let said = stopped.to_string();
+            let last = said.lines().rev().find(|line| !line.trim().is_empty());
             let last = last.unwrap_or("Python said nothing").trim();
             let said = last.strip_prefix("chaoslib.exceptions.DiscoveryFailed: ");
-            return Err(failed(said.unwrap_or(last)));
-        }
-        serde_json::from_slice(&run.stdout).map_err(|error| failed(&error.to_string()))
+            Undiscovered::Failed {
+                package: self.package.clone(),
+                said: said.unwrap_or(last).to_owned(),
+            }
+        })
     }
 }
 

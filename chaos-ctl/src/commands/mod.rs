@@ -18,6 +18,7 @@ pub mod k6_module;
 pub mod list;
 pub mod loss;
 pub mod partition;
+mod python;
 pub mod rate;
 pub mod reorder;
 pub mod report;
@@ -121,7 +122,7 @@ impl Command {
             Self::Drill(arguments) => Box::pin(arguments.run(global, output)).await,
             Self::Run(arguments) => Box::pin(arguments.run(global, output)).await,
             Self::Report(arguments) => arguments.run(output).await,
-            Self::Validate(arguments) => arguments.run(output).await,
+            Self::Validate(arguments) => arguments.run(global, output).await,
             Self::Init(arguments) => arguments.run(output).await,
             Self::Discover(arguments) => arguments.run(output).await,
             Self::Update(arguments) => arguments.run(global, output).await,

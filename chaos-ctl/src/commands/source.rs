@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use chaos_toolkit::document::Document;
-use chaos_toolkit::load::{self, Answer, Fetch, Loading};
+use chaos_toolkit::load::{self, Http, Loading};
 use chaos_toolkit::problem::Problem;
 use chaos_toolkit::settings::Settings;
 use clap::Args;
-use futures::future::BoxFuture;
 
 use crate::output::Output;
 
@@ -27,13 +26,18 @@ pub(super) struct SourceArgs {
 }
 
 impl SourceArgs {
+    /// As the user named it.
+    pub(super) fn name(&self) -> &str {
+        &self.source
+    }
+
     /// Loads it; the problem is boxed, being much larger than what is usual.
     pub(super) async fn load(&self, output: Output<'_>) -> Result<Document, Box<Problem>> {
         let settings = self.settings(output);
         let how = Loading {
             settings: settings.as_ref(),
             verify_tls: !self.no_verify_tls,
-            fetch: &Unfetched,
+            fetch: &Http,
         };
         load::load(&self.source, how).await.map_err(Box::new)
     }
@@ -45,19 +49,5 @@ impl SourceArgs {
             output.warn(&problem.to_string());
             None
         })
-    }
-}
-
-/// Stands in for whoever asks at addresses.
-struct Unfetched;
-
-impl Fetch for Unfetched {
-    fn get<'a>(
-        &'a self,
-        _url: &'a str,
-        _headers: &'a [(&'static str, String)],
-        _verify_tls: bool,
-    ) -> BoxFuture<'a, Result<Answer, String>> {
-        Box::pin(async { Err("addresses are not asked yet".to_owned()) })
     }
 }

@@ -1,12 +1,18 @@
 //! `chaosctl validate`: all that is wrong with an experiment, before anything of it runs.
 
 use chaos_toolkit::document::Document;
-use chaos_toolkit::experiment::{self, Checked, Unasked};
+use chaos_toolkit::control::python::PythonControls;
+use chaos_toolkit::experiment::{self, Asked, Checked};
 use chaos_toolkit::problem::Problem;
+use std::sync::Arc;
+
 use clap::Args;
 
+use super::actions::ToolkitFaults;
+use super::python::PythonArgs;
 use super::source::SourceArgs;
 use crate::error::{CommandError, ErrorKind};
+use crate::global::Global;
 use crate::output::Output;
 use crate::output::problems::{self, Json};
 
@@ -20,6 +26,9 @@ use crate::output::problems::{self, Json};
 pub struct ValidateArgs {
     #[command(flatten)]
     source: SourceArgs,
+
+    #[command(flatten)]
+    python: PythonArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -40,11 +49,15 @@ enum Invalid {
 }
 
 impl ValidateArgs {
-    pub(super) async fn run(&self, output: Output<'_>) -> Result<(), CommandError> {
+    pub(super) async fn run(
+        &self,
+        global: &Global,
+        output: Output<'static>,
+    ) -> Result<(), CommandError> {
         let document = self.source.load(output).await;
         let (document, checked) = match document {
             Ok(document) => {
-                let checked = experiment::check(&document, None, &Unasked).await;
+                let checked = self.check(&document, global, output).await;
                 (Some(document), checked)
             }
             Err(unread) => (None, unread_text(*unread)),
@@ -75,6 +88,25 @@ impl ValidateArgs {
                 Invalid::Many { file, count },
             )),
         }
+    }
+}
+
+impl ValidateArgs {
+    async fn check(
+        &self,
+        document: &Document,
+        global: &Global,
+        output: Output<'static>,
+    ) -> Checked {
+        let python = Arc::new(self.python.python());
+        let asked = Asked {
+            python: &python,
+            controls: &PythonControls::new(Arc::clone(&python)),
+        };
+        let faults = ToolkitFaults::new(Arc::new(global.clone()), output);
+        let checked = experiment::check(document, Some(&faults), &asked).await;
+        python.close().await;
+        checked
     }
 }
 

@@ -1,6 +1,5 @@
 //! `chaosctl report`: journals of experiments as something to look at, and to show.
 
-mod recover;
 
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -84,7 +83,8 @@ impl ReportArgs {
     pub(super) async fn run(&self, output: Output<'static>) -> Result<(), CommandError> {
         if self.recover {
             for path in &self.journals {
-                recover::recover(path)?;
+                chaos_toolkit::journal::recover(path)
+                    .map_err(|error| CommandError::new(ErrorKind::Failed, error))?;
                 output.talk(&format!("the journal {} is whole", path.display()));
             }
             if self.to.is_none() && self.format.is_none() {

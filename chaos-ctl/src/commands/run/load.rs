@@ -1,6 +1,5 @@
 //! What a run is about: the experiment with controls around its loading, its variables, and whether it can be run at all.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use chaos_toolkit::control::python::PythonControls;
@@ -55,7 +54,7 @@ impl RunArgs {
     ) -> Result<Loaded, CommandError> {
         let settings = self.source.settings(output);
         let settings = settings.map_or_else(|| Value::Object(Map::new()), |own| own.value);
-        let python = Arc::new(Python::new(self.python()).settings(settings.clone()));
+        let python = Arc::new(self.python.python().settings(settings.clone()));
         let controls = Arc::new(PythonControls::new(Arc::clone(&python)));
         let mut controls_of_settings = controls_of(settings.get("controls"));
         for path in &self.control_file {
@@ -123,11 +122,5 @@ impl RunArgs {
             document = Document::unwritten(&document.source, value);
         }
         Ok(document)
-    }
-
-    fn python(&self) -> PathBuf {
-        let of_environment = || std::env::var_os("CHAOSCTL_PYTHON").map(PathBuf::from);
-        let chosen = self.python.clone().or_else(of_environment);
-        chosen.unwrap_or_else(|| PathBuf::from("python3"))
     }
 }

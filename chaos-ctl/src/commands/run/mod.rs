@@ -16,6 +16,7 @@ use std::time::Duration;
 use chaos_toolkit::run::{self, Dry};
 use clap::Args;
 
+use super::python::PythonArgs;
 use super::source::SourceArgs;
 use crate::error::{CommandError, ErrorKind};
 use crate::global::Global;
@@ -78,9 +79,8 @@ pub struct RunArgs {
     #[arg(long)]
     verify_recovery: bool,
 
-    /// Who runs what is Python's [env: CHAOSCTL_PYTHON] [default: python3]
-    #[arg(long, value_name = "PROGRAM")]
-    python: Option<PathBuf>,
+    #[command(flatten)]
+    python: PythonArgs,
 
     /// Ask before each activity of the method and the rollbacks: yes, skip, or abort
     ///
