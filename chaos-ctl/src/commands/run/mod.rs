@@ -8,8 +8,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chaos_toolkit::document::Document;
 use chaos_toolkit::provider::python::Python;
 use chaos_toolkit::run::{self, Controls, Dry, Options, Setup};
+use chaos_toolkit::settings::Settings;
+use chaos_toolkit::variables::Given;
 use clap::Args;
 use serde_json::Value;
 
@@ -55,11 +58,11 @@ pub struct RunArgs {
     var: Vec<String>,
 
     /// A file of values for configuration and secrets: JSON, YAML or .env; may be repeated
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = load::existing)]
     var_file: Vec<PathBuf>,
 
     /// A file of controls that apply as if the settings had them; may be repeated
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = load::existing)]
     control_file: Vec<PathBuf>,
 
     /// When to look at the hypothesis
@@ -124,14 +127,23 @@ impl RunArgs {
         output: Output<'static>,
     ) -> Result<(), CommandError> {
         let failed = |error| CommandError::new(ErrorKind::Failed, error);
-        let settings = load::settings(self.settings.as_deref())?;
+        let given = Given::read(&self.var, &self.var_file)
+            .map_err(|error| CommandError::new(ErrorKind::Usage, error))?;
+        let settings = load::settings(self.settings.as_deref(), output);
+        let python = Python::new(self.python()).settings(settings.value.clone());
+        let python = Arc::new(python.verbose(global.verbose));
         // Whoever does what controls do is asked for here.
         let controls: Option<Arc<dyn Controls>> = None;
-        let controls_of_settings = self.controls(&settings)?;
-        let experiment = self
+        let controls_of_settings = self.controls(&settings, output);
+        let document = self
             .load(controls.as_deref(), &controls_of_settings, &settings)
             .await?;
-        let variables = load::variables(&experiment, &self.var);
+        let faults = Arc::new(ToolkitFaults::new(Arc::new(global.clone()), output));
+        if !self.no_validation {
+            load::check(&document, &*faults, &python, output).await?;
+        }
+        let variables = load::variables(&document, given, &python, output).await?;
+        let (experiment, settings) = (document.value, settings.value);
         let mut options = Options {
             frequency: self.hypothesis_frequency,
             fail_fast: self.fail_fast,
@@ -144,14 +156,13 @@ impl RunArgs {
             .strategies(cli[0], cli[1], &experiment, &settings)
             .map_err(|error| CommandError::new(ErrorKind::Failed, error))?;
         let tell = Arc::new(Tell::new(output, &experiment));
-        let faults = Arc::new(ToolkitFaults::new(Arc::new(global.clone()), output));
         let setup = Setup {
             experiment,
             variables,
             settings,
             options,
             journal: Some(self.journal_path.clone()),
-            python: Arc::new(Python::new(self.python())),
+            python,
             faults: Some(faults.clone()),
             controls,
             controls_of_settings,
@@ -166,12 +177,12 @@ impl RunArgs {
     }
 
     /// The controls that every experiment has: of the settings, and of the files named here.
-    fn controls(&self, settings: &Value) -> Result<Vec<Value>, CommandError> {
-        let mut controls = run::controls_of(settings.get("controls"));
+    fn controls(&self, settings: &Settings, output: Output<'_>) -> Vec<Value> {
+        let mut controls = run::controls_of(settings.at(&["controls"]));
         for file in &self.control_file {
-            controls.extend(run::controls_of(Some(&load::read(file)?)));
+            controls.extend(run::controls_of(Some(&load::controls(file, output))));
         }
-        Ok(controls)
+        controls
     }
 
     /// Loads the experiment, with controls around it that may change what is read.
@@ -179,13 +190,14 @@ impl RunArgs {
         &self,
         controls: Option<&dyn Controls>,
         of_settings: &[Value],
-        settings: &Value,
-    ) -> Result<Value, CommandError> {
+        settings: &Settings,
+    ) -> Result<Document, CommandError> {
         let tell = async |read: Option<&mut Value>| match controls {
             None => Ok(()),
             Some(controls) => {
                 let source = &self.source;
-                let told = run::tell_of_loading(controls, of_settings, source, read, settings);
+                let told =
+                    run::tell_of_loading(controls, of_settings, source, read, &settings.value);
                 let interrupted = |run::Interrupted(why)| LoadingInterrupted(why);
                 told.await
                     .map_err(interrupted)
@@ -193,9 +205,9 @@ impl RunArgs {
             }
         };
         tell(None).await?;
-        let mut experiment = load::experiment(&self.source)?;
-        tell(Some(&mut experiment)).await?;
-        Ok(experiment)
+        let mut document = load::document(&self.source, !self.no_verify_tls, settings).await?;
+        tell(Some(&mut document.value)).await?;
+        Ok(document)
     }
 
     fn python(&self) -> PathBuf {
