@@ -1,5 +1,6 @@
 //! What a run is about: the experiment with controls around its loading, its variables, and whether it can be run at all.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chaos_toolkit::control::python::PythonControls;
@@ -14,7 +15,7 @@ use chaos_toolkit::variables::{self, Given, Variables};
 use serde_json::{Map, Value};
 
 use super::{RunArgs, failed};
-use crate::error::CommandError;
+use crate::error::{CommandError, ErrorKind};
 use crate::output::{Output, problems};
 
 /// A file that cannot be read as what it is to be.
@@ -22,10 +23,26 @@ use crate::output::{Output, problems};
 #[error("{0}")]
 struct Unread(Problem);
 
+/// A file that is named on the command line.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no such file")]
+pub(super) struct NoFile;
+
+/// Reads the name of a file that must be there.
+pub(super) fn existing(text: &str) -> Result<PathBuf, NoFile> {
+    let path = PathBuf::from(text);
+    if path.exists() { Ok(path) } else { Err(NoFile) }
+}
+
 /// A control did not want the experiment to be loaded.
 #[derive(Debug, thiserror::Error)]
 #[error("a control interrupted the loading: {0}")]
 struct LoadingInterrupted(String);
+
+/// With `--no-validation` this is all that is looked at.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is no mapping, as an experiment is")]
+struct NoMapping(String);
 
 /// Nothing ran.
 #[derive(Debug, thiserror::Error)]
@@ -50,19 +67,23 @@ impl RunArgs {
     pub(super) async fn load(
         &self,
         faults: &dyn Faults,
+        verbose: bool,
         output: Output<'static>,
     ) -> Result<Loaded, CommandError> {
+        let given = Given::read(&self.var, &self.var_file)
+            .map_err(|error| CommandError::new(ErrorKind::Usage, error))?;
         let settings = self.source.settings(output);
         let settings = settings.map_or_else(|| Value::Object(Map::new()), |own| own.value);
-        let python = Arc::new(self.python.python().settings(settings.clone()));
+        let python = Arc::new(self.python.python().settings(settings.clone()).verbose(verbose));
         let controls = Arc::new(PythonControls::new(Arc::clone(&python)));
         let mut controls_of_settings = controls_of(settings.get("controls"));
         for path in &self.control_file {
-            let read = file(&path.display().to_string());
-            let read = read.map_err(|problem| failed(Unread(problem)))?;
-            controls_of_settings.extend(controls_of(Some(&read.value)));
+            match file(&path.display().to_string()) {
+                Ok(read) => controls_of_settings.extend(controls_of(Some(&read.value))),
+                // As in the reference.
+                Err(problem) => output.warn(&format!("controls are left out: {problem}")),
+            }
         }
-        let given = Given::read(&self.var, &self.var_file).map_err(failed)?;
         let document = self
             .document(&controls, &controls_of_settings, &settings, output)
             .await?;
@@ -80,13 +101,14 @@ impl RunArgs {
                 output.warn(&warning.to_string());
             }
         }
-        let nothing = Map::new();
-        let declared = document.value.as_object().unwrap_or(&nothing);
+        let Some(declared) = document.value.as_object() else {
+            return Err(failed(NoMapping(document.source)));
+        };
         let variables = variables::load(declared, given, &python)
             .await
             .map_err(failed)?;
         for notice in &variables.notices {
-            output.warn(notice);
+            output.warn(&variables.redact(notice));
         }
         Ok(Loaded {
             experiment: document.value,

@@ -56,11 +56,11 @@ pub struct RunArgs {
     var: Vec<String>,
 
     /// A file of values for configuration and secrets: JSON, YAML or .env; may be repeated
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = load::existing)]
     var_file: Vec<PathBuf>,
 
     /// A file of controls that apply as if the settings had them; may be repeated
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = load::existing)]
     control_file: Vec<PathBuf>,
 
     /// When to look at the hypothesis

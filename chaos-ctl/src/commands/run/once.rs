@@ -40,7 +40,7 @@ impl RunArgs {
             python,
             controls,
             controls_of_settings,
-        } = self.load(&*faults, output).await?;
+        } = self.load(&*faults, global.verbose, output).await?;
         let mut options = Options {
             frequency: self.hypothesis_frequency,
             fail_fast: self.fail_fast,
