@@ -61,7 +61,7 @@ enum Undiscovered {
 impl From<Undiscovered> for CommandError {
     fn from(error: Undiscovered) -> Self {
         let hint = match &error {
-            Undiscovered::Failed { said, .. } if said.contains("chaoslib") => {
+            Undiscovered::Failed { said, .. } if said.contains("No module named") => {
                 "install what it needs with `pip install chaostoolkit-lib`, or name another Python with --python"
             }
             Undiscovered::Failed { .. } => "-v says more; --no-install leaves pip out",

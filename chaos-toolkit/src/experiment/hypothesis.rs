@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::report::{At, Report, kind};
 use super::{activity, keys};
+use crate::tolerance::check_shape;
 
 pub(super) fn check<'a>(report: &mut Report<'a>, whole: &At<'a>) {
     let Some(hypothesis) = whole.key("steady-state-hypothesis") else {
@@ -117,8 +118,8 @@ fn text<'a>(
 }
 
 /// What is wrong with the pattern or path of a tolerance, in its own notation.
-fn unreadable(_tolerance: &Value) -> Option<String> {
-    None
+fn unreadable(tolerance: &Value) -> Option<String> {
+    check_shape(tolerance).err().map(|shape| shape.what)
 }
 
 fn range<'a>(report: &mut Report<'a>, tolerance: &At<'a>) {
