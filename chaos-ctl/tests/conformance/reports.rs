@@ -7,8 +7,8 @@ use crate::case::Case;
 use crate::play::{Left, Scene, play};
 use crate::programs::{self, Program};
 
-/// Cases with journals of every kind: all that an experiment may say, deviated, failed, aborted, interrupted, in the
-/// background, dry, of requests, of failures.
+/// Cases with journals of every kind: all that an experiment may say, deviated, failed, in the background, dry, of requests,
+/// of failures.
 const CASES: &[(&str, &str)] = &[
     ("document", "everything"),
     ("strategy", "met"),
@@ -22,15 +22,16 @@ const CASES: &[(&str, &str)] = &[
     ("dry", "activities"),
     ("http", "bodies"),
     ("http", "refused"),
-    ("process", "not_found"),
     ("python", "raises"),
-    ("signal", "term_in_process"),
     ("tolerance", "met"),
     ("variables", "substitution"),
 ];
 
+/// Cases with runs that have no end: `chaos report` does not even read those of `chaos run`.
+const UNFINISHED: &[(&str, &str)] = &[("process", "not_found"), ("signal", "term_in_process")];
+
 /// Plays the cases, and keeps their journals in the directory.
-fn journals(program: Program, directory: &Path) -> Vec<PathBuf> {
+fn journals(program: Program, cases: &[&[(&str, &str)]], directory: &Path) -> Vec<PathBuf> {
     let scene = Scene::new();
     let journal_of = |(subject, name): &(&str, &str)| {
         let Left { journals, said, .. } = play(&Case::read(subject, name), program, &scene);
@@ -40,7 +41,7 @@ fn journals(program: Program, directory: &Path) -> Vec<PathBuf> {
         fs::write(&path, text).unwrap();
         path
     };
-    CASES.iter().map(journal_of).collect()
+    cases.concat().iter().map(journal_of).collect()
 }
 
 /// Makes a report of all journals, and says what is wrong with it.
@@ -82,7 +83,11 @@ fn accepts(reader: Program, writer: Program) {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let journals = journals(writer, directory.path());
+    let cases = match reader {
+        Program::Reference => &[CASES][..],
+        Program::Ours => &[CASES, UNFINISHED],
+    };
+    let journals = journals(writer, cases, directory.path());
     let text = report(reader, directory.path(), &journals);
     // Both write typographic apostrophes and entities for what is neither a letter nor a space.
     let plain = |text: &str| -> String { text.split_whitespace().collect::<Vec<_>>().join(" ") };

@@ -89,6 +89,10 @@ fn serve(mut stream: TcpStream, files: &Mutex<PathBuf>) -> std::io::Result<()> {
             headers: vec![("Location", query.to_owned())],
             ..text(rest.parse().unwrap_or(302), "elsewhere\n")
         },
+        "loop" => Answer {
+            headers: vec![("Location", "/loop".to_owned())],
+            ..text(302, "again\n")
+        },
         "headers" => Answer {
             headers: vec![
                 ("X-Mixed-Case", "one".to_owned()),
