@@ -98,10 +98,10 @@ fn examples() -> Result<Tally> {
 }
 
 /// All but whether models are right, which takes many packets; that the kernel chooses as they do, other tests say.
-/// Nor what is about a cluster, a drill, or what becomes of requests that have come through a door: those scenes are of
-/// processes and HTTP, the same on any kernel.
+/// Nor what is about a cluster, a drill, an experiment of Chaos Toolkit, or what becomes of requests that have come
+/// through a door: those scenes are of processes and HTTP, the same on any kernel.
 const IN_GUEST: &str = "package(chaos-tests) & kind(test) & not test(models::) & not binary(cluster) \
-                        & not test(/^(drill|grpc|http_faults|http_shapes)::/)";
+                        & not test(/^(drill|experiments|grpc|http_faults|http_shapes)::/)";
 
 /// The binaries of the lab, under the same runner. It finds them by two files that this machine's
 /// cargo writes, because the guest is no place to compile in.
