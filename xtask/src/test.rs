@@ -99,11 +99,11 @@ fn examples() -> Result<Tally> {
 }
 
 /// All but whether models are right, which takes many packets; that the kernel chooses as they do, other tests say.
-/// Nor what is about a cluster, a drill, or what becomes of requests that have come through a door: those scenes are of
-/// processes and HTTP, the same on any kernel. Nor what tests the lab and its load, of which all others there are made; nor
-/// bad input, which is refused before the kernel hears of it.
+/// Nor what is about a cluster, a drill, an experiment of Chaos Toolkit, or what becomes of requests that have come through
+/// a door: those scenes are of processes and HTTP, the same on any kernel. Nor what tests the lab and its load, of which all
+/// others there are made; nor bad input, which is refused before the kernel hears of it.
 const IN_GUEST: &str = "package(chaos-tests) & kind(test) & not test(models::) & not binary(cluster) \
-                        & not test(/^(bad_input|drill|grpc|http_faults|http_shapes)::/) \
+                        & not test(/^(bad_input|drill|experiments|grpc|http_faults|http_shapes)::/) \
                         & not (binary(netns) & test(/^(lab|load)::/))";
 
 /// The binaries of the lab, under the same runner. It finds them by two files that this machine's

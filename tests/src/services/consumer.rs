@@ -113,9 +113,10 @@ fn uri(url: &str, port: u16) -> Result<Uri> {
 async fn consuming(State(providers): State<Arc<Providers>>) -> (StatusCode, &'static str) {
     const WELL: (StatusCode, &str) = (StatusCode::OK, "Successfully consuming message");
     let Some(failures) = &providers.breaker else {
-        return match providers.ask().await {
-            true => WELL,
-            false => (StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
+        return if providers.ask().await {
+            WELL
+        } else {
+            (StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
         };
     };
     let is_open = failures.load(Ordering::Relaxed) >= FAILURES;

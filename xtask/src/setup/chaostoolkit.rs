@@ -11,6 +11,7 @@ use crate::{process, workspace};
 /// request, how bytes become text, what a JSON path and a YAML file mean.
 const INSTALLED: [&str; 9] = [
     "chaostoolkit==1.19.0",
+    "chaostoolkit-kubernetes==0.39.0",
     "chaostoolkit-lib==1.44.0",
     "jsonpath2==0.4.5",
     "charset-normalizer==3.5.2",

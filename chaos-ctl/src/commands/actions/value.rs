@@ -42,9 +42,10 @@ impl de::Error for Misread {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::Kind(match found {
-            Unexpected::Unit => format!("is null, and must be {expected}"),
-            found => format!("is {found}, and must be {expected}"),
+        Self::Kind(if found == Unexpected::Unit {
+            format!("is null, and must be {expected}")
+        } else {
+            format!("is {found}, and must be {expected}")
         })
     }
 
@@ -116,9 +117,9 @@ impl<'de> Deserializer<'de> for Json<'de> {
         _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Misread> {
-        match self.0 {
-            Value::String(text) => visitor.visit_enum(text.as_str().into_deserializer()),
-            _ => self.deserialize_any(visitor),
+        match self.0.as_str() {
+            Some(text) => visitor.visit_enum(text.into_deserializer()),
+            None => self.deserialize_any(visitor),
         }
     }
 
