@@ -1,7 +1,7 @@
 //! `chaosctl validate`: all that is wrong with an experiment, before anything of it runs.
 
-use chaos_toolkit::document::Document;
 use chaos_toolkit::control::python::PythonControls;
+use chaos_toolkit::document::Document;
 use chaos_toolkit::experiment::{self, Asked, Checked};
 use chaos_toolkit::problem::Problem;
 use std::sync::Arc;

@@ -32,7 +32,9 @@ pub enum Format {
 
 /// An address that nobody can be told at.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{address}` is no address to post to: {why} (one that is: https://hooks.example.com/T000/B000)")]
+#[error(
+    "`{address}` is no address to post to: {why} (one that is: https://hooks.example.com/T000/B000)"
+)]
 pub struct InvalidAddress {
     /// What was given.
     pub address: String,
@@ -80,7 +82,10 @@ async fn post(url: Url, mut from: mpsc::UnboundedReceiver<Value>) -> Result<(), 
         match timeout(ANSWER, send(request, &environment)).await {
             Ok(Ok(response)) if response.status < 300 => {}
             Ok(Ok(response)) => {
-                came = Err(format!("the webhook at {server} answered {}", response.status));
+                came = Err(format!(
+                    "the webhook at {server} answered {}",
+                    response.status
+                ));
             }
             Ok(Err(_)) => came = Err(format!("the webhook at {server} was not reached")),
             Err(_) => came = Err(format!("the webhook at {server} did not answer in time")),
@@ -254,7 +259,15 @@ mod tests {
         let mut count = 0;
         let server = Server::start(move |_| {
             count += 1;
-            says(if count == 1 { "200 OK" } else { "403 Forbidden" }, &[], "")
+            says(
+                if count == 1 {
+                    "200 OK"
+                } else {
+                    "403 Forbidden"
+                },
+                &[],
+                "",
+            )
         })
         .await;
         let webhook = Webhook::new(&server.url("/T0/secret"), Format::Json).unwrap();

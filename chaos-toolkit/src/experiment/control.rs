@@ -38,6 +38,7 @@ pub(super) fn check<'a>(report: &mut Report<'a>, whole: &At<'a>) {
 
 fn one<'a>(report: &mut Report<'a>, control: &At<'a>, names: &[&Value]) {
     let known = &keys::CONTROL;
+    let before = report.count();
     let Some(control) = report.mapping(control, "a control") else {
         return;
     };
@@ -68,13 +69,14 @@ fn one<'a>(report: &mut Report<'a>, control: &At<'a>, names: &[&Value]) {
         }
         Some(provider) => {
             if let Some(provider) = report.mapping(&provider, "the provider of a control") {
-                of_python(report, &control, &provider);
+                of_python(report, &control, &provider, before);
             }
         }
     }
 }
 
-fn of_python<'a>(report: &mut Report<'a>, control: &At<'a>, provider: &At<'a>) {
+/// `before`: how many problems there were before this control, whose module is not to see one that is wrong already.
+fn of_python<'a>(report: &mut Report<'a>, control: &At<'a>, provider: &At<'a>, before: usize) {
     let of = provider.key("type");
     let said = of.as_ref().and_then(|of| of.value.as_str());
     if said != Some("python") {
@@ -102,7 +104,9 @@ fn of_python<'a>(report: &mut Report<'a>, control: &At<'a>, provider: &At<'a>) {
         );
         report.warn(&arguments.pointer, what);
     }
-    if let Some(map) = control.map() {
+    if report.count() == before
+        && let Some(map) = control.map()
+    {
         report.asked.push(Asked {
             whole: map,
             control: true,

@@ -147,6 +147,11 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// How many problems there are.
+    pub(super) fn count(&self) -> usize {
+        self.problems.len()
+    }
+
     fn found(&self, pointer: &str, of_key: bool, what: String) -> Problem {
         let place = if of_key {
             self.document.key_place(pointer)

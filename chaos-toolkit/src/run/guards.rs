@@ -147,7 +147,10 @@ impl Guard {
                 .perform(&self.activity, &variables, Thread::Background)
                 .await
                 .map_err(in_words)?;
-            let within = world.work.within(&self.tolerance, &value, &variables, Thread::Background).await;
+            let within = world
+                .work
+                .within(&self.tolerance, &value, &variables, Thread::Background)
+                .await;
             Ok::<_, String>((within.map_err(in_words)? == self.trips_within, value))
         };
         let checked = timeout(self.timeout, check).await.unwrap_or_else(|_| {

@@ -1,7 +1,7 @@
 //! Keeps secrets out of what is printed and journaled.
 //!
 //! A text of at least four characters among the secrets is replaced wherever it occurs, also as it stands inside JSON and in
-//! an address. Shorter ones, and numbers of fewer than six digits, would tear up everything else and show by that what
+//! an address; in the names of a mapping only one of at least twelve. Shorter ones, and numbers of fewer than six digits, would tear up everything else and show by that what
 //! they are: they are replaced only where the file declares them. A number, or a text of digits, counts only as a whole
 //! number, not as a part of a longer one such as a time.
 
@@ -20,6 +20,7 @@ pub const HIDDEN: &str = "***";
 
 const SHORTEST_TEXT: usize = 4;
 const SHORTEST_NUMBER: usize = 6;
+const SHORTEST_IN_KEY: usize = 12;
 
 /// Configuration that is as secret as secrets: what Vault is asked with.
 const SECRET_CONFIGURATION: [&str; 2] = ["vault_token", "vault_role_secret"];
@@ -154,13 +155,19 @@ fn redact_value(value: &Value, hidden: &[String]) -> Value {
         Value::Object(entries) => Value::Object(
             entries
                 .iter()
-                .map(|(key, value)| (redact_text(key, hidden), redact_value(value, hidden)))
+                .map(|(key, value)| (redact_key(key, hidden), redact_value(value, hidden)))
                 .collect(),
         ),
     }
 }
 
-fn redact_text(text: &str, hidden: &[String]) -> String {
+/// Names of things are seldom secret, and often words that somebody has for a password, such as `secret`.
+fn redact_key(key: &str, hidden: &[String]) -> String {
+    let is_long = |secret: &&String| secret.len() >= SHORTEST_IN_KEY;
+    redact_text(key, hidden.iter().filter(is_long))
+}
+
+fn redact_text<'a>(text: &str, hidden: impl IntoIterator<Item = &'a String>) -> String {
     let mut text = text.to_owned();
     for secret in hidden {
         if text.contains(secret.as_str()) {

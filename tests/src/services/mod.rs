@@ -50,12 +50,7 @@ pub fn consumer_with_breaker(host: &Host, providers: &[Host]) -> Result<Process>
     consumer_with(host, PORT, providers, &["--breaker"])
 }
 
-fn consumer_with(
-    host: &Host,
-    port: u16,
-    providers: &[Host],
-    options: &[&str],
-) -> Result<Process> {
+fn consumer_with(host: &Host, port: u16, providers: &[Host], options: &[&str]) -> Result<Process> {
     let urls: Vec<String> = providers
         .iter()
         .map(|provider| provider.address_v4().to_string())

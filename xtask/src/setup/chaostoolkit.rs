@@ -9,7 +9,7 @@ use crate::{process, workspace};
 
 /// What is installed. The first two are the program; the others are what its journals depend on: the words of a failed
 /// request, how bytes become text, what a JSON path and a YAML file mean.
-const INSTALLED: [&str; 9] = [
+const INSTALLED: [&str; 10] = [
     "chaostoolkit==1.19.0",
     "chaostoolkit-kubernetes==0.39.0",
     "chaostoolkit-lib==1.44.0",

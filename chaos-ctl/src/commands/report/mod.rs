@@ -1,6 +1,5 @@
 //! `chaosctl report`: journals of experiments as something to look at, and to show.
 
-
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 

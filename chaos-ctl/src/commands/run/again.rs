@@ -106,7 +106,13 @@ impl Again<'_> {
         let due = match &self.schedule {
             Schedule::Once | Schedule::Every(_) if is_first => now,
             Schedule::Once => return None,
-            _ if self.arguments.max_runs.is_some_and(|most| self.runs >= most) => return None,
+            _ if self
+                .arguments
+                .max_runs
+                .is_some_and(|most| self.runs >= most) =>
+            {
+                return None;
+            }
             schedule => schedule.next(self.began, now)?,
         };
         let wait = Duration::try_from(due.duration_since(now)).unwrap_or_default();

@@ -118,8 +118,8 @@ impl ListenerArgs {
         };
         let parent = set("TRACEPARENT");
         let traces = Traces::new(self.otlp_endpoint.as_deref(), protocol, parent.as_deref());
-        traces.map(Some).map_err(|error| {
-            CommandError::new(ErrorKind::Usage, NoCollector(error.to_string()))
-        })
+        traces
+            .map(Some)
+            .map_err(|error| CommandError::new(ErrorKind::Usage, NoCollector(error.to_string())))
     }
 }

@@ -74,7 +74,12 @@ impl RunArgs {
             .map_err(|error| CommandError::new(ErrorKind::Usage, error))?;
         let settings = self.source.settings(output);
         let settings = settings.map_or_else(|| Value::Object(Map::new()), |own| own.value);
-        let python = Arc::new(self.python.python().settings(settings.clone()).verbose(verbose));
+        let python = Arc::new(
+            self.python
+                .python()
+                .settings(settings.clone())
+                .verbose(verbose),
+        );
         let controls = Arc::new(PythonControls::new(Arc::clone(&python)));
         let mut controls_of_settings = controls_of(settings.get("controls"));
         for path in &self.control_file {

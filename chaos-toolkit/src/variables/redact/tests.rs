@@ -95,3 +95,13 @@ fn without_secrets_nothing_changes() {
 fn values_do_not_show_when_they_are_written_for_debugging() {
     assert!(!format!("{:?}", variables(&json!({"g": {"a": "s3cret"}}))).contains("s3cret"));
 }
+
+#[test]
+fn names_of_a_mapping_stay_unless_they_hold_a_long_secret() {
+    let variables = variables(&json!({"g": {"a": "secret", "b": "a-long-token-of-somebody"}}));
+    let given = json!({"secrets": "no secret", "x a-long-token-of-somebody": 1});
+    assert_eq!(
+        variables.redact_value(&given),
+        json!({"secrets": "no ***", "x ***": 1})
+    );
+}
