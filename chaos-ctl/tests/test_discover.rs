@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::chaosctl::{Finished, chaosctl, finish};
 
-const LIBRARY: &str = r#"
+const LIBRARY: &str = r"
 import json
 class PayloadEncoder(json.JSONEncoder):
     pass
-"#;
+";
 
 const DISCOVERY: &str = r#"
 class DiscoveryFailed(Exception):

@@ -1,7 +1,6 @@
 //! `cargo xtask`: the project's own commands, one module per verb.
 //!
-//! It is the first thing that a fresh machine compiles, so it depends on little, and on no other
-//! crate of the workspace.
+//! It is the first thing that a fresh machine compiles: it depends on little, and on no other crate of the workspace.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -58,13 +57,10 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse().verb) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    run(Cli::parse().verb).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 fn run(verb: Verb) -> Result<ExitCode> {

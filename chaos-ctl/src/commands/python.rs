@@ -1,5 +1,10 @@
 //! Which Python runs what an experiment leaves to Python, for all verbs that may need one.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "doc comments of options are help texts, printed as they stand"
+)]
+
 use std::path::PathBuf;
 
 use chaos_toolkit::provider::python::Python;

@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn times_are_as_in_the_journal() {
-        let time = SystemTime::UNIX_EPOCH + Duration::from_micros(1_500_000);
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
         assert_eq!(written(time), "1970-01-01T00:00:01.500000+00:00");
     }
 }

@@ -1,5 +1,10 @@
 //! An experiment again and again: when, how often, and what came of all of it.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "doc comments of options are help texts, printed as they stand"
+)]
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -113,7 +118,7 @@ impl Again<'_> {
             {
                 return None;
             }
-            schedule => schedule.next(self.began, now)?,
+            Schedule::Every(_) | Schedule::Cron(_) => self.schedule.next(self.began, now)?,
         };
         let wait = Duration::try_from(due.duration_since(now)).unwrap_or_default();
         if !wait.is_zero() {

@@ -59,8 +59,8 @@ pub(super) fn say(
 }
 
 fn why(journal: &Map<String, Value>, status: &str, deviated: bool) -> Option<NotWell> {
-    let states = &journal["steady_states"];
-    let wrong = |when: &str| wrong(&states[when], &journal["experiment"]);
+    let looks = &journal["steady_states"];
+    let wrong = |when: &str| wrong(&looks[when], &journal["experiment"]);
     if deviated {
         return Some(NotWell::Deviated(wrong("after").unwrap_or_default()));
     }
@@ -81,7 +81,7 @@ fn why(journal: &Map<String, Value>, status: &str, deviated: bool) -> Option<Not
             NotWell::NotSteady(what)
         } else if let Some(what) = wrong("recovery") {
             NotWell::NotRecovered(what)
-        } else if states["during"]
+        } else if looks["during"]
             .as_array()
             .is_some_and(|during| !during.is_empty())
         {

@@ -1,5 +1,10 @@
 //! Who hears of a run besides the terminal: a log, a trace, webhooks.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "doc comments of options are help texts, printed as they stand"
+)]
+
 use std::io::stderr;
 use std::sync::Arc;
 

@@ -31,6 +31,10 @@ use listeners::ListenerArgs;
 /// journal of what happened is written, which `chaos report` reads too.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
 pub struct RunArgs {
     #[command(flatten)]
     source: SourceArgs,

@@ -92,7 +92,11 @@ impl Tell {
                 let tolerance = match phase {
                     // It has its own count.
                     Phase::During => activity["tolerance"].clone(),
-                    _ => self.tolerance(),
+                    Phase::Before
+                    | Phase::Method
+                    | Phase::After
+                    | Phase::Rollbacks
+                    | Phase::Recovery => self.tolerance(),
                 };
                 let saw = seen(&tolerance, &run["output"]);
                 format!(

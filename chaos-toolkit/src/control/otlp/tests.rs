@@ -14,7 +14,10 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status as Refused};
 
+use super::spans::{MOST, cut, parse_parent};
 use super::*;
+use crate::observe::Phase;
+use serde_json::Value;
 
 /// Keeps what it gets.
 #[derive(Clone, Default)]
