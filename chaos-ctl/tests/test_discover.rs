@@ -12,9 +12,19 @@ class PayloadEncoder(json.JSONEncoder):
     pass
 ";
 
-const DISCOVERY: &str = r#"
+const EXCEPTIONS: &str = r"
+class ActivityFailed(Exception):
+    pass
 class DiscoveryFailed(Exception):
-    __module__ = "chaoslib.exceptions"
+    pass
+class InterruptExecution(Exception):
+    pass
+class ExperimentExitedException(Exception):
+    pass
+";
+
+const DISCOVERY: &str = r#"
+from chaoslib.exceptions import DiscoveryFailed
 def discover(package, discover_system, download_and_install):
     print("extensions may print")
     if package == "none":
@@ -27,12 +37,14 @@ fn discover(directory: &Path, arguments: &[&str]) -> Finished {
     let library = directory.join("chaoslib");
     std::fs::create_dir_all(&library).unwrap();
     std::fs::write(library.join("__init__.py"), LIBRARY).unwrap();
+    std::fs::write(library.join("exceptions.py"), EXCEPTIONS).unwrap();
     std::fs::write(library.join("discovery.py"), DISCOVERY).unwrap();
     let arguments: Vec<_> = ["discover"].iter().chain(arguments).copied().collect();
     let mut command = chaosctl(&arguments);
     finish(
         command
             .current_dir(directory)
+            .env("PYTHONPATH", directory)
             .env("PYTHONDONTWRITEBYTECODE", "1"),
     )
 }
@@ -74,7 +86,9 @@ fn what_fails_is_said() {
     let finished = discover(directory.path(), &["ext", "--python", "/no/python3"]);
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(
-        finished.stderr.contains("cannot run /no/python3: "),
+        finished
+            .stderr
+            .contains("`/no/python3` is of no use: it cannot be started"),
         "{finished:?}"
     );
     assert!(!directory.path().join("discovery.json").exists());

