@@ -37,7 +37,7 @@ impl Schedule {
             .map(Self::Cron)
             .map_err(|error| InvalidCron {
                 text: text.to_owned(),
-                why: first_line(&error),
+                why: reason(&error),
             })
     }
 
@@ -57,10 +57,12 @@ impl Schedule {
     }
 }
 
-fn first_line(error: &impl fmt::Display) -> String {
+fn reason(error: &impl fmt::Display) -> String {
     let text = error.to_string();
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    lines.last().copied().unwrap_or_default().to_owned()
+    // The last line has a mark below the place, and what is wrong there.
+    let last = lines.last().copied().unwrap_or_default();
+    last.trim_start_matches(['^', ' ']).to_owned()
 }
 
 #[cfg(test)]
