@@ -74,7 +74,10 @@ fn why(journal: &Map<String, Value>, status: &str, deviated: bool) -> Option<Not
                     let saw = guard["saw"].as_str().unwrap_or_default();
                     format!("guard `{name}` saw {saw}")
                 }
-                None => "an activity could not be done, see above".to_owned(),
+                None => {
+                    "somebody who was asked said no, or an activity could not be done (see above)"
+                        .to_owned()
+                }
             }))
         }
         _ => Some(if let Some(what) = wrong("before") {
