@@ -1,6 +1,6 @@
 //! Distributions of delays against their definitions, in traffic: from the option, or a file of latencies, to the packet.
 
-use std::{fmt::Write as _, fs};
+use std::{fmt::Write as _, fs, time::Duration};
 
 use chaos_tests::{
     daemon::Daemon,
@@ -8,8 +8,9 @@ use chaos_tests::{
     requires,
     requires::is_emulated,
     stats::{kolmogorov_smirnov, median},
-    traffic::{Series, UdpProbe},
+    traffic::{Series, UdpProbe, UdpReport},
 };
+use serde_json::Value;
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
 use crate::scenario::{Scenario, tolerances};
@@ -64,14 +65,17 @@ fn delays_are_distributed_as_defined() {
     fs::write(&path, text).unwrap();
     let count = if is_emulated() { COUNT / 4 } else { COUNT };
     let rate = if is_emulated() { RATE / 4 } else { RATE };
-    let times = || {
+    let send = || {
         let probe = UdpProbe {
             series: Series::new(count, rate),
             ..UdpProbe::default()
         };
-        let report = probe.run(&scenario.target, &scenario.peer).unwrap();
-        assert_eq!(report.lost(), 0);
-        report.one_way.into_iter().flatten().collect::<Vec<_>>()
+        probe.run(&scenario.target, &scenario.peer).unwrap()
+    };
+    let times = |report: UdpReport, during: &Value| {
+        let arrived: Vec<Duration> = report.one_way.iter().copied().flatten().collect();
+        assert_eq!(report.one_way.len(), arrived.len(), "{during}");
+        arrived
     };
     let around = "delay 1s --jitter 250ms --distribution";
     let definitions: [(String, Quantile); 5] = [
@@ -93,11 +97,13 @@ fn delays_are_distributed_as_defined() {
             |share| 0.5 + (share * 1024.0).powi(2) / 1e6,
         ),
     ];
-    let without = median(&times());
+    let without = median(&times(send(), &Value::Null));
     for (fault, quantile) in definitions {
         let attempt = || {
-            let (during, _) = scenario.during(&format!("{fault} --reorder --seed 7"), times);
-            let held = during.iter().map(|time| time.saturating_sub(without));
+            let (report, ended) = scenario.during(&format!("{fault} --reorder --seed 7"), send);
+            let held = times(report, &ended)
+                .into_iter()
+                .map(|time| time.saturating_sub(without));
             let held: Vec<f64> = held.map(|held| held.as_secs_f64()).collect();
             kolmogorov_smirnov(&held, |held| share_until(held, quantile))
         };
