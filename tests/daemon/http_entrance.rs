@@ -2,7 +2,9 @@
 //! the kernel does not end one by one, and the node's own network.
 
 use std::{
+    fs,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    os::unix::fs::MetadataExt as _,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -38,7 +40,10 @@ fn a_door_that_somebody_takes_away_ends_the_experiment() {
     assert_eq!(ask_once(&scenario.peer, to, PATIENCE).unwrap(), 503);
     let links = bpftool(&["link", "list", "-j"]).json().unwrap();
     let doors = links.as_array().unwrap().iter();
-    let doors = doors.filter(|link| link["type"] == "netns" && link["attach_type"] == "sk_lookup");
+    // Another program may have one in another namespace.
+    let namespace = fs::metadata(scenario.target.namespace().path()).unwrap();
+    let doors = doors
+        .filter(|link| link["attach_type"] == "sk_lookup" && link["netns_ino"] == namespace.ino());
     let numbers: Vec<String> = doors.map(|link| link["id"].to_string()).collect();
     let [number] = numbers.as_slice() else {
         panic!("{links}");

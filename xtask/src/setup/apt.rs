@@ -88,6 +88,11 @@ pub(super) const TEST: &[Package] = &[
         "offloads of test interfaces",
     ),
     package(
+        "bpftool",
+        Sign::Program("bpftool"),
+        "detaches in the tests what an operator could",
+    ),
+    package(
         "bind9-dnsutils",
         Sign::Program("dig"),
         "questions to DNS in the tests",
