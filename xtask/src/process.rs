@@ -17,9 +17,19 @@ pub(crate) fn command(program: &str) -> Command {
     command
 }
 
-/// The cargo that runs this xtask.
+/// The cargo that runs this xtask, without what that has set for it: some build scripts look at these variables, and what was
+/// compiled by a `cargo` of somebody's own would be compiled once more.
 pub(crate) fn cargo() -> Command {
-    command(&std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
+    let mut cargo = command(&std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    for (name, _) in std::env::vars_os() {
+        let is_packages = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        if is_packages {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 /// Runs `command`, its output going where ours goes, and fails unless it succeeds.
