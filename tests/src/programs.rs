@@ -35,11 +35,25 @@ pub fn k6() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A `python3` that has chaosk8s: where `cargo xtask setup` puts Chaos Toolkit.
-pub fn python_with_chaosk8s() -> Result<PathBuf> {
+/// Chaos Toolkit's own program.
+pub fn chaostoolkit() -> Result<PathBuf> {
+    let path = chaostoolkit_environment()?.join("bin/chaos");
+    if !path.is_file() {
+        bail!("{} does not exist: run `cargo xtask setup`", path.display());
+    }
+    Ok(path)
+}
+
+/// Where `cargo xtask setup` puts Chaos Toolkit.
+fn chaostoolkit_environment() -> Result<PathBuf> {
     let profile = target_directory()?;
     let target = profile.parent().context("a target directory")?;
-    let root = target.join("tools/chaostoolkit");
+    Ok(target.join("tools/chaostoolkit"))
+}
+
+/// A `python3` that has chaosk8s.
+pub fn python_with_chaosk8s() -> Result<PathBuf> {
+    let root = chaostoolkit_environment()?;
     let libraries = root.join("lib").read_dir().into_iter().flatten().flatten();
     let mut packages = libraries.map(|library| library.path().join("site-packages/chaosk8s"));
     if !packages.any(|package| package.is_dir()) {

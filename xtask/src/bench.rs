@@ -50,6 +50,8 @@ enum What {
     Beside(BesideOptions),
     /// How soon a thousand pods on two hundred nodes are planned for and armed, with simulated agents
     Fleet(FigureOptions),
+    /// How soon an experiment of Chaos Toolkit's format comes to its first probe, and through many, beside Chaos Toolkit
+    Toolkit(FigureOptions),
 }
 
 #[derive(clap::Args)]
@@ -167,6 +169,10 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         }
         What::Beside(options) => (&options.printed, beside(options)?),
         What::Fleet(options) => (&options.printed, figures("fleet", options)?),
+        What::Toolkit(options) => {
+            setup::ensure_conformance()?;
+            (&options.printed, figures("toolkit", options)?)
+        }
     };
     printed.show(&measured.json, &measured.table)?;
     Ok(judge(measured.goals))
@@ -194,6 +200,7 @@ fn all(printed: &Printed) -> Result<ExitCode> {
         printed: printed.clone(),
     })?];
     setup::ensure_bench()?;
+    setup::ensure_conformance()?;
     for name in [
         "unmatched",
         "exactness",
@@ -202,6 +209,7 @@ fn all(printed: &Printed) -> Result<ExitCode> {
         "daemon",
         "fleet",
         "relay",
+        "toolkit",
     ] {
         measured.push(figures(name, &options(printed))?);
     }

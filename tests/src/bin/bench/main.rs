@@ -19,6 +19,7 @@ mod queue;
 mod reaction;
 mod relay;
 mod throughput;
+mod toolkit;
 mod unmatched;
 
 use anyhow::Result;
@@ -47,6 +48,8 @@ enum Arguments {
     Beside(beside::Options),
     /// How soon `chaosctl` has planned for many pods, and armed them on many nodes
     Fleet(fleet::Options),
+    /// What experiments of Chaos Toolkit's format take, beside Chaos Toolkit
+    Toolkit(toolkit::Options),
 }
 
 fn main() -> Result<()> {
@@ -61,6 +64,7 @@ fn main() -> Result<()> {
         Arguments::Relay(options) => relay::measure(&options)?,
         Arguments::Beside(options) => beside::measure(&options)?,
         Arguments::Fleet(options) => fleet::measure(&options)?,
+        Arguments::Toolkit(options) => toolkit::measure(&options)?,
     };
     println!("{figures}");
     Ok(())
