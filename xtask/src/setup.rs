@@ -16,6 +16,7 @@ mod deploy;
 mod k6;
 mod kernels;
 mod machine;
+mod python;
 mod rust;
 
 pub(crate) use deploy::Programs;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use crate::{process, workspace};
+use super::python::Environment;
+use crate::workspace;
 
 /// What is installed. The first two are the program; the others are what its journals depend on: the words of a failed
 /// request, how bytes become text, what a JSON path and a YAML file mean.
@@ -51,21 +52,12 @@ pub(super) fn install() -> Result<()> {
     println!(
         "setup: installing Chaos Toolkit from PyPI: the conformance suite compares chaosctl with it"
     );
-    let root = root();
-    let venv = root.to_string_lossy();
-    process::run(process::command("/usr/bin/python3").args(["-m", "venv", "--clear", &venv]))?;
-    let pip = |arguments: &[&str]| {
-        process::run(
-            process::command(&format!("{venv}/bin/pip"))
-                .args(["--quiet", "--disable-pip-version-check"])
-                .args(arguments),
-        )
-    };
-    pip(&[&["install"], &INSTALLED[..]].concat())?;
-    let reporting = root.join("reporting");
+    let python = Environment::new(root())?;
+    python.pip(&[&["install"], &INSTALLED[..]].concat())?;
+    let reporting = root().join("reporting");
     let into = ["install", "--target", &reporting.to_string_lossy()].map(str::to_owned);
     let into: Vec<&str> = into.iter().map(String::as_str).collect();
-    pip(&[&into[..], &[REPORTING], &INSTALLED[..]].concat())?;
-    pip(&[&into[..], &["--upgrade", "--no-deps", PANDOC]].concat())?;
+    python.pip(&[&into[..], &[REPORTING], &INSTALLED[..]].concat())?;
+    python.pip(&[&into[..], &["--upgrade", "--no-deps", PANDOC]].concat())?;
     fs::write(sign(), versions()).with_context(|| format!("cannot write {}", sign().display()))
 }

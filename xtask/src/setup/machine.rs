@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::{process, workspace};
+use super::python::Environment;
+use crate::workspace;
 
 const VIRTME_NG: &str = "virtme-ng==1.42";
 
@@ -20,13 +21,5 @@ pub(super) fn virtme() -> Result<()> {
     println!(
         "setup: installing {VIRTME_NG} from PyPI: it boots other kernels over this machine's files"
     );
-    let venv = workspace::tools().join("venv");
-    let venv = venv.to_string_lossy();
-    process::run(process::command("/usr/bin/python3").args(["-m", "venv", "--clear", &venv]))?;
-    process::run(process::command(&format!("{venv}/bin/pip")).args([
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        VIRTME_NG,
-    ]))
+    Environment::new(workspace::tools().join("venv"))?.pip(&["install", VIRTME_NG])
 }
