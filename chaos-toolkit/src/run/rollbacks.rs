@@ -41,7 +41,7 @@ impl World {
             }
             Err(Halt::Refused) => self.record.set_status(Status::Aborted),
             Err(Halt::Interrupted(_) | Halt::CtrlC | Halt::Left | Halt::LeftAsIs | Halt::Guard) => {
-                self.record.set_status(Status::Interrupted)
+                self.record.set_status(Status::Interrupted);
             }
         }
         self.heard.hear(Event::PhaseEnded {
