@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::chaosctl::documented;
 use crate::collector::{Collector, Spans};
 use crate::lab::{Lab, experiment, shell};
-use crate::receiver::{Receiver, nobody};
+use crate::receiver::{Posted, Receiver, nobody};
 
 /// Deviates, and is rolled back.
 fn deviates() -> Lab {
@@ -78,11 +78,7 @@ fn programs_are_told_what_happened_and_the_verdict() {
     // Where it is on this host is nobody else's business.
     verdict["journal"] = "".into();
     for receiver in [one, other] {
-        let told: Vec<Value> = receiver
-            .posted()
-            .iter()
-            .map(|posted| posted.json())
-            .collect();
+        let told: Vec<Value> = receiver.posted().iter().map(Posted::json).collect();
         let events: Vec<_> = told.iter().map(|told| &told["event"]).collect();
         assert_eq!(events, ["started", "guard tripped", "ended"]);
         assert_eq!(

@@ -73,10 +73,9 @@ impl Confirm {
             match from.next().await {
                 Some('y' | 'Y') => return Answer::Yes,
                 Some('s' | 'S') => return Answer::Skip,
-                Some('a' | 'A') => return Answer::Abort,
-                // Nobody is there to say yes; and nobody to undo it by hand.
+                // Nobody is there to undo it by hand; nor, before that, to say yes.
                 None if phase == Phase::Rollbacks => return Answer::Yes,
-                None => return Answer::Abort,
+                Some('a' | 'A') | None => return Answer::Abort,
                 Some(_) => {}
             }
         }
