@@ -32,7 +32,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    let output = Output::new(&cli.global);
+    let output = cli.command.output(&cli.global);
     match execute(&cli, output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -7,7 +7,11 @@
 
 mod agent;
 mod chaosctl;
+mod collector;
+mod lab;
+mod receiver;
 mod script;
+mod terminal;
 mod test_actions;
 mod test_apply;
 mod test_corrupt;
@@ -35,6 +39,11 @@ mod test_reorder;
 mod test_report;
 mod test_request;
 mod test_run;
+mod test_run_again;
+mod test_run_confirm;
+mod test_run_keys;
+mod test_run_listeners;
+mod test_run_secrets;
 mod test_sink;
 mod test_status;
 mod test_stop;

@@ -2,75 +2,12 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::agent::DEADLINE;
-use crate::chaosctl::{Finished, Running, chaosctl, finish, text};
-
-/// A directory with an experiment in it.
-struct Lab(TempDir);
-
-impl Lab {
-    fn new(experiment: &Value) -> Self {
-        let directory = TempDir::new().unwrap();
-        let file = directory.path().join("experiment.json");
-        fs::write(file, experiment.to_string()).unwrap();
-        Self(directory)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn start(&self, options: &[&str]) -> Running {
-        let mut command = chaosctl(&[&["run", "experiment.json"], options].concat());
-        Running::start(command.current_dir(self.path()).env("HOME", self.path()))
-    }
-
-    fn run(&self, options: &[&str]) -> Finished {
-        self.start(options).wait()
-    }
-
-    fn journal(&self) -> Value {
-        let text = fs::read_to_string(self.path().join("journal.json")).unwrap();
-        serde_json::from_str(&text).unwrap()
-    }
-
-    /// Waits until a file is there.
-    fn wait_for(&self, file: &str) {
-        let began = Instant::now();
-        while !self.path().join(file).exists() {
-            assert!(began.elapsed() < DEADLINE, "no {file}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-fn shell(kind: &str, name: &str, script: &str) -> Value {
-    json!({"type": kind, "name": name,
-        "provider": {"type": "process", "path": "sh", "arguments": ["-c", script]}})
-}
-
-fn experiment(script: &str, method: &[Value], rollbacks: &[Value]) -> Value {
-    let mut probe = shell("probe", "steady", script);
-    probe["tolerance"] = 0.into();
-    json!({
-        "title": "Does it hold?", "description": "d",
-        "steady-state-hypothesis": {"title": "all is well", "probes": [probe]},
-        "method": method, "rollbacks": rollbacks,
-    })
-}
-
-fn statuses(journal: &Value, list: &str) -> Vec<Value> {
-    let runs = journal[list].as_array().unwrap().iter();
-    runs.map(|run| run.get("status").cloned().unwrap_or_default())
-        .collect()
-}
+use crate::chaosctl::{Running, chaosctl, finish, text};
+use crate::lab::{Lab, experiment, shell, statuses};
 
 #[test]
 fn one_that_holds_completes() {
@@ -294,8 +231,12 @@ fn words_that_are_none_are_usage_errors() {
         ["--rollback-strategy", "maybe"],
         ["--dry", "wet"],
         ["--hypothesis-frequency", "soon"],
+        ["--var-file", "nowhere.env"],
+        ["--control-file", "nowhere.yaml"],
     ] {
-        assert_eq!(lab.run(&options).code, Some(2), "{options:?}");
+        let finished = lab.run(&options);
+        assert_eq!(finished.code, Some(2), "{options:?}");
+        assert!(finished.stderr.contains(options[1]), "{finished:?}");
     }
     let path = text(lab.path());
     assert_eq!(finish(&mut chaosctl(&["run"])).code, Some(2), "{path}");

@@ -103,6 +103,16 @@ pub enum Command {
 }
 
 impl Command {
+    /// Where and how it says things.
+    pub fn output(&self, global: &Global) -> Output<'static> {
+        let output = Output::new(global);
+        if let Self::Run(arguments) = self {
+            arguments.output(output)
+        } else {
+            output
+        }
+    }
+
     /// Does what the verb says.
     pub async fn run(&self, global: &Global, output: Output<'static>) -> Result<(), CommandError> {
         match self {

@@ -1,6 +1,7 @@
 //! An experiment that something larger steers: what is heard of it while it acts, and what became of it. Does not know
 //! what it is a part of.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,27 @@ pub(super) struct Ended {
     pub(super) error: Option<CommandError>,
 }
 
+/// What takes out of a line what nobody is to read.
+#[derive(Clone)]
+pub(super) struct Hide(Arc<dyn Fn(&str) -> String + Send + Sync>);
+
+impl Hide {
+    pub(super) fn by(hide: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(hide))
+    }
+
+    /// Everybody may read everything.
+    pub(super) fn nothing() -> Self {
+        Self::by(str::to_owned)
+    }
+}
+
+impl fmt::Debug for Hide {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Hide")
+    }
+}
+
 impl Steered {
     /// Runs what is described, for so long or as it says itself. What it says on the side is said with its name.
     pub(super) fn start(
@@ -62,10 +84,12 @@ impl Steered {
         global: &Arc<Global>,
         (hand, steer): (Hand, Steer),
         output: Output<'static>,
+        hide: Hide,
     ) -> Self {
         let (armed, is_armed) = oneshot::channel();
         let listener = Arc::new(Listener {
             output,
+            hide,
             name: name.to_owned(),
             armed: Mutex::new(Some(armed)),
             heard: Mutex::default(),
@@ -120,6 +144,7 @@ impl Ended {
 #[derive(Debug)]
 struct Listener {
     output: Output<'static>,
+    hide: Hide,
     name: String,
     armed: Mutex<Option<oneshot::Sender<Acts>>>,
     heard: Mutex<Heard>,
@@ -176,7 +201,7 @@ impl Sink for Listener {
         if how == Said::Warning {
             self.heard().warnings.push(line.to_owned());
         }
-        let line = format!("{}: {line}", self.name);
+        let line = (self.hide.0)(&format!("{}: {line}", self.name));
         match how {
             Said::Note => self.output.detail(&line),
             Said::Warning => self.output.warn(&line),

@@ -18,7 +18,9 @@ pub mod words;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
+use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::error::{CommandError, ErrorKind};
 use crate::global::{Format, Global};
@@ -30,6 +32,8 @@ pub struct Output<'a> {
     format: Format,
     quiet: bool,
     verbose: bool,
+    /// Whether what is said on the side is a JSON object a line.
+    logs_json: bool,
     /// Who takes it instead of the terminal.
     sink: Option<&'a dyn Sink>,
 }
@@ -52,6 +56,7 @@ impl<'a> Output<'a> {
             format: global.output,
             quiet: global.quiet,
             verbose: global.verbose,
+            logs_json: false,
             sink: None,
         }
     }
@@ -62,7 +67,17 @@ impl<'a> Output<'a> {
             format: Format::Json,
             quiet: false,
             verbose: false,
+            logs_json: false,
             sink: Some(sink),
+        }
+    }
+
+    /// What is said on the side is one JSON object a line, for whoever collects logs.
+    #[must_use]
+    pub fn logging_json(self) -> Self {
+        Self {
+            logs_json: true,
+            ..self
         }
     }
 
@@ -132,6 +147,8 @@ impl<'a> Output<'a> {
     fn say(self, how: Said, line: &str) {
         match (self.sink, how) {
             (Some(sink), _) => sink.said(how, &printable(&in_words(line))),
+            (None, Said::Note) if self.logs_json => log("info", line, &[]),
+            (None, Said::Warning) if self.logs_json => log("warn", line, &[]),
             (None, Said::Note) => to_stderr(line),
             (None, Said::Warning) => to_stderr(&format!("warning: {line}")),
         }
@@ -139,6 +156,10 @@ impl<'a> Output<'a> {
 
     /// Says why the command failed and what to do.
     pub fn error(self, error: &CommandError) {
+        if self.logs_json {
+            log("error", &error.source.to_string(), &error.hints);
+            return;
+        }
         let mut text = format!("error: {}", error.source);
         if self.verbose {
             for cause in error.causes() {
@@ -158,9 +179,23 @@ pub fn usage_error(error: &CommandError) {
         format: Format::Table,
         quiet: false,
         verbose: false,
+        logs_json: false,
         sink: None,
     }
     .error(error);
+}
+
+/// Beside the events of a run, in their form.
+fn log(level: &str, text: &str, hints: &[String]) {
+    let line = json!({
+        "time": Timestamp::now().to_string(),
+        "level": level,
+        "event": "message",
+        "text": in_words(text),
+        "hints": hints,
+    });
+    // As below; and in one piece, which a line is for whoever reads it.
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// A closed standard error must not end an experiment.

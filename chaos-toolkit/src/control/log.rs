@@ -35,8 +35,9 @@ impl<W: Write + Send> Observer for JsonLog<W> {
             object.append(fields);
         }
         let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
-        // A log that is gone ends no experiment.
-        let _lost = writeln!(to, "{}", Value::Object(object)).and_then(|()| to.flush());
+        let line = format!("{}\n", Value::Object(object));
+        // In one piece: others may write to the same place. A log that is gone ends no experiment.
+        let _lost = to.write_all(line.as_bytes()).and_then(|()| to.flush());
     }
 }
 

@@ -124,11 +124,14 @@ impl Watch {
             Some(ended) => ended,
             None => acting.ended().await,
         };
-        lock(&self.entry).insert("chaos".to_owned(), ended.clone());
+        lock(&self.entry).insert("chaos".to_owned(), ended);
         self.record.changed(&self.entry);
+        // What others hear has no secrets, as the journal has none.
+        let run = self.record.clean(&self.entry);
+        let activity = run.get("activity").unwrap_or(&Value::Null);
         self.heard.hear(Event::FaultEnded {
-            name: &self.name,
-            ended: &ended,
+            name: activity["name"].as_str().unwrap_or(&self.name),
+            ended: run.get("chaos").unwrap_or(&Value::Null),
         });
     }
 }

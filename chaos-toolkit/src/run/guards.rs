@@ -215,8 +215,11 @@ impl World {
             self.line.cut(Halt::Guard);
         }
         self.record.tripped(name, saw);
-        let saw = self.variables().redact(saw);
-        self.heard.hear(Event::GuardTripped { name, saw: &saw });
+        let [name, saw] = [name, saw].map(|text| self.variables().redact(text));
+        self.heard.hear(Event::GuardTripped {
+            name: &name,
+            saw: &saw,
+        });
     }
 }
 

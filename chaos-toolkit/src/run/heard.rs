@@ -15,7 +15,9 @@ impl Heard {
         }
     }
 
-    pub(crate) async fn close(&self) {
-        futures::future::join_all(self.0.iter().map(|observer| observer.close())).await;
+    /// What could not be told, each in a sentence.
+    pub(crate) async fn close(&self) -> Vec<String> {
+        let closed = futures::future::join_all(self.0.iter().map(|observer| observer.close()));
+        closed.await.into_iter().filter_map(Result::err).collect()
     }
 }

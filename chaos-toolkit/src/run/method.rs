@@ -133,7 +133,10 @@ impl World {
         };
         match self.line.unless_cut(gate.ask(phase, shown)).await? {
             Answer::Yes => Ok(true),
-            Answer::Abort => Err(Halt::Refused),
+            Answer::Abort => {
+                self.faults.stop().await;
+                Err(Halt::Refused)
+            }
             Answer::Skip => {
                 let now = Stamp::now().text();
                 let mut run = serde_json::Map::new();

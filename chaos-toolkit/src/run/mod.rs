@@ -104,6 +104,15 @@ pub enum RunError {
     },
 }
 
+/// A run that is over.
+#[derive(Debug)]
+pub struct Over {
+    /// Its journal, which is on disk.
+    pub journal: Map<String, Value>,
+    /// What observers could not tell, each in a sentence.
+    pub untold: Vec<String>,
+}
+
 /// Lets go of the faults however the run ends.
 struct Ending(Arc<World>);
 
@@ -113,13 +122,13 @@ impl Drop for Ending {
     }
 }
 
-/// Runs an experiment and returns its journal, which is on disk then.
-pub async fn run(setup: Setup) -> Result<Map<String, Value>, RunError> {
+/// Runs an experiment.
+pub async fn run(setup: Setup) -> Result<Over, RunError> {
     let work = Box::new(Providers(setup.python.clone()));
     run_with(setup, work).await
 }
 
-async fn run_with(mut setup: Setup, work: Box<dyn Work>) -> Result<Map<String, Value>, RunError> {
+async fn run_with(mut setup: Setup, work: Box<dyn Work>) -> Result<Over, RunError> {
     let guards = guards(&setup.experiment)?;
     let part = setup.journal.as_deref().map(Part::create).transpose();
     let part = part.map_err(RunError::Part)?.flatten();
@@ -139,14 +148,18 @@ async fn run_with(mut setup: Setup, work: Box<dyn Work>) -> Result<Map<String, V
     let journal = world.record.without_secrets(journal);
     let written = path.as_deref().map_or(Ok(()), |path| write(path, &journal));
     world.heard.hear(Event::Ended { journal: &journal });
-    let _ = timeout(patience, world.heard.close()).await;
+    // Somebody in a hurry does not wait for what observers have to say.
+    let untold = timeout(patience, world.heard.close()).await;
     let _ = timeout(patience, world.work.close()).await;
     if let (Err(source), Some(path)) = (written, path) {
         let part = crate::journal::part_path(&path);
         return Err(RunError::Journal { source, part });
     }
     world.record.forget_part();
-    Ok(journal)
+    Ok(Over {
+        journal,
+        untold: untold.unwrap_or_default(),
+    })
 }
 
 /// Hands signals on; done at the second Ctrl-C.

@@ -39,14 +39,10 @@ impl World {
                 self.say_interrupted(&why);
                 self.record.set_status(Status::Aborted);
             }
-            Err(
-                Halt::Interrupted(_)
-                | Halt::CtrlC
-                | Halt::Left
-                | Halt::LeftAsIs
-                | Halt::Guard
-                | Halt::Refused,
-            ) => self.record.set_status(Status::Interrupted),
+            Err(Halt::Refused) => self.record.set_status(Status::Aborted),
+            Err(Halt::Interrupted(_) | Halt::CtrlC | Halt::Left | Halt::LeftAsIs | Halt::Guard) => {
+                self.record.set_status(Status::Interrupted);
+            }
         }
         self.heard.hear(Event::PhaseEnded {
             phase: Phase::Rollbacks,

@@ -5,16 +5,17 @@ mod provider;
 mod told;
 mod value;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chaos_toolkit::faults::{Acting, FaultFailed, FaultProblem, Faults};
+use chaos_toolkit::variables::Variables;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::steered::Steered;
+use super::steered::{Hide, Steered};
 use crate::experiment::Steer;
 use crate::global::Global;
 use crate::output::Output;
@@ -24,6 +25,8 @@ use crate::output::Output;
 pub struct ToolkitFaults {
     global: Arc<Global>,
     output: Output<'static>,
+    /// What takes secrets out of what is said.
+    hide: OnceLock<Hide>,
     /// What has begun, and is not over.
     tasks: TaskTracker,
 }
@@ -34,8 +37,16 @@ impl ToolkitFaults {
         Self {
             global,
             output,
+            hide: OnceLock::new(),
             tasks: TaskTracker::new(),
         }
+    }
+
+    /// From now on, these secrets are left out of what is said.
+    pub fn hide(&self, variables: Variables) {
+        // Of one run there is one set of them.
+        let hide = Hide::by(move |line| variables.redact(line));
+        let _known = self.hide.set(hide);
     }
 
     /// Waits until nothing acts, also of what was dropped. A process that does not wait leaves that to the agents, which
@@ -67,11 +78,12 @@ impl Faults for ToolkitFaults {
         let described = provider::read(provider);
         let (global, output) = (Arc::clone(&self.global), self.output);
         let (name, tasks) = (name.to_owned(), self.tasks.clone());
+        let hide = self.hide.get().cloned().unwrap_or_else(Hide::nothing);
         Box::pin(async move {
             let described = described.map_err(in_one_sentence)?;
             let steer = Steer::by_hand();
             let described = Arc::new(described);
-            let mut steered = Steered::start(&name, described, None, &global, steer, output);
+            let mut steered = Steered::start(&name, described, None, &global, steer, output, hide);
             let armed = steered.armed.take();
             // From here on, whoever drops this stops it.
             let stop = CancellationToken::new();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::plan::Phase;
-use crate::commands::steered::{Ended, Steered};
+use crate::commands::steered::{Ended, Hide, Steered};
 use crate::error::{CommandError, ErrorKind};
 use crate::experiment::Steer;
 use crate::global::Global;
@@ -171,6 +171,7 @@ impl<'a> Stage<'a> {
             self.global,
             Steer::held(),
             self.output,
+            Hide::nothing(),
         );
         self.placed.push(Placed {
             phase: number,

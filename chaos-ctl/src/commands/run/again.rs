@@ -6,6 +6,7 @@
 )]
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,8 +38,8 @@ pub(super) struct AgainArgs {
     cron: Option<Schedule>,
 
     /// End after so many runs [default: go on until interrupted]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    max_runs: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = runs)]
+    max_runs: Option<NonZeroU64>,
 
     /// Write what came of it as JUnit XML, for CI
     #[arg(long, value_name = "FILE")]
@@ -47,6 +48,15 @@ pub(super) struct AgainArgs {
 
 fn cron(text: &str) -> Result<Schedule, InvalidCron> {
     Schedule::cron(text)
+}
+
+/// A number of runs on the command line that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no number of runs: give a whole one above 0")]
+struct NoNumberOfRuns(String);
+
+fn runs(text: &str) -> Result<NonZeroU64, NoNumberOfRuns> {
+    text.parse().map_err(|_| NoNumberOfRuns(text.to_owned()))
 }
 
 /// A file for CI that could not be written.
@@ -114,7 +124,7 @@ impl Again<'_> {
             _ if self
                 .arguments
                 .max_runs
-                .is_some_and(|most| self.runs >= most) =>
+                .is_some_and(|most| self.runs >= most.get()) =>
             {
                 return None;
             }
@@ -140,9 +150,20 @@ impl Again<'_> {
             return path.to_owned();
         }
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let time = self.began.strftime("%Y%m%dT%H%M%S");
-        let extension = path.extension().unwrap_or_default().to_string_lossy();
-        path.with_file_name(format!("{stem}-{time}Z.{extension}"))
+        let time = self.began.strftime("%Y%m%dT%H%M%SZ");
+        let extension = path.extension().map(|extension| {
+            let extension = extension.to_string_lossy();
+            format!(".{extension}")
+        });
+        let extension = extension.unwrap_or_default();
+        let mut named = path.with_file_name(format!("{stem}-{time}{extension}"));
+        let mut count = 1;
+        // Several runs may begin within a second.
+        while named.exists() {
+            count += 1;
+            named = path.with_file_name(format!("{stem}-{time}_{count}{extension}"));
+        }
+        named
     }
 
     /// Takes note of what came of a run.

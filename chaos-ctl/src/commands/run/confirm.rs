@@ -1,32 +1,41 @@
 //! Asks a person before each activity: yes, skip or abort.
 
+use std::sync::Arc;
+
 use chaos_toolkit::observe::{Answer, Gate, Phase};
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
+use tokio::io::{self, AsyncBufReadExt as _, BufReader, Stdin};
 use tokio::sync::{Mutex, mpsc};
 
 use crate::output::Output;
+
+/// Lines of standard input. They are shared, as more may have been read from it than was asked for.
+#[derive(Clone)]
+pub(super) struct Lines(Arc<Mutex<io::Lines<BufReader<Stdin>>>>);
+
+impl Default for Lines {
+    fn default() -> Self {
+        let lines = BufReader::new(io::stdin()).lines();
+        Self(Arc::new(Mutex::new(lines)))
+    }
+}
 
 /// Where answers come from.
 pub(super) enum From {
     /// Keys of the terminal.
     Keys(mpsc::UnboundedReceiver<char>),
     /// Lines of standard input.
-    Lines(Lines<BufReader<Stdin>>),
+    Lines(Lines),
 }
 
 impl From {
-    pub(super) fn lines() -> Self {
-        Self::Lines(BufReader::new(tokio::io::stdin()).lines())
-    }
-
     /// The first letter of the next answer; none: there will be none.
     async fn next(&mut self) -> Option<char> {
         match self {
             Self::Keys(keys) => keys.recv().await,
-            Self::Lines(lines) => {
-                let line = lines.next_line().await.ok().flatten()?;
+            Self::Lines(Lines(lines)) => {
+                let line = lines.lock().await.next_line().await.ok().flatten()?;
                 Some(line.trim().chars().next().unwrap_or(' '))
             }
         }
@@ -55,7 +64,7 @@ impl Confirm {
     }
 
     /// One question at a time: those of activities in the background wait.
-    async fn answer(&self, question: &str) -> Answer {
+    async fn answer(&self, phase: Phase, question: &str) -> Answer {
         let mut from = self.from.lock().await;
         from.forget();
         loop {
@@ -64,7 +73,8 @@ impl Confirm {
             match from.next().await {
                 Some('y' | 'Y') => return Answer::Yes,
                 Some('s' | 'S') => return Answer::Skip,
-                // Nobody is there to say yes.
+                // Nobody is there to undo it by hand; nor, before that, to say yes.
+                None if phase == Phase::Rollbacks => return Answer::Yes,
                 Some('a' | 'A') | None => return Answer::Abort,
                 Some(_) => {}
             }
@@ -76,6 +86,6 @@ impl Gate for Confirm {
     fn ask<'a>(&'a self, phase: Phase, activity: &'a Map<String, Value>) -> BoxFuture<'a, Answer> {
         let word = |key: &str| activity.get(key).and_then(Value::as_str).unwrap_or("?");
         let question = format!("{}: {} `{}`", phase.as_str(), word("type"), word("name"));
-        Box::pin(async move { self.answer(&question).await })
+        Box::pin(async move { self.answer(phase, &question).await })
     }
 }

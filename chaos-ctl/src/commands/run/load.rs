@@ -25,13 +25,17 @@ struct Unread(Problem);
 
 /// A file that is named on the command line.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no such file")]
-pub(super) struct NoFile;
+#[error("there is no file {0}: give the path of one")]
+pub(super) struct NoFile(String);
 
 /// Reads the name of a file that must be there.
 pub(super) fn existing(text: &str) -> Result<PathBuf, NoFile> {
     let path = PathBuf::from(text);
-    if path.exists() { Ok(path) } else { Err(NoFile) }
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(NoFile(text.to_owned()))
+    }
 }
 
 /// A control did not want the experiment to be loaded.

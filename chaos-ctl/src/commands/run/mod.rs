@@ -22,7 +22,9 @@ use crate::error::{CommandError, ErrorKind};
 use crate::global::Global;
 use crate::output::Output;
 use again::AgainArgs;
+use confirm::Lines;
 use listeners::ListenerArgs;
+use once::Once;
 
 /// Run an experiment in the format of Chaos Toolkit: hypothesis, method, hypothesis, rollbacks
 ///
@@ -117,12 +119,13 @@ fn hypothesis_strategies() -> clap::builder::PossibleValuesParser {
 
 /// A number of seconds on the command line that is none.
 #[derive(Debug, thiserror::Error)]
-#[error("must be a number of seconds, such as 0.5")]
-struct NoSeconds;
+#[error("`{0}` is no number of seconds: give one such as 0.5")]
+struct NoSeconds(String);
 
 fn seconds(text: &str) -> Result<Duration, NoSeconds> {
-    let seconds: f64 = text.parse().map_err(|_| NoSeconds)?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| NoSeconds)
+    let seconds = text.parse().ok();
+    let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| NoSeconds(text.to_owned()))
 }
 
 /// Of several runs, some did not go well; each has said why.
@@ -134,6 +137,15 @@ struct SomeNotWell {
 }
 
 impl RunArgs {
+    /// Where the run is told as JSON, so is everything else.
+    pub(super) fn output(&self, output: Output<'static>) -> Output<'static> {
+        if self.listeners.tells_people() {
+            output
+        } else {
+            output.logging_json()
+        }
+    }
+
     pub(super) async fn run(
         &self,
         global: &Global,
@@ -143,10 +155,15 @@ impl RunArgs {
         // Also between two runs.
         let mut signals = run::listen().map_err(failed)?;
         let global = Arc::new(global.clone());
+        // Those of all runs: what one has not read is for the next.
+        let lines = Lines::default();
         let mut bad = 0;
         while again.next(&mut signals).await.is_some() {
             let path = again.journal(&self.journal_path);
-            let journal = self.once(&global, &path, output).await?;
+            let Once {
+                journal,
+                is_stopped,
+            } = self.once(&global, &path, &lines, output).await?;
             let came = ending::say(&journal, &path, output);
             again.note(journal)?;
             if again.is_once() {
@@ -155,6 +172,9 @@ impl RunArgs {
             if let Err(error) = came {
                 output.error(&error);
                 bad += 1;
+            }
+            if is_stopped {
+                break;
             }
         }
         match bad {

@@ -2,16 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chaos_toolkit::observe::{Gate, Observer};
-use chaos_toolkit::run::{self, Dry, Options, Setup, Signal, Signals};
+use chaos_toolkit::run::{self, Dry, Options, Over, Setup, Signal, Signals};
 use futures::StreamExt as _;
 use futures::stream;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use super::confirm::{Confirm, From};
+use super::confirm::{Confirm, From, Lines};
 use super::keys::Keys;
 use super::load::Loaded;
 use super::tell::Tell;
@@ -24,14 +25,29 @@ use crate::output::Output;
 /// The key that stops everything.
 const STOP: char = 'x';
 
+/// Somebody interrupted before there was anything to interrupt.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted while the experiment was loaded: nothing ran")]
+struct InterruptedLoading;
+
+/// What came of one run.
+pub(super) struct Once {
+    pub(super) journal: Map<String, Value>,
+    /// Somebody who watched wanted everything to stop, and so what would come after it.
+    pub(super) is_stopped: bool,
+}
+
 impl RunArgs {
     /// Runs it; its journal is on disk then.
     pub(super) async fn once(
         &self,
         global: &Arc<Global>,
         journal: &Path,
+        lines: &Lines,
         output: Output<'static>,
-    ) -> Result<Map<String, Value>, CommandError> {
+    ) -> Result<Once, CommandError> {
+        // From here on: what comes while the experiment is loaded must not be lost.
+        let mut signals = run::listen().map_err(failed)?;
         let faults = Arc::new(ToolkitFaults::new(Arc::clone(global), output));
         let Loaded {
             experiment,
@@ -40,7 +56,12 @@ impl RunArgs {
             python,
             controls,
             controls_of_settings,
-        } = self.load(&*faults, global.verbose, output).await?;
+        } = tokio::select! {
+            biased;
+            _ = signals.next() => return Err(failed(InterruptedLoading)),
+            loaded = self.load(&*faults, global.verbose, output) => loaded?,
+        };
+        faults.hide(variables.clone());
         let mut options = Options {
             frequency: self.hypothesis_frequency,
             fail_fast: self.fail_fast,
@@ -57,14 +78,17 @@ impl RunArgs {
         // Controls may register handlers of events.
         observers.push(controls.clone());
         if self.listeners.tells_people() {
-            let tell: Arc<dyn Observer> = Arc::new(Tell::new(output, &experiment));
+            // A secret may stand in the file itself.
+            let told = variables.redact_value(&experiment);
+            let tell: Arc<dyn Observer> = Arc::new(Tell::new(output, &told));
             observers.insert(0, tell);
         }
         let Asking {
             gate,
             signals,
             keys,
-        } = self.asking(output)?;
+            is_stopped,
+        } = self.asking(signals, lines, output)?;
         let setup = Setup {
             experiment,
             variables,
@@ -79,20 +103,37 @@ impl RunArgs {
             gate,
             signals,
         };
-        let journal = run::run(setup).await;
+        let over = run::run(setup).await;
         drop(keys);
         faults.settled().await;
-        journal.map_err(failed)
+        let Over { journal, untold } = over.map_err(failed)?;
+        for untold in untold {
+            output.warn(&untold);
+        }
+        Ok(Once {
+            journal,
+            is_stopped: is_stopped.load(Ordering::Relaxed),
+        })
     }
 
     /// Who is asked, and what ends the run.
-    fn asking(&self, output: Output<'static>) -> Result<Asking, CommandError> {
+    fn asking(
+        &self,
+        signals: Signals,
+        lines: &Lines,
+        output: Output<'static>,
+    ) -> Result<Asking, CommandError> {
         let (stop, stopped) = mpsc::unbounded_channel();
         let (answer, answers) = mpsc::unbounded_channel();
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let is_pressed = Arc::clone(&is_stopped);
         let keys = Keys::listen(move |key| {
             // Nobody listens any more where the run is over.
             let _over = match key {
-                STOP => stop.send(Signal::Stop).is_err(),
+                STOP => {
+                    is_pressed.store(true, Ordering::Relaxed);
+                    stop.send(Signal::Stop).is_err()
+                }
                 key => answer.send(key).is_err(),
             };
         });
@@ -101,14 +142,14 @@ impl RunArgs {
             output.talk(&format!("(press {STOP} to stop everything)"));
             From::Keys(answers)
         } else {
-            From::lines()
+            From::Lines(lines.clone())
         };
         let gate = self.confirm.then(|| Confirm::new(from, output));
-        let signals = run::listen().map_err(failed)?;
         Ok(Asking {
             gate: gate.map(|gate| Arc::new(gate) as Arc<dyn Gate>),
             signals: stream::select(signals, UnboundedReceiverStream::new(stopped)).boxed(),
             keys,
+            is_stopped,
         })
     }
 }
@@ -119,4 +160,6 @@ struct Asking {
     signals: Signals,
     /// The terminal, while there is something to hear from it.
     keys: Option<Keys>,
+    /// Whether the key was pressed that stops everything.
+    is_stopped: Arc<AtomicBool>,
 }

@@ -280,7 +280,7 @@ impl Stage {
         };
         run_with(self.setup, Box::new(fake))
             .await
-            .map(Value::Object)
+            .map(|over| Value::Object(over.journal))
     }
 
     pub(super) async fn run(self) -> Value {

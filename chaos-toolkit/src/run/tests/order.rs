@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-use super::fake::{Stage, action, activity, experiment, hypothesis, runs};
+use super::fake::{Stage, action, activity, experiment, fault, hypothesis, runs};
 use crate::observe::{Answer, Gate, Phase};
 use crate::run::{Options, RollbackStrategy};
 
@@ -174,4 +174,16 @@ async fn whoever_is_asked_may_skip_or_abort() {
     assert_eq!(runs(&journal, "run"), ["a succeeded"]);
     assert_eq!(journal["status"], "aborted");
     assert_eq!(runs(&journal, "rollbacks"), ["r succeeded"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_aborts_stops_the_faults_before_anything_is_undone() {
+    let method = json!([fault("f", 1000.0), action("b", json!({}))]);
+    let rollbacks = json!([action("r", json!({"takes": 1}))]);
+    let stage = Stage::new(experiment(Value::Null, method, rollbacks));
+    let log = stage.log.clone();
+    let says = Arc::new(Says(Answer::Abort));
+    let journal = stage.change(|setup| setup.gate = Some(says)).run().await;
+    assert_eq!(journal["status"], "aborted");
+    assert!(log.at("f told to stop") < log.at("r begins"));
 }
