@@ -20,6 +20,9 @@ use crate::variables::{Variables, substitute};
 /// What a header must be for a body to be JSON, letter by letter.
 const JSON: &str = "application/json";
 
+/// By which a server is told of the span that a request is a part of.
+const SPAN: &str = "traceparent";
+
 /// Asks the address of a provider.
 pub(super) async fn run(
     provider: &Map<String, Value>,
@@ -121,6 +124,12 @@ pub(super) fn request(
     };
     let mut request = Request::new(method, url);
     request.headers = headers(provider, variables)?;
+    let has_span = |(name, _): &(String, String)| name.eq_ignore_ascii_case(SPAN);
+    if let Some(span) = variables.environment.span()
+        && !request.headers.iter().any(has_span)
+    {
+        request.headers.push((SPAN.to_owned(), span.to_owned()));
+    }
     (request.connect_timeout, request.read_timeout) = timeouts(provider, variables)?;
     request.trust = match provider.get("verify_tls") {
         None | Some(Value::Bool(true)) => Trust::System,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::activity::{Due, Written};
+use super::activity::{Begun, Due, Written};
 use super::controls::{Level, Scope};
 use super::halt::{Halt, of_stopped};
 use super::strategies::Dry;
@@ -93,8 +93,7 @@ impl World {
                     list: None,
                 })
                 .await?;
-            let run = lock(&begun.entry).clone();
-            let judged = self.judge(&pointer, &run, is_dry, place).await;
+            let judged = self.judge(&pointer, &begun, is_dry, place).await;
             let is_right = judged.as_ref().is_ok_and(|is_right| *is_right);
             lock(&begun.entry).insert("tolerance_met".to_owned(), is_right.into());
             self.record.probed(when, &begun.entry);
@@ -115,17 +114,18 @@ impl World {
     async fn judge(
         &self,
         pointer: &str,
-        run: &Map<String, Value>,
+        begun: &Begun,
         is_dry: bool,
         place: Thread,
     ) -> Result<bool, Halt> {
+        let run = lock(&begun.entry).clone();
         if run.get("status").and_then(Value::as_str) == Some("failed") {
             return Ok(false);
         }
         if is_dry {
             return Ok(true);
         }
-        let variables = self.variables();
+        let variables = self.variables_of(begun.number);
         let mut tolerance = self.part(pointer)["tolerance"].take();
         match tolerance {
             Value::Null => return Ok(false),

@@ -139,7 +139,7 @@ async fn run_with(mut setup: Setup, work: Box<dyn Work>) -> Result<Map<String, V
     let journal = world.record.without_secrets(journal);
     let written = path.as_deref().map_or(Ok(()), |path| write(path, &journal));
     world.heard.hear(Event::Ended { journal: &journal });
-    let _ = timeout(patience, world.heard.close()).await;
+    world.heard.close(patience).await;
     let _ = timeout(patience, world.work.close()).await;
     if let (Err(source), Some(path)) = (written, path) {
         let part = crate::journal::part_path(&path);

@@ -58,6 +58,17 @@ impl World {
         lock(&self.variables).clone()
     }
 
+    /// What an activity that has begun works with: whatever it calls is a part of its span, where there is one.
+    pub(crate) fn variables_of(&self, number: u64) -> Arc<Variables> {
+        let variables = self.variables();
+        let Some(span) = self.heard.traceparent(number) else {
+            return variables;
+        };
+        let mut variables = (*variables).clone();
+        variables.environment = variables.environment.within(span);
+        Arc::new(variables)
+    }
+
     /// Says why it does not go on.
     pub(crate) fn say_interrupted(&self, why: &str) {
         let why = self.variables().redact(why);

@@ -40,7 +40,10 @@ impl Observer for PythonControls {
             }
             Event::Interrupted(_) => ("interrupted", true, json!([nothing])),
             Event::Ended { journal } => ("finish", false, json!([journal])),
-            Event::Started { .. } | Event::FaultEnded { .. } | Event::GuardTripped { .. } => return,
+            Event::Started { .. }
+            | Event::FaultEnded { .. }
+            | Event::GuardTripped { .. }
+            | Event::Untold(_) => return,
         };
         let request = json!({"event": name, "experiment": experiment, "arguments": arguments});
         if let Value::Object(request) = request {

@@ -212,6 +212,7 @@ impl Observer for Listening {
             Event::ActivityEnded { run, .. } => {
                 assert!(run["activity"]["name"] != "bang", "an observer panics");
             }
+            Event::Untold(why) => self.0.add(format!("untold: {why}")),
             Event::Started { .. }
             | Event::PhaseEnded { .. }
             | Event::ActivityStarted { .. }
