@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{Flaw, Stopped, arguments, given, kind, required, seconds, text};
 use crate::http::{HttpError, Request, Trust, send};
-use crate::python_value::truth;
+use crate::python_value::{dumps, truth};
 use crate::variables::{Variables, substitute};
 
 /// What a header must be for a body to be JSON, letter by letter.
@@ -157,7 +157,7 @@ pub(super) fn request(
         .any(|(name, value)| name == "Content-Type" && value == JSON)
     {
         // What is empty is sent too, unless it is nothing.
-        request.body = arguments.map(|value| Bytes::from(value.to_string()));
+        request.body = arguments.map(|value| Bytes::from(dumps(&value)));
     } else if let Some(arguments) = arguments.filter(truth) {
         add_form(&mut request, &arguments)?;
     }
