@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::activity::{Begun, Due, Written};
-use super::controls::{Level, Scope};
+use super::controls::{Level, Moment, Scope};
 use super::halt::{Halt, of_stopped};
 use super::strategies::Dry;
 use super::world::{Context, World};
@@ -51,6 +51,7 @@ impl World {
         let met = looked.as_ref().ok().map(is_met);
         if let Ok(state) = &looked {
             self.record.decided(when, state);
+            self.note(Moment::Looked { phase, state });
         }
         self.heard.hear(Event::PhaseEnded { phase, met });
         looked
@@ -148,8 +149,10 @@ impl World {
     /// Looks at it again and again until it is told not to, or the run is decided.
     pub(crate) async fn look_on(self: Arc<Self>, mut over: watch::Receiver<bool>) {
         self.heard.hear(Event::PhaseStarted(Phase::During));
+        self.note(Moment::LookingOn(self.options.frequency));
         let mut is_always_met = true;
         let looked = self.looks(&mut over, &mut is_always_met).await;
+        self.note(Moment::LookedOn);
         match looked {
             Ok(()) => {}
             Err(Halt::Interrupted(_)) => self.record.set_status(Status::Interrupted),
@@ -179,9 +182,15 @@ impl World {
         };
         // The time between two looks is the pause between them, however long they take.
         let pause = self.options.frequency.max(Duration::from_micros(1));
+        let mut count = 0;
         while !*over.borrow() && !is_decided() {
             let state = self.hypothesis(When::During, Thread::Background).await?;
             self.record.decided(When::During, &state);
+            count += 1;
+            self.note(Moment::LookedAgain {
+                count,
+                state: &state,
+            });
             if !is_met(&state) {
                 *is_always_met = false;
                 if self.options.fail_fast {

@@ -34,7 +34,9 @@ use futures::stream::{self, StreamExt};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-pub use controls::{Call, Controls, Interrupted, Level, Scope, controls_of, tell_of_loading};
+pub use controls::{
+    Call, Controls, Interrupted, Level, Moment, Scope, controls_of, tell_of_loading,
+};
 pub use guards::{Guard, GuardProblem, guards};
 pub use signals::{Signal, Signals, listen};
 pub use strategies::{Dry, Options, RollbackStrategy, Strategy, UnknownStrategy};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Map, Value};
 
 use super::acting::ActingFaults;
-use super::controls::{Call, Controls, Interrupted, Level, Scope, applying};
+use super::controls::{Call, Controls, Interrupted, Level, Moment, Scope, applying};
 use super::halt::Halt;
 use super::heard::Heard;
 use super::line::Line;
@@ -75,6 +75,28 @@ impl World {
         self.heard.hear(Event::Interrupted(&why));
     }
 
+    /// Tells handlers of a moment.
+    pub(crate) fn note(&self, moment: Moment<'_>) {
+        if let Some(controls) = &self.controls {
+            controls.note(moment, &|| Value::Object(self.record.redacted()));
+        }
+    }
+
+    /// What a control that ended the run means for it.
+    fn halt_of(&self, ended: Interrupted) -> Halt {
+        match ended {
+            Interrupted::Raised(why) => Halt::Interrupted(why),
+            Interrupted::Left { why, rollbacks } => {
+                self.say_interrupted(&format!("a control ended the run: {why}"));
+                if rollbacks {
+                    Halt::Left
+                } else {
+                    Halt::LeftAsIs
+                }
+            }
+        }
+    }
+
     /// How many activities a list of the experiment has.
     pub(crate) fn length(&self, pointer: &str) -> usize {
         let experiment = lock(&self.experiment);
@@ -129,7 +151,7 @@ impl World {
                 Thread::Main => self.line.unless_cut(applied).await,
                 Thread::Background => Ok(applied.await),
             }
-            .and_then(|applied| applied.map_err(|Interrupted(why)| Halt::Interrupted(why)));
+            .and_then(|applied| applied.map_err(|ended| self.halt_of(ended)));
             if told.is_err() {
                 break;
             }

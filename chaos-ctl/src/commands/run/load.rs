@@ -37,7 +37,7 @@ pub(super) fn existing(text: &str) -> Result<PathBuf, NoFile> {
 /// A control did not want the experiment to be loaded.
 #[derive(Debug, thiserror::Error)]
 #[error("a control interrupted the loading: {0}")]
-struct LoadingInterrupted(String);
+struct LoadingInterrupted(Interrupted);
 
 /// With `--no-validation` this is all that is looked at.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +137,7 @@ impl RunArgs {
             let source = self.source.name();
             let told = tell_of_loading(controls, of_settings, source, read, settings);
             told.await
-                .map_err(|Interrupted(why)| failed(LoadingInterrupted(why)))
+                .map_err(|ended| failed(LoadingInterrupted(ended)))
         };
         tell(None).await?;
         let document = self.source.load(output).await;
