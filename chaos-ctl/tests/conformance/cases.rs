@@ -91,8 +91,9 @@ cases! {
         deviated_not deviated_not_met_before in_background never unknown
     }
     settings {
-        authorization authorization_missing command_line_wins empty malformed notifications of_the_experiment skip
-        strategies unknown_rollback_strategy unknown_strategy
+        authorization authorization_missing command_line_wins empty malformed notifications notifications_deviated
+        notifications_http notifications_invalid of_the_experiment skip strategies unknown_rollback_strategy
+        unknown_strategy
     }
     signal {
         from_background from_within int_in_process int_in_python int_in_rollback term_after_method

@@ -131,12 +131,7 @@ pub(super) fn request(
         request.headers.push((SPAN.to_owned(), span.to_owned()));
     }
     (request.connect_timeout, request.read_timeout) = timeouts(provider, variables)?;
-    request.trust = match provider.get("verify_tls") {
-        None | Some(Value::Bool(true)) => Trust::System,
-        Some(Value::String(file)) if !file.is_empty() => Trust::File(file.clone()),
-        Some(other) if !truth(other) => Trust::Anybody,
-        Some(_) => Trust::System,
-    };
+    request.trust = Trust::said(provider.get("verify_tls"));
     request.retries = match given(provider, "max_retries") {
         None => 0,
         Some(retries) => retries.as_u64().ok_or_else(|| {

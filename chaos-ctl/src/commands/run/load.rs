@@ -8,13 +8,15 @@ use chaos_toolkit::document::Document;
 use chaos_toolkit::experiment::{self, Asked};
 use chaos_toolkit::faults::Faults;
 use chaos_toolkit::load::file;
+use chaos_toolkit::notification::{Event, Notifications, without_secrets};
 use chaos_toolkit::problem::Problem;
 use chaos_toolkit::provider::python::Python;
 use chaos_toolkit::run::{Interrupted, controls_of, tell_of_loading};
 use chaos_toolkit::variables::{self, Given, Variables};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{RunArgs, failed};
+use crate::commands::settings::notify;
 use crate::error::{CommandError, ErrorKind};
 use crate::output::{Output, problems};
 
@@ -60,6 +62,8 @@ pub(super) struct Loaded {
     pub(super) controls: Arc<PythonControls>,
     /// Those that every experiment has: of the settings, and of the files that were named.
     pub(super) controls_of_settings: Vec<Value>,
+    /// Who has heard of its beginning, and will of its end.
+    pub(super) notifications: Arc<Notifications>,
 }
 
 impl RunArgs {
@@ -72,8 +76,7 @@ impl RunArgs {
     ) -> Result<Loaded, CommandError> {
         let given = Given::read(&self.var, &self.var_file)
             .map_err(|error| CommandError::new(ErrorKind::Usage, error))?;
-        let settings = self.source.settings(output);
-        let settings = settings.map_or_else(|| Value::Object(Map::new()), |own| own.value);
+        let settings = self.source.settings.value(output);
         let python = Arc::new(
             self.python
                 .python()
@@ -81,6 +84,7 @@ impl RunArgs {
                 .verbose(verbose),
         );
         let controls = Arc::new(PythonControls::new(Arc::clone(&python)));
+        let notifications = Arc::new(Notifications::new(&settings, Arc::clone(&python)));
         let mut controls_of_settings = controls_of(settings.get("controls"));
         for path in &self.control_file {
             match file(&path.display().to_string()) {
@@ -92,6 +96,8 @@ impl RunArgs {
         let document = self
             .document(&controls, &controls_of_settings, &settings, output)
             .await?;
+        let said = without_secrets(&document.value);
+        notify(&notifications, Event::RunStarted, &said, None, output).await;
         if !self.no_validation {
             let asked = Asked {
                 python: &python,
@@ -122,6 +128,7 @@ impl RunArgs {
             python,
             controls,
             controls_of_settings,
+            notifications,
         })
     }
 

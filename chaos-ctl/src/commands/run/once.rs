@@ -40,6 +40,7 @@ impl RunArgs {
             python,
             controls,
             controls_of_settings,
+            notifications,
         } = self.load(&*faults, global.verbose, output).await?;
         let mut options = Options {
             frequency: self.hypothesis_frequency,
@@ -56,6 +57,7 @@ impl RunArgs {
         let mut observers = self.listeners.listeners()?;
         // Controls may register handlers of events.
         observers.push(controls.clone());
+        observers.push(notifications);
         if self.listeners.tells_people() {
             let tell: Arc<dyn Observer> = Arc::new(Tell::new(output, &experiment));
             observers.insert(0, tell);
