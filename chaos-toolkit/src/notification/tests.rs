@@ -94,7 +94,7 @@ async fn server() -> Server {
 }
 
 /// What was asked, without what libraries say of themselves, and the time.
-fn told(seen: &[Seen]) -> Vec<(String, Vec<(String, String)>, String)> {
+fn told(seen: &[Seen]) -> Vec<Seen> {
     let of_the_library = [
         "user-agent",
         "accept-encoding",
@@ -120,7 +120,11 @@ fn told(seen: &[Seen]) -> Vec<(String, Vec<(String, String)>, String)> {
             let mut headers: Vec<_> = headers.collect();
             headers.retain(|(name, _)| !of_the_library.contains(&name.as_str()));
             headers.sort();
-            (seen.line.clone(), headers, without_time(&seen.body))
+            Seen {
+                line: seen.line.clone(),
+                headers,
+                body: without_time(&seen.body),
+            }
         })
         .collect()
 }

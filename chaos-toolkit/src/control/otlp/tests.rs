@@ -261,7 +261,7 @@ fn long_values_are_cut_between_characters() {
 }
 
 /// An activity that gives back the span that it was told of; in the environment, or by a server that echoes the header.
-fn probe(name: &str, provider: Value) -> Value {
+fn probe(name: &str, provider: &Value) -> Value {
     json!({"type": "probe", "name": name, "provider": provider})
 }
 
@@ -276,9 +276,9 @@ async fn what_an_activity_calls_is_told_of_its_span() {
     .await;
     let url = server.url("/");
     let printed = json!({"type": "process", "path": "printenv", "arguments": "TRACEPARENT"});
-    let mut steady = probe("steady", json!({"type": "http", "url": url}));
+    let mut steady = probe("steady", &json!({"type": "http", "url": url}));
     let judged = json!({"type": "http", "url": server.url("/judge"), "arguments": {}});
-    steady["tolerance"] = probe("judge", judged);
+    steady["tolerance"] = probe("judge", &judged);
     steady["tolerance"]["type"] = "probe".into();
     let own = json!({"type": "http", "url": url, "headers": {"traceParent": "own"}});
     let get = json!({"type": "python", "module": "os", "func": "getenv", "arguments": {"key": "TRACEPARENT"}});
@@ -287,20 +287,22 @@ async fn what_an_activity_calls_is_told_of_its_span() {
         "description": "d",
         "steady-state-hypothesis": {"title": "h", "probes": [steady]},
         "method": [
-            probe("asked", json!({"type": "http", "url": url})),
-            probe("own", own),
-            probe("printed", printed.clone()),
-            probe("python", get.clone()),
-            probe("python again", get),
+            probe("asked", &json!({"type": "http", "url": url})),
+            probe("own", &own),
+            probe("printed", &printed),
+            probe("python", &get),
+            probe("python again", &get),
         ],
-        "rollbacks": [probe("undone", printed)],
+        "rollbacks": [probe("undone", &printed)],
     });
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let traces = Traces::new(Some(&address), Protocol::Grpc, Some(parent)).unwrap();
     // What whoever started the run is a part of is not what its activities are.
     let around = BTreeMap::from([("TRACEPARENT".to_owned(), parent.to_owned())]);
-    let mut variables = Variables::default();
-    variables.environment = Environment::with(around);
+    let variables = Variables {
+        environment: Environment::with(around),
+        ..Variables::default()
+    };
     let setup = Setup {
         experiment,
         variables,
