@@ -31,6 +31,7 @@ mod test_interrupt;
 mod test_list;
 mod test_loss;
 mod test_negative;
+mod test_notifications;
 mod test_partition;
 mod test_ramp;
 mod test_rate;

@@ -3,7 +3,7 @@
 //! From the file inwards: `load` (a file or an address, by `settings`), `document` (text, and where things stand in
 //! it), `experiment` (what it must be), `variables` (configuration, secrets, `${name}`), `provider` (who does the work of an
 //! activity), `tolerance` (whether a value is right), `run` (the order of things), `journal` (what is kept of it), `control`
-//! (who else hears of it, and may say no), `verdict` and `report` (what it comes down to, for programs and for people).
+//! (who else hears of it, and may say no), `notification` (whom the settings tell), `verdict` and `report` (what it comes down to, for programs and for people).
 //! Knows no agent, no gRPC and no Kubernetes: faults are somebody else's, behind the trait [`faults::Faults`].
 
 pub mod control;
@@ -13,6 +13,7 @@ pub mod faults;
 mod http;
 pub mod journal;
 pub mod load;
+pub mod notification;
 pub mod observe;
 pub mod problem;
 pub mod provider;

@@ -90,12 +90,19 @@ pub enum Event<'a> {
         /// The journal.
         journal: &'a Map<String, Value>,
     },
+    /// Somebody who wanted to hear of it could not be told: why, in a sentence. Comes after everything else.
+    Untold(&'a str),
 }
 
 /// Hears of a run. What it does must be quick, or go on elsewhere: the run waits for it.
 pub trait Observer: Send + Sync {
     /// Something happened.
     fn hear(&self, event: Event<'_>);
+
+    /// An activity that is under way, as whoever it calls is told of it: a `traceparent` of W3C Trace Context.
+    fn traceparent(&self, _number: u64) -> Option<String> {
+        None
+    }
 
     /// The run is over: sends what has not been sent, for a few seconds at most. What could not be told is said in a
     /// sentence.

@@ -6,6 +6,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Number, Value};
 
+mod json;
+
+pub use json::dumps;
+
 /// Two values that Python cannot put in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{left} and {right} cannot be put in order")]

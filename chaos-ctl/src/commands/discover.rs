@@ -6,11 +6,15 @@
 )]
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use chaos_toolkit::notification::{Event, Notifications};
+use chaos_toolkit::provider::python::Python;
 use clap::Args;
 use serde_json::Value;
 
 use super::python::PythonArgs;
+use super::settings::{SettingsArgs, notify};
 use crate::error::{CommandError, ErrorKind};
 use crate::output::Output;
 
@@ -35,6 +39,9 @@ pub struct DiscoverArgs {
     /// Where to save what the extension says
     #[arg(long, value_name = "FILE", default_value = "./discovery.json")]
     discovery_path: PathBuf,
+
+    #[command(flatten)]
+    settings: SettingsArgs,
 
     #[command(flatten)]
     python: PythonArgs,
@@ -74,8 +81,46 @@ impl From<Undiscovered> for CommandError {
 impl DiscoverArgs {
     pub(super) async fn run(&self, output: Output<'_>) -> Result<(), CommandError> {
         output.talk(&format!("asking {} …", self.package));
-        let discovery = self.discovery().await?;
-        let mut text = serde_json::to_vec_pretty(&discovery)
+        let settings = self.settings.value(output);
+        let python = Arc::new(self.python.python().settings(settings.clone()));
+        let notifications = Notifications::new(&settings, Arc::clone(&python));
+        let package = Value::from(&*self.package);
+        notify(
+            &notifications,
+            Event::DiscoveryStarted,
+            &package,
+            None,
+            output,
+        )
+        .await;
+        let discovery = match self.discovery(&python).await {
+            Ok(discovery) => discovery,
+            Err(error) => {
+                let said = match &error {
+                    Undiscovered::Failed { said, .. } => said.clone(),
+                    Undiscovered::Write { .. } => error.to_string(),
+                };
+                let failed = Event::DiscoveryFailed;
+                notify(&notifications, failed, &package, Some(&said), output).await;
+                python.close().await;
+                return Err(error.into());
+            }
+        };
+        self.save(&discovery)?;
+        let completed = Event::DiscoveryCompleted;
+        notify(&notifications, completed, &discovery, None, output).await;
+        python.close().await;
+        output.talk(&format!(
+            "{} offers {}, saved in {}",
+            self.package,
+            offered(&discovery),
+            self.discovery_path.display()
+        ));
+        Ok(())
+    }
+
+    fn save(&self, discovery: &Value) -> Result<(), CommandError> {
+        let mut text = serde_json::to_vec_pretty(discovery)
             .map_err(|error| CommandError::new(ErrorKind::Failed, error))?;
         text.push(b'\n');
         let path = &self.discovery_path;
@@ -83,21 +128,13 @@ impl DiscoverArgs {
             path: path.clone(),
             source,
         })?;
-        output.talk(&format!(
-            "{} offers {}, saved in {}",
-            self.package,
-            offered(&discovery),
-            path.display()
-        ));
         Ok(())
     }
 
-    async fn discovery(&self) -> Result<Value, Undiscovered> {
-        let python = self.python.python();
+    async fn discovery(&self, python: &Python) -> Result<Value, Undiscovered> {
         let discovered = python
             .discover(&self.package, !self.no_system_info, !self.no_install)
             .await;
-        python.close().await;
         discovered.map_err(|stopped| {
             // The last line of a traceback says what it is.
             let said = stopped.to_string();

@@ -27,6 +27,7 @@ pub mod reset;
 pub mod rewrite;
 pub mod run;
 pub mod serve;
+mod settings;
 mod source;
 pub mod status;
 mod steered;

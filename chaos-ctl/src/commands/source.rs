@@ -1,13 +1,11 @@
 //! Where an experiment of Chaos Toolkit's format comes from, for all verbs that take one.
 
-use std::path::PathBuf;
-
 use chaos_toolkit::document::Document;
 use chaos_toolkit::load::{self, Http, Loading};
 use chaos_toolkit::problem::Problem;
-use chaos_toolkit::settings::Settings;
 use clap::Args;
 
+use super::settings::SettingsArgs;
 use crate::output::Output;
 
 /// An experiment, and what it takes to get it.
@@ -20,9 +18,8 @@ pub(super) struct SourceArgs {
     #[arg(long)]
     no_verify_tls: bool,
 
-    /// The settings file, which says who may ask at an address [default: ~/.chaostoolkit/settings.yaml]
-    #[arg(long, value_name = "FILE")]
-    settings: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
 }
 
 impl SourceArgs {
@@ -33,21 +30,12 @@ impl SourceArgs {
 
     /// Loads it; the problem is boxed, being much larger than what is usual.
     pub(super) async fn load(&self, output: Output<'_>) -> Result<Document, Box<Problem>> {
-        let settings = self.settings(output);
+        let settings = self.settings.load(output);
         let how = Loading {
             settings: settings.as_ref(),
             verify_tls: !self.no_verify_tls,
             fetch: &Http,
         };
         load::load(&self.source, how).await.map_err(Box::new)
-    }
-
-    /// The settings; what is wrong with them is said, and they are left out, as in the reference.
-    pub(super) fn settings(&self, output: Output<'_>) -> Option<Settings> {
-        let path = self.settings.clone().or_else(Settings::path)?;
-        Settings::load(&path).unwrap_or_else(|problem| {
-            output.warn(&problem.to_string());
-            None
-        })
     }
 }

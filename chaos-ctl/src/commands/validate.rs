@@ -3,13 +3,16 @@
 use chaos_toolkit::control::python::PythonControls;
 use chaos_toolkit::document::Document;
 use chaos_toolkit::experiment::{self, Asked, Checked};
+use chaos_toolkit::notification::{Event, Notifications, without_secrets};
 use chaos_toolkit::problem::Problem;
+use chaos_toolkit::provider::python::Python;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::actions::ToolkitFaults;
 use super::python::PythonArgs;
+use super::settings::notify;
 use super::source::SourceArgs;
 use crate::error::{CommandError, ErrorKind};
 use crate::global::Global;
@@ -57,7 +60,7 @@ impl ValidateArgs {
         let document = self.source.load(output).await;
         let (document, checked) = match document {
             Ok(document) => {
-                let checked = self.check(&document, global, output).await;
+                let checked = self.check_aloud(&document, global, output).await;
                 (Some(document), checked)
             }
             Err(unread) => (None, unread_text(*unread)),
@@ -92,21 +95,44 @@ impl ValidateArgs {
 }
 
 impl ValidateArgs {
-    async fn check(
+    /// Looks at it; those whom the settings name hear of it.
+    async fn check_aloud(
         &self,
         document: &Document,
         global: &Global,
         output: Output<'static>,
     ) -> Checked {
-        let python = Arc::new(self.python.python());
-        let asked = Asked {
-            python: &python,
-            controls: &PythonControls::new(Arc::clone(&python)),
+        let settings = self.source.settings.value(output);
+        let python = self.python.python().settings(settings.clone());
+        let python = Arc::new(python.verbose(global.verbose));
+        let notifications = Notifications::new(&settings, Arc::clone(&python));
+        let said = without_secrets(&document.value);
+        let started = Event::ValidateStarted;
+        notify(&notifications, started, &said, None, output).await;
+        let checked = Self::check(document, &python, global, output).await;
+        let list = problems::list(None, &checked);
+        let (ended, error) = if checked.problems.is_empty() {
+            (Event::ValidateCompleted, None)
+        } else {
+            (Event::ValidateFailed, Some(list.trim_end()))
         };
-        let faults = ToolkitFaults::new(Arc::new(global.clone()), output);
-        let checked = experiment::check(document, Some(&faults), &asked).await;
+        notify(&notifications, ended, &said, error, output).await;
         python.close().await;
         checked
+    }
+
+    async fn check(
+        document: &Document,
+        python: &Arc<Python>,
+        global: &Global,
+        output: Output<'static>,
+    ) -> Checked {
+        let asked = Asked {
+            python,
+            controls: &PythonControls::new(Arc::clone(python)),
+        };
+        let faults = ToolkitFaults::new(Arc::new(global.clone()), output);
+        experiment::check(document, Some(&faults), &asked).await
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct How {
     /// Environment variables.
     #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
-    /// Other files of the directory. HOME is the directory, too.
+    /// Other files of the directory; `<server>` is the address of the HTTP server. HOME is the directory, too.
     #[serde(default)]
     pub(crate) files: BTreeMap<String, String>,
     /// Signals, one after the other.

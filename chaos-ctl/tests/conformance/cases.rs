@@ -30,13 +30,13 @@ cases! {
         breaks by_reference fails in_hypothesis not_in_it order pauses reference_in_background side_by_side
     }
     control {
-        breaks_everywhere continuously deviates every_level interrupts_after_activity interrupts_after_experiment
-        interrupts_after_hypothesis interrupts_after_method interrupts_before_activity interrupts_before_experiment
-        interrupts_before_hypothesis interrupts_before_method interrupts_before_rollback interrupts_in_background
-        invalid_by_itself leaves_before_activity meddles no_module not_automatic not_met_before of_a_file
-        of_a_hypothesis of_a_reference of_an_activity of_settings other_provider reference_alone
-        reference_alone_unvalidated scopes signal two unknown_reference unknown_scope without_module without_name
-        without_provider
+        breaks_everywhere continuously deviates every_level handlers handlers_interrupted handlers_left
+        interrupts_after_activity interrupts_after_experiment interrupts_after_hypothesis interrupts_after_method
+        interrupts_before_activity interrupts_before_experiment interrupts_before_hypothesis interrupts_before_method
+        interrupts_before_rollback interrupts_in_background invalid_by_itself leaves_before_activity
+        leaves_without_rollbacks meddles no_module not_automatic not_met_before of_a_file of_a_hypothesis
+        of_a_reference of_an_activity of_settings other_provider reference_alone reference_alone_unvalidated scopes
+        signal two unknown_reference unknown_scope without_module without_name without_provider
     }
     document {
         constants directory duplicate_keys everything extension_yml in_a_directory journal_path journal_path_missing
@@ -91,8 +91,9 @@ cases! {
         deviated_not deviated_not_met_before in_background never unknown
     }
     settings {
-        authorization authorization_missing command_line_wins empty malformed notifications of_the_experiment skip
-        strategies unknown_rollback_strategy unknown_strategy
+        authorization authorization_missing command_line_wins empty malformed notifications notifications_deviated
+        notifications_http notifications_invalid of_the_experiment skip strategies unknown_rollback_strategy
+        unknown_strategy
     }
     signal {
         from_background from_within int_in_process int_in_python int_in_rollback term_after_method

@@ -89,7 +89,7 @@ impl Scene {
 /// Plays a case with one program.
 pub(crate) fn play(case: &Case, program: Program, scene: &Scene) -> Left {
     let Scene { server, around } = scene;
-    let directory = Directory::make(around.path().join("here"), case);
+    let directory = Directory::make(around.path().join("here"), case, server);
     let mut command = program.command("run", &directory.path);
     command
         .env("SERVER", server.address())
@@ -138,12 +138,15 @@ struct Directory {
 }
 
 impl Directory {
-    fn make(path: PathBuf, case: &Case) -> Self {
+    fn make(path: PathBuf, case: &Case, server: &Server) -> Self {
         let mut given: BTreeMap<String, Vec<u8>> = case
             .how
             .files
             .iter()
-            .map(|(name, text)| (name.clone(), text.clone().into_bytes()))
+            .map(|(name, text)| {
+                let text = text.replace("<server>", &server.address());
+                (name.clone(), text.into_bytes())
+            })
             .collect();
         let name = case.how.stands_as.as_ref().unwrap_or(&case.file);
         given.insert(name.clone(), case.text.clone());

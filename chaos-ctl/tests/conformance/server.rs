@@ -128,6 +128,11 @@ fn serve(mut stream: TcpStream, files: &Mutex<PathBuf>) -> std::io::Result<()> {
         "large" => text(200, &"0123456789abcdef".repeat(1 << 16)),
         "v1" => vault(rest, &request),
         "close" => return Ok(()),
+        "notes" => {
+            let directory = files.lock().unwrap_or_else(PoisonError::into_inner);
+            note(&request, &directory.join("notes"))?;
+            text(rest.parse().unwrap_or(200), "noted\n")
+        }
         "silence" => {
             if !rest.is_empty() {
                 let files = files.lock().unwrap_or_else(PoisonError::into_inner);
@@ -206,6 +211,25 @@ fn echo(request: &Request) -> Value {
         "headers": headers,
         "body": String::from_utf8_lossy(&request.body),
     })
+}
+
+/// Adds what came to a file: without the time, and of a journal what became of the run.
+fn note(request: &Request, file: &Path) -> std::io::Result<()> {
+    let mut came = echo(request);
+    let body = String::from_utf8_lossy(&request.body);
+    if let Ok(mut message) = serde_json::from_str::<Value>(&body) {
+        let is_time = message["ts"].is_f64() && message["ts"].as_f64() > Some(1.7e9);
+        message["ts"] = json!(is_time);
+        let payload = &message["payload"];
+        if payload.get("steady_states").is_some() {
+            let keys = payload.as_object().into_iter().flat_map(Map::keys);
+            let keys: Vec<&String> = keys.filter(|key| !key.starts_with("chaosctl")).collect();
+            message["payload"] = json!([payload["status"], payload["deviated"], keys]);
+        }
+        came["body"] = message;
+    }
+    let mut file = fs::File::options().create(true).append(true).open(file)?;
+    writeln!(file, "{came}")
 }
 
 /// What a vault answers: of its second version below `secret`, of its first below `old`.

@@ -95,11 +95,6 @@ impl Traces {
         })
     }
 
-    /// The `traceparent` of an activity that is under way, for what it calls.
-    pub fn traceparent(&self, number: u64) -> Option<String> {
-        self.lock().traceparent(number)
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -119,6 +114,10 @@ impl Observer for Traces {
         for span in ended {
             self.send(span);
         }
+    }
+
+    fn traceparent(&self, number: u64) -> Option<String> {
+        self.lock().traceparent(number)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), String>> {

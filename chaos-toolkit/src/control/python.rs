@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::provider::python::Python;
 use crate::provider::{Flaw, Stopped};
-use crate::run::{Call, Controls, Interrupted, Level, Scope};
+use crate::run::{Call, Controls, Interrupted, Level, Moment, Scope};
 use crate::variables::{Variables, substitute};
 
 mod events;
@@ -276,12 +276,14 @@ impl PythonControls {
         };
         match applied.await {
             Ok(said) => match said["interrupted"].as_str() {
-                Some(why) => Err(Interrupted(why.to_owned())),
+                Some(why) => Err(Interrupted::Raised(why.to_owned())),
                 None => Ok(()),
             },
-            Err(stopped @ (Stopped::Interrupted(_) | Stopped::Exited { .. })) => {
-                Err(Interrupted(stopped.to_string()))
-            }
+            Err(Stopped::Interrupted(why)) => Err(Interrupted::Raised(why)),
+            Err(Stopped::Exited { message, rollbacks }) => Err(Interrupted::Left {
+                why: message,
+                rollbacks,
+            }),
             // A control that fails is no reason to end a run.
             Err(Stopped::Failed(_) | Stopped::Crashed(_)) => Ok(()),
         }
@@ -324,6 +326,10 @@ impl Controls for PythonControls {
 
     fn apply<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<(), Interrupted>> {
         Box::pin(self.apply_one(call))
+    }
+
+    fn note(&self, moment: Moment<'_>, journal: &dyn Fn() -> Value) {
+        self.tell_moment(moment, journal);
     }
 
     fn cleanup<'a>(&'a self, control: &'a Map<String, Value>) -> BoxFuture<'a, ()> {

@@ -154,7 +154,8 @@ fn message(event: Event<'_>, format: Format) -> Option<Value> {
         | Event::PhaseEnded { .. }
         | Event::ActivityStarted { .. }
         | Event::ActivityEnded { .. }
-        | Event::FaultEnded { .. } => return None,
+        | Event::FaultEnded { .. }
+        | Event::Untold(_) => return None,
     };
     Some(match format {
         Format::Slack => json!({ "text": text }),

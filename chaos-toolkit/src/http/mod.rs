@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
+use serde_json::Value;
 use url::Url;
 
+use crate::python_value::truth;
 use crate::variables::Environment;
 
 mod connect;
@@ -78,6 +80,18 @@ pub(crate) enum Trust {
     File(String),
     /// All.
     Anybody,
+}
+
+impl Trust {
+    /// What a `verify_tls` means.
+    pub(crate) fn said(verify_tls: Option<&Value>) -> Self {
+        match verify_tls {
+            None | Some(Value::Bool(true)) => Self::System,
+            Some(Value::String(file)) if !file.is_empty() => Self::File(file.clone()),
+            Some(other) if !truth(other) => Self::Anybody,
+            Some(_) => Self::System,
+        }
+    }
 }
 
 /// What was answered.

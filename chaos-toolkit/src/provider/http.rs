@@ -14,11 +14,14 @@ use url::Url;
 
 use super::{Flaw, Stopped, arguments, given, kind, required, seconds, text};
 use crate::http::{HttpError, Request, Trust, send};
-use crate::python_value::truth;
+use crate::python_value::{dumps, truth};
 use crate::variables::{Variables, substitute};
 
 /// What a header must be for a body to be JSON, letter by letter.
 const JSON: &str = "application/json";
+
+/// By which a server is told of the span that a request is a part of.
+const SPAN: &str = "traceparent";
 
 /// Asks the address of a provider.
 pub(super) async fn run(
@@ -121,13 +124,14 @@ pub(super) fn request(
     };
     let mut request = Request::new(method, url);
     request.headers = headers(provider, variables)?;
+    let has_span = |(name, _): &(String, String)| name.eq_ignore_ascii_case(SPAN);
+    if let Some(span) = variables.environment.span()
+        && !request.headers.iter().any(has_span)
+    {
+        request.headers.push((SPAN.to_owned(), span.to_owned()));
+    }
     (request.connect_timeout, request.read_timeout) = timeouts(provider, variables)?;
-    request.trust = match provider.get("verify_tls") {
-        None | Some(Value::Bool(true)) => Trust::System,
-        Some(Value::String(file)) if !file.is_empty() => Trust::File(file.clone()),
-        Some(other) if !truth(other) => Trust::Anybody,
-        Some(_) => Trust::System,
-    };
+    request.trust = Trust::said(provider.get("verify_tls"));
     request.retries = match given(provider, "max_retries") {
         None => 0,
         Some(retries) => retries.as_u64().ok_or_else(|| {
@@ -148,7 +152,7 @@ pub(super) fn request(
         .any(|(name, value)| name == "Content-Type" && value == JSON)
     {
         // What is empty is sent too, unless it is nothing.
-        request.body = arguments.map(|value| Bytes::from(value.to_string()));
+        request.body = arguments.map(|value| Bytes::from(dumps(&value)));
     } else if let Some(arguments) = arguments.filter(truth) {
         add_form(&mut request, &arguments)?;
     }

@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{equal, order, repr, text, truth};
+use super::{dumps, equal, order, repr, text, truth};
 
 #[derive(serde::Deserialize)]
 struct Text {
@@ -50,4 +50,14 @@ fn values_are_equal_and_in_order_as_in_python() {
             Err(_) => assert_eq!(row.raises.as_deref(), Some("TypeError"), "{pair}"),
         }
     }
+}
+
+/// What `json.dumps` of Python 3.11 writes.
+#[test]
+fn json_is_written_as_python_writes_it() {
+    let value = json!({"text": "a \u{e9}\u{1f4a5}\"\\/\n\u{1}\u{7f}", "list": [1, -2.5, 1e16, 1e-7, 100.0, true, null, [], {}]});
+    assert_eq!(
+        dumps(&value),
+        r#"{"text": "a \u00e9\ud83d\udca5\"\\/\n\u0001\u007f", "list": [1, -2.5, 1e+16, 1e-07, 100.0, true, null, [], {}]}"#
+    );
 }

@@ -49,7 +49,7 @@ pub(crate) struct Due {
 /// An activity that began.
 pub(crate) struct Begun {
     pub(crate) entry: Entry,
-    number: u64,
+    pub(crate) number: u64,
     phase: Phase,
     is_told: AtomicBool,
 }
@@ -198,7 +198,7 @@ impl World {
         let worked = if is_dry {
             Ok(Ok(Value::Null))
         } else {
-            self.work_on(activity, due, &begun.entry).await
+            self.work_on(activity, due, &begun).await
         };
         let end = Stamp::now();
         let halted = note(&begun.entry, worked, start, end);
@@ -222,14 +222,14 @@ impl World {
         &self,
         activity: &Map<String, Value>,
         due: &Due,
-        entry: &Entry,
+        begun: &Begun,
     ) -> Result<Result<Value, ActivityFailed>, Halt> {
         if due.phase == Phase::Method
             && let Some(undo) = super::undo::of(activity)
         {
             lock(&self.undo).push(undo);
         }
-        let variables = self.variables();
+        let variables = self.variables_of(begun.number);
         let provider = activity.get("provider").and_then(Value::as_object);
         let is_fault =
             provider.and_then(|p| p.get("type")).and_then(Value::as_str) == Some("chaos");
@@ -238,6 +238,7 @@ impl World {
                 Some(provider) => {
                     let provider = substitute(&Value::Object(provider.clone()), &variables);
                     let provider = provider.as_object().cloned().unwrap_or_default();
+                    let entry = &begun.entry;
                     let started = self.faults.start(name(activity), &provider, entry).await;
                     return Ok(started.map_err(|failed| failed_activity(failed.0)));
                 }

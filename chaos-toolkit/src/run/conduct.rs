@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::controls::{Level, Scope, named};
+use super::controls::{Level, Moment, Scope, named};
 use super::guards::Guard;
 use super::halt::Halt;
 use super::hypothesis::{is_met, status_of};
@@ -49,6 +49,11 @@ impl World {
     /// Runs the experiment, and returns the journal with whatever controls made of it.
     pub(crate) async fn conduct(self: &Arc<Self>, guards: Vec<Guard>) -> Map<String, Value> {
         self.configure_controls().await;
+        self.note(Moment::Running {
+            variables: &self.variables(),
+            options: &self.options,
+            settings: &self.settings,
+        });
         let is_played = matches!(self.options.dry, Some(Dry::Probes | Dry::Activities));
         let guarded = self.guarded(if is_played { Vec::new() } else { guards });
         let mut during = None;
@@ -183,6 +188,11 @@ impl World {
                 Status::Aborted
             }
         };
+        match &halt {
+            Halt::Interrupted(_) => self.note(Moment::Interrupted),
+            Halt::CtrlC | Halt::Left | Halt::LeftAsIs => self.note(Moment::Left),
+            Halt::Guard | Halt::Refused | Halt::Broken(_) => {}
+        }
         if let Halt::Interrupted(why) = &halt
             && why != TERMINATED
         {

@@ -3,9 +3,13 @@
 //! The rules, odd as some are, are the reference's: which controls of the settings, of the experiment and of the part
 //! itself apply, in which order.
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
+use super::strategies::Options;
+use crate::observe::Phase;
 use crate::variables::Variables;
 
 /// A part of a run that controls hear of.
@@ -65,9 +69,21 @@ pub struct Call<'a> {
     pub settings: &'a Value,
 }
 
-/// A control that raised `InterruptExecution`: its text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interrupted(pub String);
+/// A control that ended the run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Interrupted {
+    /// It raised `InterruptExecution`: its text.
+    #[error("{0}")]
+    Raised(String),
+    /// It left as programs do.
+    #[error("{why}")]
+    Left {
+        /// In words.
+        why: String,
+        /// Whether rollbacks may be played: not after code 30.
+        rollbacks: bool,
+    },
+}
 
 /// Does what controls do. Failures of a control are its own: they end nothing.
 pub trait Controls: Send + Sync {
@@ -85,6 +101,49 @@ pub trait Controls: Send + Sync {
 
     /// Called once for each control, after the run.
     fn cleanup<'a>(&'a self, control: &'a Map<String, Value>) -> BoxFuture<'a, ()>;
+
+    /// Something happened of which handlers hear that controls registered; nothing waits for them. The journal is as it is now.
+    fn note(&self, _moment: Moment<'_>, _journal: &dyn Fn() -> Value) {}
+}
+
+/// What handlers hear of beside what observers do, with what the reference gives them.
+#[derive(Clone, Copy, Debug)]
+pub enum Moment<'a> {
+    /// Controls are configured.
+    Running {
+        /// Configuration and secrets.
+        variables: &'a Variables,
+        /// How it is run.
+        options: &'a Options,
+        /// What the settings file says.
+        settings: &'a Value,
+    },
+    /// The hypothesis was looked at before the method, or after it.
+    Looked {
+        /// When.
+        phase: Phase,
+        /// Its state.
+        state: &'a Value,
+    },
+    /// It is looked at again and again from now on, with a pause between.
+    LookingOn(Duration),
+    /// It was looked at once more, for the how manieth time.
+    LookedAgain {
+        /// Counts from 1.
+        count: u64,
+        /// Its state.
+        state: &'a Value,
+    },
+    /// It is not any more.
+    LookedOn,
+    /// The method is over; its runs, unless it was interrupted.
+    Played(Option<&'a Value>),
+    /// The rollbacks are over.
+    Undone,
+    /// Python code, a control or SIGTERM interrupted the run.
+    Interrupted,
+    /// Ctrl-C or another signal did, or a control that left.
+    Left,
 }
 
 /// The controls of a settings file, or of a file of controls: a mapping of names.

@@ -1,6 +1,9 @@
 //! Who hears of a run.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::observe::{Event, Observer};
 
@@ -15,9 +18,22 @@ impl Heard {
         }
     }
 
-    /// What could not be told, each in a sentence.
-    pub(crate) async fn close(&self) -> Vec<String> {
-        let closed = futures::future::join_all(self.0.iter().map(|observer| observer.close()));
-        closed.await.into_iter().filter_map(Result::err).collect()
+    /// The span that an activity is, for whoever it calls.
+    pub(crate) fn traceparent(&self, number: u64) -> Option<String> {
+        let mut observers = self.0.iter();
+        observers.find_map(|observer| observer.traceparent(number))
+    }
+
+    /// Has all of them end, and tells all of those that could not be told.
+    pub(crate) async fn close(&self, within: Duration) {
+        let close =
+            async |observer: &Arc<dyn Observer>| match timeout(within, observer.close()).await {
+                Ok(closed) => closed,
+                Err(_) => Err("somebody was not told of the end in time".to_owned()),
+            };
+        let closed = futures::future::join_all(self.0.iter().map(close)).await;
+        for why in closed.into_iter().filter_map(Result::err) {
+            self.hear(Event::Untold(&why));
+        }
     }
 }

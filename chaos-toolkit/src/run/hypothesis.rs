@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::activity::{Due, Written};
-use super::controls::{Level, Scope};
+use super::activity::{Begun, Due, Written};
+use super::controls::{Level, Moment, Scope};
 use super::halt::{Halt, of_stopped};
 use super::strategies::Dry;
 use super::world::{Context, World};
@@ -51,6 +51,7 @@ impl World {
         let met = looked.as_ref().ok().map(is_met);
         if let Ok(state) = &looked {
             self.record.decided(when, state);
+            self.note(Moment::Looked { phase, state });
         }
         self.heard.hear(Event::PhaseEnded { phase, met });
         looked
@@ -93,8 +94,7 @@ impl World {
                     list: None,
                 })
                 .await?;
-            let run = lock(&begun.entry).clone();
-            let judged = self.judge(&pointer, &run, is_dry, place).await;
+            let judged = self.judge(&pointer, &begun, is_dry, place).await;
             let is_right = judged.as_ref().is_ok_and(|is_right| *is_right);
             lock(&begun.entry).insert("tolerance_met".to_owned(), is_right.into());
             self.record.probed(when, &begun.entry);
@@ -115,17 +115,18 @@ impl World {
     async fn judge(
         &self,
         pointer: &str,
-        run: &Map<String, Value>,
+        begun: &Begun,
         is_dry: bool,
         place: Thread,
     ) -> Result<bool, Halt> {
+        let run = lock(&begun.entry).clone();
         if run.get("status").and_then(Value::as_str) == Some("failed") {
             return Ok(false);
         }
         if is_dry {
             return Ok(true);
         }
-        let variables = self.variables();
+        let variables = self.variables_of(begun.number);
         let mut tolerance = self.part(pointer)["tolerance"].take();
         match tolerance {
             Value::Null => return Ok(false),
@@ -148,8 +149,10 @@ impl World {
     /// Looks at it again and again until it is told not to, or the run is decided.
     pub(crate) async fn look_on(self: Arc<Self>, mut over: watch::Receiver<bool>) {
         self.heard.hear(Event::PhaseStarted(Phase::During));
+        self.note(Moment::LookingOn(self.options.frequency));
         let mut is_always_met = true;
         let looked = self.looks(&mut over, &mut is_always_met).await;
+        self.note(Moment::LookedOn);
         match looked {
             Ok(()) => {}
             Err(Halt::Interrupted(_)) => self.record.set_status(Status::Interrupted),
@@ -179,9 +182,15 @@ impl World {
         };
         // The time between two looks is the pause between them, however long they take.
         let pause = self.options.frequency.max(Duration::from_micros(1));
+        let mut count = 0;
         while !*over.borrow() && !is_decided() {
             let state = self.hypothesis(When::During, Thread::Background).await?;
             self.record.decided(When::During, &state);
+            count += 1;
+            self.note(Moment::LookedAgain {
+                count,
+                state: &state,
+            });
             if !is_met(&state) {
                 *is_always_met = false;
                 if self.options.fail_fast {

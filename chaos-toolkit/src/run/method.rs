@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::activity::{Due, Written, is_true};
-use super::controls::{Level, Scope};
+use super::controls::{Level, Moment, Scope};
 use super::halt::Halt;
 use super::world::{Context, World};
 use crate::journal::{List, Stamp, Status, entry};
@@ -24,6 +24,14 @@ impl World {
         let played = self
             .list(Level::Method, Phase::Method, List::Run, "/method")
             .await;
+        match &played {
+            Ok(()) => self.note(Moment::Played(Some(&self.record.runs(List::Run)))),
+            // As in the reference, nobody hears of one that a signal ended.
+            Err(Halt::CtrlC | Halt::Left | Halt::LeftAsIs) => {}
+            Err(Halt::Interrupted(_) | Halt::Guard | Halt::Refused | Halt::Broken(_)) => {
+                self.note(Moment::Played(None));
+            }
+        }
         self.heard.hear(Event::PhaseEnded {
             phase: Phase::Method,
             met: None,

@@ -34,7 +34,9 @@ use futures::stream::{self, StreamExt};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-pub use controls::{Call, Controls, Interrupted, Level, Scope, controls_of, tell_of_loading};
+pub use controls::{
+    Call, Controls, Interrupted, Level, Moment, Scope, controls_of, tell_of_loading,
+};
 pub use guards::{Guard, GuardProblem, guards};
 pub use signals::{Signal, Signals, listen};
 pub use strategies::{Dry, Options, RollbackStrategy, Strategy, UnknownStrategy};
@@ -104,15 +106,6 @@ pub enum RunError {
     },
 }
 
-/// A run that is over.
-#[derive(Debug)]
-pub struct Over {
-    /// Its journal, which is on disk.
-    pub journal: Map<String, Value>,
-    /// What observers could not tell, each in a sentence.
-    pub untold: Vec<String>,
-}
-
 /// Lets go of the faults however the run ends.
 struct Ending(Arc<World>);
 
@@ -122,13 +115,13 @@ impl Drop for Ending {
     }
 }
 
-/// Runs an experiment.
-pub async fn run(setup: Setup) -> Result<Over, RunError> {
+/// Runs an experiment; gives its journal, which is on disk.
+pub async fn run(setup: Setup) -> Result<Map<String, Value>, RunError> {
     let work = Box::new(Providers(setup.python.clone()));
     run_with(setup, work).await
 }
 
-async fn run_with(mut setup: Setup, work: Box<dyn Work>) -> Result<Over, RunError> {
+async fn run_with(mut setup: Setup, work: Box<dyn Work>) -> Result<Map<String, Value>, RunError> {
     let guards = guards(&setup.experiment)?;
     let part = setup.journal.as_deref().map(Part::create).transpose();
     let part = part.map_err(RunError::Part)?.flatten();
@@ -149,17 +142,14 @@ async fn run_with(mut setup: Setup, work: Box<dyn Work>) -> Result<Over, RunErro
     let written = path.as_deref().map_or(Ok(()), |path| write(path, &journal));
     world.heard.hear(Event::Ended { journal: &journal });
     // Somebody in a hurry does not wait for what observers have to say.
-    let untold = timeout(patience, world.heard.close()).await;
+    world.heard.close(patience).await;
     let _ = timeout(patience, world.work.close()).await;
     if let (Err(source), Some(path)) = (written, path) {
         let part = crate::journal::part_path(&path);
         return Err(RunError::Journal { source, part });
     }
     world.record.forget_part();
-    Ok(Over {
-        journal,
-        untold: untold.unwrap_or_default(),
-    })
+    Ok(journal)
 }
 
 /// Hands signals on; done at the second Ctrl-C.

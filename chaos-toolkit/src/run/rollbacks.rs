@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::controls::Level;
+use super::controls::{Level, Moment};
 use super::halt::Halt;
 use super::strategies::RollbackStrategy;
 use super::world::World;
@@ -44,6 +44,7 @@ impl World {
                 self.record.set_status(Status::Interrupted);
             }
         }
+        self.note(Moment::Undone);
         self.heard.hear(Event::PhaseEnded {
             phase: Phase::Rollbacks,
             met: None,

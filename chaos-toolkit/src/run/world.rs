@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Map, Value};
 
 use super::acting::ActingFaults;
-use super::controls::{Call, Controls, Interrupted, Level, Scope, applying};
+use super::controls::{Call, Controls, Interrupted, Level, Moment, Scope, applying};
 use super::halt::Halt;
 use super::heard::Heard;
 use super::line::Line;
@@ -58,10 +58,43 @@ impl World {
         lock(&self.variables).clone()
     }
 
+    /// What an activity that has begun works with: whatever it calls is a part of its span, where there is one.
+    pub(crate) fn variables_of(&self, number: u64) -> Arc<Variables> {
+        let variables = self.variables();
+        let Some(span) = self.heard.traceparent(number) else {
+            return variables;
+        };
+        let mut variables = (*variables).clone();
+        variables.environment = variables.environment.within(span);
+        Arc::new(variables)
+    }
+
     /// Says why it does not go on.
     pub(crate) fn say_interrupted(&self, why: &str) {
         let why = self.variables().redact(why);
         self.heard.hear(Event::Interrupted(&why));
+    }
+
+    /// Tells handlers of a moment.
+    pub(crate) fn note(&self, moment: Moment<'_>) {
+        if let Some(controls) = &self.controls {
+            controls.note(moment, &|| Value::Object(self.record.redacted()));
+        }
+    }
+
+    /// What a control that ended the run means for it.
+    fn halt_of(&self, ended: Interrupted) -> Halt {
+        match ended {
+            Interrupted::Raised(why) => Halt::Interrupted(why),
+            Interrupted::Left { why, rollbacks } => {
+                self.say_interrupted(&format!("a control ended the run: {why}"));
+                if rollbacks {
+                    Halt::Left
+                } else {
+                    Halt::LeftAsIs
+                }
+            }
+        }
     }
 
     /// How many activities a list of the experiment has.
@@ -118,7 +151,7 @@ impl World {
                 Thread::Main => self.line.unless_cut(applied).await,
                 Thread::Background => Ok(applied.await),
             }
-            .and_then(|applied| applied.map_err(|Interrupted(why)| Halt::Interrupted(why)));
+            .and_then(|applied| applied.map_err(|ended| self.halt_of(ended)));
             if told.is_err() {
                 break;
             }

@@ -8,14 +8,36 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     added: Arc<BTreeMap<String, String>>,
+    span: Option<String>,
 }
+
+/// By which programs are told of the span that they are a part of.
+const SPAN: &str = "TRACEPARENT";
 
 impl Environment {
     /// That of this process, and these.
     pub fn with(added: BTreeMap<String, String>) -> Self {
         Self {
             added: Arc::new(added),
+            span: None,
         }
+    }
+
+    /// The same within a span of a trace, a `traceparent` of W3C Trace Context: whatever is called from here is a part of it.
+    /// Where this process is itself a part of something, that is what the span is in.
+    #[must_use]
+    pub fn within(&self, span: String) -> Self {
+        let mut added = (*self.added).clone();
+        added.insert(SPAN.to_owned(), span.clone());
+        Self {
+            added: Arc::new(added),
+            span: Some(span),
+        }
+    }
+
+    /// The span that requests are a part of.
+    pub fn span(&self) -> Option<&str> {
+        self.span.as_deref()
     }
 
     /// The value of a variable; bytes that are no text are replaced.

@@ -6,15 +6,19 @@ mod draft;
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chaos_toolkit::document::{Document, Format};
 use chaos_toolkit::experiment::{self, Unasked};
+use chaos_toolkit::notification::{Event, Notifications, without_secrets};
 use clap::Args;
 use serde_json::Value;
 
 use self::ask::Ask;
 use self::discovery::Discovery;
 use self::draft::{Draft, DraftError};
+use super::python::PythonArgs;
+use super::settings::{SettingsArgs, notify};
 use crate::error::{CommandError, ErrorKind};
 use crate::output::Output;
 
@@ -41,6 +45,12 @@ pub struct InitArgs {
     /// Write over a file that is there
     #[arg(long)]
     force: bool,
+
+    #[command(flatten)]
+    settings: SettingsArgs,
+
+    #[command(flatten)]
+    python: PythonArgs,
 
     #[command(flatten)]
     given: Given,
@@ -155,6 +165,23 @@ impl From<InitError> for CommandError {
 
 impl InitArgs {
     pub(super) async fn run(&self, output: Output<'_>) -> Result<(), CommandError> {
+        let settings = self.settings.value(output);
+        let python = Arc::new(self.python.python().settings(settings.clone()));
+        let notifications = Notifications::new(&settings, Arc::clone(&python));
+        let started = Event::InitStarted;
+        notify(&notifications, started, &Value::Null, None, output).await;
+        let written = self.write(output).await;
+        if let Ok(experiment) = &written {
+            let said = without_secrets(experiment);
+            let completed = Event::InitCompleted;
+            notify(&notifications, completed, &said, None, output).await;
+        }
+        python.close().await;
+        written.map(drop)
+    }
+
+    /// Asks, and writes the experiment.
+    async fn write(&self, output: Output<'_>) -> Result<Value, CommandError> {
         let path = &self.experiment_path;
         let format = format(path)?;
         if path.exists() && !self.force {
@@ -187,7 +214,7 @@ impl InitArgs {
         output.talk(&format!(
             "{shown} is written: `chaosctl run {shown}` runs it"
         ));
-        Ok(())
+        Ok(experiment)
     }
 }
 

@@ -8,13 +8,15 @@ use chaos_toolkit::document::Document;
 use chaos_toolkit::experiment::{self, Asked};
 use chaos_toolkit::faults::Faults;
 use chaos_toolkit::load::file;
+use chaos_toolkit::notification::{Event, Notifications, without_secrets};
 use chaos_toolkit::problem::Problem;
 use chaos_toolkit::provider::python::Python;
 use chaos_toolkit::run::{Interrupted, controls_of, tell_of_loading};
 use chaos_toolkit::variables::{self, Given, Variables};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{RunArgs, failed};
+use crate::commands::settings::notify;
 use crate::error::{CommandError, ErrorKind};
 use crate::output::{Output, problems};
 
@@ -41,7 +43,7 @@ pub(super) fn existing(text: &str) -> Result<PathBuf, NoFile> {
 /// A control did not want the experiment to be loaded.
 #[derive(Debug, thiserror::Error)]
 #[error("a control interrupted the loading: {0}")]
-struct LoadingInterrupted(String);
+struct LoadingInterrupted(Interrupted);
 
 /// With `--no-validation` this is all that is looked at.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +66,8 @@ pub(super) struct Loaded {
     pub(super) controls: Arc<PythonControls>,
     /// Those that every experiment has: of the settings, and of the files that were named.
     pub(super) controls_of_settings: Vec<Value>,
+    /// Who has heard of its beginning, and will of its end.
+    pub(super) notifications: Arc<Notifications>,
 }
 
 impl RunArgs {
@@ -76,8 +80,7 @@ impl RunArgs {
     ) -> Result<Loaded, CommandError> {
         let given = Given::read(&self.var, &self.var_file)
             .map_err(|error| CommandError::new(ErrorKind::Usage, error))?;
-        let settings = self.source.settings(output);
-        let settings = settings.map_or_else(|| Value::Object(Map::new()), |own| own.value);
+        let settings = self.source.settings.value(output);
         let python = Arc::new(
             self.python
                 .python()
@@ -85,6 +88,7 @@ impl RunArgs {
                 .verbose(verbose),
         );
         let controls = Arc::new(PythonControls::new(Arc::clone(&python)));
+        let notifications = Arc::new(Notifications::new(&settings, Arc::clone(&python)));
         let mut controls_of_settings = controls_of(settings.get("controls"));
         for path in &self.control_file {
             match file(&path.display().to_string()) {
@@ -96,6 +100,8 @@ impl RunArgs {
         let document = self
             .document(&controls, &controls_of_settings, &settings, output)
             .await?;
+        let said = without_secrets(&document.value);
+        notify(&notifications, Event::RunStarted, &said, None, output).await;
         if !self.no_validation {
             let asked = Asked {
                 python: &python,
@@ -126,6 +132,7 @@ impl RunArgs {
             python,
             controls,
             controls_of_settings,
+            notifications,
         })
     }
 
@@ -141,7 +148,7 @@ impl RunArgs {
             let source = self.source.name();
             let told = tell_of_loading(controls, of_settings, source, read, settings);
             told.await
-                .map_err(|Interrupted(why)| failed(LoadingInterrupted(why)))
+                .map_err(|ended| failed(LoadingInterrupted(ended)))
         };
         tell(None).await?;
         let document = self.source.load(output).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chaos_toolkit::observe::{Gate, Observer};
-use chaos_toolkit::run::{self, Dry, Options, Over, Setup, Signal, Signals};
+use chaos_toolkit::run::{self, Dry, Options, Setup, Signal, Signals};
 use futures::StreamExt as _;
 use futures::stream;
 use serde_json::{Map, Value};
@@ -56,6 +56,7 @@ impl RunArgs {
             python,
             controls,
             controls_of_settings,
+            notifications,
         } = tokio::select! {
             biased;
             _ = signals.next() => return Err(failed(InterruptedLoading)),
@@ -77,6 +78,7 @@ impl RunArgs {
         let mut observers = self.listeners.listeners()?;
         // Controls may register handlers of events.
         observers.push(controls.clone());
+        observers.push(notifications);
         if self.listeners.tells_people() {
             // A secret may stand in the file itself.
             let told = variables.redact_value(&experiment);
@@ -103,15 +105,11 @@ impl RunArgs {
             gate,
             signals,
         };
-        let over = run::run(setup).await;
+        let journal = run::run(setup).await;
         drop(keys);
         faults.settled().await;
-        let Over { journal, untold } = over.map_err(failed)?;
-        for untold in untold {
-            output.warn(&untold);
-        }
         Ok(Once {
-            journal,
+            journal: journal.map_err(failed)?,
             is_stopped: is_stopped.load(Ordering::Relaxed),
         })
     }

@@ -176,6 +176,7 @@ impl Observer for Tell {
                 ));
             }
             Event::Interrupted(why) => self.output.warn(&format!("interrupted: {why}")),
+            Event::Untold(why) => self.output.warn(why),
             Event::PhaseEnded { .. } | Event::Ended { .. } => {}
         }
     }

@@ -12,6 +12,8 @@ def do(at, here, how):
         raise InterruptExecution(f"interrupted at {here}")
     if how == "exit":
         raise SystemExit(1)
+    if how == "exit without rollbacks":
+        raise SystemExit(30)
     raise RuntimeError(f"broke at {here}")
 
 

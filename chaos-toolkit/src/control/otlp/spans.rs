@@ -154,6 +154,7 @@ impl State {
                 Vec::new()
             }
             Event::Ended { journal } => self.ended(journal),
+            Event::Untold(_) => Vec::new(),
         }
     }
 

@@ -1,7 +1,10 @@
 //! Traces as real collectors get them: over gRPC, and over HTTP.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::StreamExt as _;
+use opentelemetry::trace::SpanId;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
@@ -16,7 +19,11 @@ use tonic::{Request, Response, Status as Refused};
 
 use super::spans::{MOST, cut, parse_parent};
 use super::*;
+use crate::http::testing::{Server, says};
 use crate::observe::Phase;
+use crate::provider::python::Python;
+use crate::run::{Options, Setup, run};
+use crate::variables::{Environment, Variables};
 use serde_json::Value;
 
 /// Keeps what it gets.
@@ -251,4 +258,99 @@ fn long_values_are_cut_between_characters() {
     let long = "\u{e4}".repeat(MOST);
     assert_eq!(cut(&long).len(), MOST);
     assert_eq!(cut(&format!("a{long}")).len(), MOST - 1);
+}
+
+/// An activity that gives back the span that it was told of; in the environment, or by a server that echoes the header.
+fn probe(name: &str, provider: &Value) -> Value {
+    json!({"type": "probe", "name": name, "provider": provider})
+}
+
+#[tokio::test]
+async fn what_an_activity_calls_is_told_of_its_span() {
+    let collector = Collector::default();
+    let address = collector.serve().await;
+    let server = Server::start(|asked| {
+        let span = asked.header("Traceparent").unwrap_or("none");
+        says("200 OK", &[], span)
+    })
+    .await;
+    let url = server.url("/");
+    let printed = json!({"type": "process", "path": "printenv", "arguments": "TRACEPARENT"});
+    let mut steady = probe("steady", &json!({"type": "http", "url": url}));
+    let judged = json!({"type": "http", "url": server.url("/judge"), "arguments": {}});
+    steady["tolerance"] = probe("judge", &judged);
+    steady["tolerance"]["type"] = "probe".into();
+    let own = json!({"type": "http", "url": url, "headers": {"traceParent": "own"}});
+    let get = json!({"type": "python", "module": "os", "func": "getenv", "arguments": {"key": "TRACEPARENT"}});
+    let experiment = json!({
+        "title": "t",
+        "description": "d",
+        "steady-state-hypothesis": {"title": "h", "probes": [steady]},
+        "method": [
+            probe("asked", &json!({"type": "http", "url": url})),
+            probe("own", &own),
+            probe("printed", &printed),
+            probe("python", &get),
+            probe("python again", &get),
+        ],
+        "rollbacks": [probe("undone", &printed)],
+    });
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let traces = Traces::new(Some(&address), Protocol::Grpc, Some(parent)).unwrap();
+    // What whoever started the run is a part of is not what its activities are.
+    let around = BTreeMap::from([("TRACEPARENT".to_owned(), parent.to_owned())]);
+    let variables = Variables {
+        environment: Environment::with(around),
+        ..Variables::default()
+    };
+    let setup = Setup {
+        experiment,
+        variables,
+        settings: json!({}),
+        options: Options::default(),
+        journal: None,
+        python: Arc::new(Python::new("python3".into())),
+        faults: None,
+        controls: None,
+        controls_of_settings: Vec::new(),
+        observers: vec![Arc::new(traces)],
+        gate: None,
+        signals: futures::stream::pending().boxed(),
+    };
+    let journal = Value::Object(run(setup).await.unwrap());
+    let spans = collector.spans();
+    let told = |name: &str| {
+        let span = of(&spans, name);
+        let id = SpanId::from_bytes(span.span_id.clone().try_into().unwrap());
+        format!("00-0af7651916cd43dd8448eb211c80319c-{id}-01")
+    };
+    let output = |pointer: &str| {
+        journal
+            .pointer(pointer)
+            .unwrap_or_else(|| panic!("{journal}"))
+            .clone()
+    };
+    for (pointer, name) in [
+        ("/run/0/output/body", "asked"),
+        ("/run/3/output", "python"),
+        ("/run/4/output", "python again"),
+    ] {
+        assert_eq!(output(pointer), told(name), "{name}");
+    }
+    assert_eq!(output("/run/1/output/body"), "own");
+    for (pointer, name) in [
+        ("/run/2/output/stdout", "printed"),
+        ("/rollbacks/0/output/stdout", "undone"),
+    ] {
+        assert_eq!(output(pointer), told(name) + "\n", "{name}");
+    }
+    let steady: Vec<_> = spans.iter().filter(|span| span.name == "steady").collect();
+    assert_eq!(steady.len(), 2, "before and after");
+    let asked = server.seen();
+    let judge = asked
+        .iter()
+        .find(|asked| asked.line.contains("/judge"))
+        .unwrap();
+    let before = told("steady");
+    assert_eq!(judge.header("traceparent"), Some(before.as_str()));
 }

@@ -126,8 +126,19 @@ def validate(request):
     return []
 
 
+def schedule(frequency, fail_fast):
+    """As the reference gives it to handlers."""
+    try:
+        kind = import_module("chaoslib.types").Schedule
+    except ImportError:
+        from types import SimpleNamespace as kind
+    return kind(continuous_hypothesis_frequency=frequency, fail_fast=fail_fast, fail_fast_ratio=0)
+
+
 def event(request):
     arguments = [Told.experiment, *request["arguments"]] if request["experiment"] else request["arguments"]
+    if request["event"] == "running":
+        arguments[4] = schedule(*arguments[4])
     for handler in REGISTRY.handlers:
         try:
             getattr(handler, request["event"])(*arguments)

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -9,6 +10,7 @@ use super::*;
 use crate::observe::{Event, Observer, Phase};
 use crate::provider::Thread;
 use crate::provider::python::world::{PATIENCE, World, reference};
+use crate::run::Options;
 
 /// Writes down what it is given, as JSON lines beside it.
 const RECORDS: &str = r#"
@@ -87,6 +89,12 @@ class Handler:
     def activity_completed(self, activity, run): self.write("end " + activity["name"] + " " + run["status"])
     def start_method(self, experiment): self.write("method of " + experiment["title"])
     def finish(self, journal): self.write("finish " + journal["status"])
+    def running(self, experiment, journal, configuration, secrets, schedule, settings):
+        how = schedule.continuous_hypothesis_frequency, schedule.fail_fast
+        self.write(f"running {experiment['title']} {journal} {configuration} {secrets} {how} {settings}")
+    def start_continuous_hypothesis(self, frequency): self.write(f"looking on {frequency}")
+    def continuous_hypothesis_iteration(self, iteration_index, state): self.write(f"look {iteration_index} {state}")
+    def continuous_hypothesis_completed(self, experiment, journal, exception): self.write(f"looked on {experiment['title']} {journal} {exception}")
     def write(self, text):
         assert threading.current_thread() is threading.main_thread()
         with open(os.path.join(HERE, "events"), "a") as file: print(text, file=file)
@@ -264,7 +272,9 @@ async fn takes_back_what_a_control_changes() {
             None,
         )
         .await;
-    assert_eq!(left, Err(Interrupted("Python code left with 3".into())));
+    let why = "Python code left with 3".to_owned();
+    let rollbacks = true;
+    assert_eq!(left, Err(Interrupted::Left { why, rollbacks }));
 
     let (mut source, mut read) = (json!("file.json"), json!({"title": "t"}));
     scene.experiment = Value::Null;
@@ -291,7 +301,7 @@ async fn is_interrupted_by_the_exception_of_this_name_alone() {
     let stopped = scene
         .apply(&control("c", "stops"), before, &mut activity, None)
         .await;
-    assert_eq!(stopped, Err(Interrupted("not p".into())));
+    assert_eq!(stopped, Err(Interrupted::Raised("not p".into())));
     let nothing = scene
         .apply(&control("c", "nowhere"), before, &mut activity, None)
         .await;
@@ -317,6 +327,25 @@ async fn tells_handlers_of_events_and_another_python_of_controls() {
     };
     hear(&scene, started);
     assert!(scene.configure(&control).await);
+    let variables = Variables::new(
+        Map::from_iter([("k".into(), 1.into())]),
+        Map::from_iter([("s".into(), json!({"t": "u"}))]),
+    );
+    for moment in [
+        Moment::Running {
+            variables: &variables,
+            options: &Options::default(),
+            settings: &json!({}),
+        },
+        Moment::LookingOn(Duration::from_millis(500)),
+        Moment::LookedAgain {
+            count: 1,
+            state: &json!({"steady_state_met": true}),
+        },
+        Moment::LookedOn,
+    ] {
+        scene.controls.note(moment, &|| json!({"j": 1}));
+    }
     hear(&scene, Event::PhaseStarted(Phase::Method));
     hear(&scene, started);
     let mut context = activity.clone();
@@ -359,7 +388,8 @@ async fn tells_handlers_of_events_and_another_python_of_controls() {
     let events = fs::read_to_string(scene.world.path("events")).unwrap();
     assert_eq!(
         events,
-        "method of t\nstart a\nend a succeeded\nfinish completed\n"
+        "running t {'j': 1} {'k': 1} {'s': {'t': 'u'}} (1.0, False) {}\nlooking on 0.5\nlook 1 {'steady_state_met': True}\n\
+         looked on t {'j': 1} None\nmethod of t\nstart a\nend a succeeded\nfinish completed\n"
     );
 }
 

@@ -247,10 +247,21 @@ impl Python {
         op: &str,
         request: Map<String, Value>,
     ) -> Result<Value, Stopped> {
+        self.further(code, op, request, "a control").await
+    }
+
+    /// Asks a further part of the program, in the same way; `doing` is what could not be done if Python ends before it answers.
+    pub(crate) async fn further(
+        &self,
+        code: &'static str,
+        op: &str,
+        request: Map<String, Value>,
+        doing: &str,
+    ) -> Result<Value, Stopped> {
         let (bridge, _) = self.ready(None).await?;
         bridge.learn(code);
         let thread = bridge.free_thread();
-        heard(bridge.ask(op, thread, request).await, "a control")
+        heard(bridge.ask(op, thread, request).await, doing)
     }
 
     /// Which Python runs: starts one if there is none.

@@ -47,7 +47,7 @@ impl Controls for Fake {
                     .insert("n".to_owned(), json!(7));
             }
             match does["interrupt"].as_str() {
-                Some(why) => Err(Interrupted(why.to_owned())),
+                Some(why) => Err(Interrupted::Raised(why.to_owned())),
                 None => Ok(()),
             }
         })

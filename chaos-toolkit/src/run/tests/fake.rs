@@ -212,6 +212,7 @@ impl Observer for Listening {
             Event::ActivityEnded { run, .. } => {
                 assert!(run["activity"]["name"] != "bang", "an observer panics");
             }
+            Event::Untold(why) => self.0.add(format!("untold: {why}")),
             Event::Started { .. }
             | Event::PhaseEnded { .. }
             | Event::ActivityStarted { .. }
@@ -280,7 +281,7 @@ impl Stage {
         };
         run_with(self.setup, Box::new(fake))
             .await
-            .map(|over| Value::Object(over.journal))
+            .map(Value::Object)
     }
 
     pub(super) async fn run(self) -> Value {

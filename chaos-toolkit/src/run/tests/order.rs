@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 use super::fake::{Stage, action, activity, experiment, fault, hypothesis, runs};
-use crate::observe::{Answer, Gate, Phase};
+use crate::observe::{Answer, Event, Gate, Observer, Phase};
 use crate::run::{Options, RollbackStrategy};
 
 #[tokio::test(start_paused = true)]
@@ -186,4 +186,34 @@ async fn whoever_aborts_stops_the_faults_before_anything_is_undone() {
     let journal = stage.change(|setup| setup.gate = Some(says)).run().await;
     assert_eq!(journal["status"], "aborted");
     assert!(log.at("f told to stop") < log.at("r begins"));
+}
+
+/// One that cannot be reached, and one that never answers.
+enum Deaf {
+    Gone,
+    Silent,
+}
+
+impl Observer for Deaf {
+    fn hear(&self, _event: Event<'_>) {}
+
+    fn close(&self) -> BoxFuture<'_, Result<(), String>> {
+        match self {
+            Self::Gone => Box::pin(async { Err("nobody is there".to_owned()) }),
+            Self::Silent => Box::pin(std::future::pending()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_could_not_be_told_is_said_to_all_others() {
+    let of = experiment(Value::Null, json!([action("a", json!({}))]), json!([]));
+    let stage = Stage::new(of).change(|setup| {
+        setup.observers.insert(0, Arc::new(Deaf::Silent));
+        setup.observers.push(Arc::new(Deaf::Gone));
+    });
+    let log = stage.log.clone();
+    stage.run().await;
+    assert!(log.has("untold: somebody was not told of the end in time"));
+    assert!(log.at("untold: nobody is there") > log.at("a done"));
 }
