@@ -2,7 +2,6 @@
 
 mod fetch;
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use futures::future::BoxFuture;
@@ -66,6 +65,13 @@ pub async fn load(source: &str, how: Loading<'_>) -> Result<Document, Problem> {
 
 /// Loads a file.
 pub fn file(source: &str) -> Result<Document, Problem> {
+    // Before its extension: a directory has none to be given.
+    if Path::new(source).is_dir() {
+        return Err(Problem {
+            instead: Some("name the file of the experiment in it".to_owned()),
+            ..problem(source, "this is a directory, and no file")
+        });
+    }
     let extension = Path::new(source).extension();
     let format = match extension.and_then(|extension| extension.to_str()) {
         Some("json") => Format::Json,
@@ -77,12 +83,8 @@ pub fn file(source: &str) -> Result<Document, Problem> {
             });
         }
     };
-    let bytes = std::fs::read(source).map_err(|error| {
-        if error.kind() == ErrorKind::IsADirectory {
-            return problem(source, "this is a directory, and no file");
-        }
-        problem(source, format!("the file cannot be read: {error}"))
-    })?;
+    let bytes = std::fs::read(source)
+        .map_err(|error| problem(source, format!("the file cannot be read: {error}")))?;
     Document::read_bytes(source, &bytes, format)
 }
 
@@ -126,17 +128,22 @@ async fn address(url: &str, how: Loading<'_>) -> Result<Document, Problem> {
     let answer =
         answer.map_err(|said| problem(url, format!("the server was not reached: {said}")))?;
     if answer.status != 200 {
-        let body = String::from_utf8_lossy(&answer.body);
-        let body: String = body.trim().chars().take(200).collect();
         let status = answer.status;
-        let said = if body.is_empty() {
-            String::new()
-        } else {
-            format!(": {body}")
-        };
+        let said = said(&answer).map_or_else(String::new, |said| format!(": {said}"));
         return Err(problem(url, format!("the server answered {status}{said}")));
     }
     answered(url, &answer)
+}
+
+/// What a server says of why it does not give something, in one line; a page that is meant for a browser says nothing here.
+fn said(answer: &Answer) -> Option<String> {
+    let body = String::from_utf8_lossy(&answer.body);
+    if body.trim_start().starts_with('<') {
+        return None;
+    }
+    let words: Vec<_> = body.split_whitespace().collect();
+    let line: String = words.join(" ").chars().take(200).collect();
+    Some(line).filter(|line| !line.is_empty())
 }
 
 fn answered(url: &str, answer: &Answer) -> Result<Document, Problem> {
@@ -252,7 +259,15 @@ mod tests {
         );
         let folder = directory.path().join("d.json");
         std::fs::create_dir(&folder).unwrap();
-        assert!(what(folder.to_str().unwrap()).contains("this is a directory"));
+        for folder in [folder.as_path(), directory.path()] {
+            let folder = folder.to_str().unwrap();
+            assert_eq!(
+                what(folder),
+                format!(
+                    "{folder}: this is a directory, and no file; name the file of the experiment in it"
+                )
+            );
+        }
     }
 
     #[tokio::test]
@@ -297,13 +312,19 @@ mod tests {
             let problem = problem.unwrap_err().to_string();
             assert!(problem.contains(said), "{problem}");
         }
-        let mut server = says("text/plain", "no such thing\n");
-        server.answer.status = 404;
-        let problem = load_from(&server, "https://h/x", None).await.unwrap_err();
-        assert_eq!(
-            problem.to_string(),
-            "https://h/x: the server answered 404: no such thing"
-        );
+        for (body, expected) in [
+            ("no such\nthing\n", "the server answered 404: no such thing"),
+            ("", "the server answered 404"),
+            (
+                "<!DOCTYPE HTML>\n<html>none</html>\n",
+                "the server answered 404",
+            ),
+        ] {
+            let mut server = says("text/plain", body);
+            server.answer.status = 404;
+            let problem = load_from(&server, "https://h/x", None).await.unwrap_err();
+            assert_eq!(problem.to_string(), format!("https://h/x: {expected}"));
+        }
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -31,6 +31,8 @@ pub(crate) enum Answer {
     Says(Vec<u8>),
     /// Says this, and then nothing more.
     Hangs(Vec<u8>),
+    /// Says this, and then passes on what comes from either side, as a proxy does.
+    Joins(Vec<u8>, SocketAddr),
 }
 
 /// An answer with a length.
@@ -120,6 +122,13 @@ async fn converse(
             let _ = stream.write_all(&bytes).await;
             hanging.spawn(async move {
                 let _ = stream.read_to_end(&mut Vec::new()).await;
+            });
+        }
+        Answer::Joins(bytes, server) => {
+            let _ = stream.write_all(&bytes).await;
+            hanging.spawn(async move {
+                let mut beyond = TcpStream::connect(server).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut beyond).await;
             });
         }
     }

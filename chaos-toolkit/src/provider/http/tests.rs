@@ -329,9 +329,9 @@ async fn proxies_of_the_environment_are_used() {
     assert_eq!(proxy.seen()[1].line, "CONNECT nowhere.invalid:443 HTTP/1.1");
 }
 
-#[tokio::test]
-async fn certificates_are_verified_unless_told_otherwise() {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])
+/// A server that vouches for itself, and its certificate.
+async fn encrypted() -> (Server, String) {
+    let made = rcgen::generate_simple_self_signed(["shop.test".to_owned(), "127.0.0.1".to_owned()])
         .unwrap();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let chain: Vec<CertificateDer<'static>> = vec![made.cert.der().clone()];
@@ -346,6 +346,54 @@ async fn certificates_are_verified_unless_told_otherwise() {
         TlsAcceptor::from(Arc::new(configuration)),
     )
     .await;
+    (server, made.cert.pem())
+}
+
+#[tokio::test]
+async fn behind_a_proxy_the_server_is_the_one_that_is_verified() {
+    let (server, certificate) = encrypted().await;
+    let beyond = server.address;
+    // It says nothing after its head: the client speaks next.
+    let proxy = Server::start(move |_| {
+        Answer::Joins(b"HTTP/1.1 200 OK\r\nVia: 1.1 own\r\n\r\n".to_vec(), beyond)
+    })
+    .await;
+    // The name is the proxy's to look up, and is asked of the server.
+    let url = "https://shop.test:8443/x?y=1";
+    let variables = with(&[("HTTPS_PROXY", &format!("http://u:p@{}", proxy.address))]);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ca.pem");
+    std::fs::write(&file, certificate).unwrap();
+    for trust in [json!(false), json!(file)] {
+        let output = outcome(&json!({"url": url, "verify_tls": trust}), &variables).await;
+        assert_eq!(output.unwrap()["body"], "safe", "{trust}");
+    }
+    let stopped = outcome(&json!({"url": url, "verify_tls": true}), &variables)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&stopped, Stopped::Failed(failed) if failed.message.contains("certificate")),
+        "{stopped:?}"
+    );
+    let asked = proxy.seen();
+    assert_eq!(asked.len(), 3);
+    for asked in asked {
+        assert_eq!(asked.line, "CONNECT shop.test:8443 HTTP/1.1");
+        assert_eq!(asked.header("Proxy-Authorization"), Some("Basic dTpw"));
+    }
+    // What is meant for the proxy stays with it, and nothing was asked where the certificate was not believed.
+    let asked = server.seen();
+    assert_eq!(asked.len(), 2);
+    for asked in asked {
+        assert_eq!(asked.line, "GET /x?y=1 HTTP/1.1");
+        assert_eq!(asked.header("Host"), Some("shop.test:8443"));
+        assert_eq!(asked.header("Proxy-Authorization"), None);
+    }
+}
+
+#[tokio::test]
+async fn certificates_are_verified_unless_told_otherwise() {
+    let (server, certificate) = encrypted().await;
     let url = format!("https://{}/", server.address);
     let stopped = outcome(&json!({"url": url}), &with(&[])).await.unwrap_err();
     assert!(
@@ -359,7 +407,7 @@ async fn certificates_are_verified_unless_told_otherwise() {
     assert!(output["headers"].get("X-Own-Case").is_some());
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("ca.pem");
-    std::fs::write(&file, made.cert.pem()).unwrap();
+    std::fs::write(&file, certificate).unwrap();
     let file = file.to_str().unwrap();
     assert_eq!(
         outcome(&json!({"url": url, "verify_tls": file}), &with(&[]))
