@@ -48,6 +48,13 @@ pub(crate) struct Args {
     filter: Vec<String>,
 }
 
+impl Args {
+    /// Whoever names tests means them wherever they are.
+    fn asks_whole_lab(&self) -> bool {
+        self.whole_lab || !self.filter.is_empty()
+    }
+}
+
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     setup::ensure(Level::Test)?;
     if !args.no_vm {
@@ -110,12 +117,11 @@ const LAB: &str = "package(chaos-tests) & kind(test) & not binary(cluster) & not
                    & not test(/^(bad_input|drill|experiments)::/)";
 
 /// What of that is about the kernel's own part: that it takes the programs, where it lets them in, what waits in its queues,
-/// its doors, cgroups and XDP, and what it takes away when an agent dies. Which packets a program chooses it decides by itself
-/// ([`Args::whole_lab`] asks all the same), and what becomes of requests behind a door, of names and of an agent's clients
-/// is processes'.
-const KERNELS_PART: &str = "not test(/^(models|filters|choices|distributions|selectors|update|expiry|crowded)::/) \
-                            & not test(/^(grpc|http|http_entrance|http_faults|http_shapes|relay_dies|relay_many)::/) \
-                            & not (binary(daemon) & test(/^dns::/)) & not (binary(progrun) & test(/^ramps::/))";
+/// its doors, cgroups and XDP, and what it takes away when an agent dies. Which packets a program chooses it decides by itself,
+/// and what becomes of requests behind a door, of names and of an agent's clients is processes': those say the same on this
+/// kernel, and [`Args::whole_lab`] asks all the same.
+const KERNELS_PART: &str = "((binary(daemon) & test(/^(delay|doors|faults|host_network|node|rewrites|target_gone|when_it_dies)::/)) \
+                            | (binary(progrun) & test(/^(arrival|door|fragments|frames|holds|line|rewrites)::/)))";
 
 /// The binaries of the lab, under the same runner. It finds them by two files that this machine's
 /// cargo writes, because the guest is no place to compile in.
@@ -140,7 +146,7 @@ fn in_vm(kernel: Kernel, args: &Args) -> Result<Tally> {
 
     let guest = Guest {
         kernel,
-        timeout: if args.whole_lab {
+        timeout: if args.asks_whole_lab() {
             WHOLE_LAB_LIMIT
         } else {
             VM_LIMIT
@@ -165,7 +171,8 @@ fn in_vm(kernel: Kernel, args: &Args) -> Result<Tally> {
         run.args(["nextest", "run", "--binaries-metadata"])
             .arg(&binaries_file);
         run.arg("--cargo-metadata").arg(&metadata_file);
-        run.arg("--filterset").arg(in_guest(args.whole_lab, but));
+        run.arg("--filterset")
+            .arg(in_guest(args.asks_whole_lab(), but));
         run.args(nextest_options("vm", &args.filter));
         let words = std::iter::once(run.get_program()).chain(run.get_args());
         words
