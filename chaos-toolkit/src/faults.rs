@@ -3,10 +3,12 @@
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
+use crate::problem::Flaw;
+
 /// Does what providers of `type: chaos` say.
 pub trait Faults: Send + Sync {
     /// Looks at what a provider says; touches nothing and asks nobody.
-    fn check(&self, provider: &Map<String, Value>) -> Result<(), FaultProblem>;
+    fn check(&self, provider: &Map<String, Value>) -> Result<(), Flaw>;
 
     /// Starts a fault; done when it acts everywhere. Dropped before, nothing is left of it.
     fn start(
@@ -26,18 +28,6 @@ pub trait Acting: Send {
 
     /// Waits until it has ended, by itself or not; tells what it hit, and why it ended.
     fn ended(&mut self) -> BoxFuture<'_, Value>;
-}
-
-/// A provider of `type: chaos` that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FaultProblem {
-    /// The key that is wrong, as the rest of a JSON pointer: `latency`, `rules/1/loss/percent`. None: something is missing,
-    /// or does not go together.
-    pub key: Option<String>,
-    /// What is wrong, and what was expected.
-    pub what: String,
-    /// What to write instead.
-    pub instead: Option<String>,
 }
 
 /// A fault that could not be started; nothing acts.

@@ -11,6 +11,29 @@ pub struct Place {
     pub column: u32,
 }
 
+/// What is wrong with a provider, or with a control, as those say who know its type. Where it stands, others know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flaw {
+    /// The key that is wrong, as the rest of a JSON pointer: `latency`, `rules/1/loss/percent`. None: something is missing,
+    /// or does not go together.
+    pub key: Option<String>,
+    /// What is wrong, and what was expected.
+    pub what: String,
+    /// What to write instead.
+    pub instead: Option<String>,
+}
+
+impl Flaw {
+    /// One of this key, or of the whole.
+    pub(crate) fn of(key: Option<&str>, what: impl Into<String>) -> Self {
+        Self {
+            key: key.map(str::to_owned),
+            what: what.into(),
+            instead: None,
+        }
+    }
+}
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {

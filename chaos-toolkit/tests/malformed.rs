@@ -11,10 +11,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use chaos_toolkit::document::Document;
-use chaos_toolkit::experiment::{Flaw, Imports, check};
-use chaos_toolkit::faults::{Acting, FaultFailed, FaultProblem, Faults};
+use chaos_toolkit::experiment::{Imports, check};
+use chaos_toolkit::faults::{Acting, FaultFailed, Faults};
 use chaos_toolkit::load;
-use chaos_toolkit::problem::Problem;
+use chaos_toolkit::problem::{Flaw, Problem};
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
@@ -40,7 +40,7 @@ impl Imports for Python {
 struct Delays;
 
 impl Faults for Delays {
-    fn check(&self, provider: &Map<String, Value>) -> Result<(), FaultProblem> {
+    fn check(&self, provider: &Map<String, Value>) -> Result<(), Flaw> {
         let key = provider
             .keys()
             .find(|key| !["type", "fault", "latency"].contains(&key.as_str()));
@@ -49,7 +49,7 @@ impl Faults for Delays {
             (None, false) => "a fault needs `fault`".to_owned(),
             (None, true) => return Ok(()),
         };
-        Err(FaultProblem {
+        Err(Flaw {
             instead: key.map(|_| "write `latency`".to_owned()),
             key: key.cloned(),
             what,

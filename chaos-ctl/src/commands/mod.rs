@@ -134,7 +134,7 @@ impl Command {
             Self::Run(arguments) => Box::pin(arguments.run(global, output)).await,
             Self::Report(arguments) => arguments.run(output).await,
             Self::Validate(arguments) => arguments.run(global, output).await,
-            Self::Init(arguments) => arguments.run(output).await,
+            Self::Init(arguments) => arguments.run(global, output).await,
             Self::Discover(arguments) => arguments.run(output).await,
             Self::Update(arguments) => arguments.run(global, output).await,
             Self::List(arguments) => arguments.run(Everyone::of(global).await?, output).await,

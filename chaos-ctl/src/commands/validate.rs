@@ -1,13 +1,13 @@
 //! `chaosctl validate`: all that is wrong with an experiment, before anything of it runs.
 
+use std::sync::Arc;
+
 use chaos_toolkit::control::python::PythonControls;
 use chaos_toolkit::document::Document;
 use chaos_toolkit::experiment::{self, Asked, Checked};
 use chaos_toolkit::notification::{Event, Notifications, without_secrets};
 use chaos_toolkit::problem::Problem;
 use chaos_toolkit::provider::python::Python;
-use std::sync::Arc;
-
 use clap::Args;
 
 use super::actions::ToolkitFaults;
@@ -109,7 +109,7 @@ impl ValidateArgs {
         let said = without_secrets(&document.value);
         let started = Event::ValidateStarted;
         notify(&notifications, started, &said, None, output).await;
-        let checked = Self::check(document, &python, global, output).await;
+        let checked = check(document, &python, global, output).await;
         let list = problems::list(None, &checked);
         let (ended, error) = if checked.problems.is_empty() {
             (Event::ValidateCompleted, None)
@@ -120,20 +120,21 @@ impl ValidateArgs {
         python.close().await;
         checked
     }
+}
 
-    async fn check(
-        document: &Document,
-        python: &Arc<Python>,
-        global: &Global,
-        output: Output<'static>,
-    ) -> Checked {
-        let asked = Asked {
-            python,
-            controls: &PythonControls::new(Arc::clone(python)),
-        };
-        let faults = ToolkitFaults::new(Arc::new(global.clone()), output);
-        experiment::check(document, Some(&faults), &asked).await
-    }
+/// All that is wrong with an experiment, also what Python and those who know faults say of it.
+pub(super) async fn check(
+    document: &Document,
+    python: &Arc<Python>,
+    global: &Global,
+    output: Output<'static>,
+) -> Checked {
+    let asked = Asked {
+        python,
+        controls: &PythonControls::new(Arc::clone(python)),
+    };
+    let faults = ToolkitFaults::new(Arc::new(global.clone()), output);
+    experiment::check(document, Some(&faults), &asked).await
 }
 
 /// What cannot be read has this one problem, as far as anybody can see.

@@ -9,8 +9,9 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 
+use crate::problem::Flaw;
+use crate::provider::Stopped;
 use crate::provider::python::Python;
-use crate::provider::{Flaw, Stopped};
 use crate::run::{Call, Controls, Interrupted, Level, Moment, Scope};
 use crate::variables::{Variables, substitute};
 
@@ -85,10 +86,7 @@ impl PythonControls {
         let request = Map::from_iter([("control".into(), Value::Object(control.clone()))]);
         match self.python.control(CONTROLS, "validate", request).await {
             Ok(flaws) => flaws.as_array().into_iter().flatten().map(flaw).collect(),
-            Err(error) => vec![Flaw {
-                key: None,
-                what: error.to_string(),
-            }],
+            Err(error) => vec![Flaw::of(None, error.to_string())],
         }
     }
 
@@ -356,11 +354,8 @@ fn module(control: &Map<String, Value>) -> Option<Result<String, Flaw>> {
     let what = "a control of type python needs `module`: the name of a Python module".to_owned();
     Some(match provider.get("module") {
         Some(Value::String(module)) if !module.is_empty() => Ok(module.clone()),
-        Some(_) => Err(Flaw {
-            key: Some("module"),
-            what,
-        }),
-        None => Err(Flaw { key: None, what }),
+        Some(_) => Err(Flaw::of(Some("module"), what)),
+        None => Err(Flaw::of(None, what)),
     })
 }
 
@@ -384,10 +379,7 @@ fn function(level: Level, scope: Scope) -> &'static str {
 
 fn flaw(said: &Value) -> Flaw {
     let key = (said[0] == "module").then_some("module");
-    Flaw {
-        key,
-        what: said[1].as_str().unwrap_or_default().to_owned(),
-    }
+    Flaw::of(key, said[1].as_str().unwrap_or_default())
 }
 
 #[cfg(test)]

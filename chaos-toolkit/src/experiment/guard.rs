@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use super::report::{At, Report, kind, shown};
 use super::{hypothesis, keys, provider};
+use crate::document::Document;
+use crate::problem::Problem;
 
 pub(super) fn check<'a>(report: &mut Report<'a>, whole: &At<'a>) {
     let Some(guards) = whole.given("abort_when") else {
@@ -19,6 +21,13 @@ pub(super) fn check<'a>(report: &mut Report<'a>, whole: &At<'a>) {
             one(report, &guard);
         }
     }
+}
+
+/// What is wrong with the guards, where nothing else is looked at. A run must not begin with a guard that would not guard.
+pub(crate) fn check_alone(document: &Document) -> Vec<Problem> {
+    let mut report = Report::new(document, None);
+    check(&mut report, &At::whole(document));
+    report.finish().problems
 }
 
 fn one<'a>(report: &mut Report<'a>, guard: &At<'a>) {
@@ -60,7 +69,7 @@ fn one<'a>(report: &mut Report<'a>, guard: &At<'a>) {
     }
     for key in ["every", "timeout"] {
         if let Some(time) = guard.key(key)
-            && !is_time(time.value)
+            && self::time(time.value).is_none()
         {
             let what = format!(
                 "the `{key}` of a guard is a time above 0, and this is {}",
@@ -83,14 +92,12 @@ fn one<'a>(report: &mut Report<'a>, guard: &At<'a>) {
     }
 }
 
-fn is_time(value: &Value) -> bool {
-    match value {
-        Value::String(text) => {
-            humantime::parse_duration(text).is_ok_and(|time| time > Duration::ZERO)
-        }
-        Value::Number(seconds) => seconds
-            .as_f64()
-            .is_some_and(|seconds| seconds > 0.0 && Duration::try_from_secs_f64(seconds).is_ok()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
-    }
+/// A time of a guard: a number of seconds, or a text such as 250ms.
+pub(crate) fn time(value: &Value) -> Option<Duration> {
+    let time = match value {
+        Value::Number(seconds) => Duration::try_from_secs_f64(seconds.as_f64()?).ok()?,
+        Value::String(text) => humantime::parse_duration(text).ok()?,
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    (!time.is_zero()).then_some(time)
 }

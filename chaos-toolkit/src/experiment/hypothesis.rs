@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::report::{At, Report, kind};
 use super::{activity, keys};
-use crate::tolerance::check_shape;
+use crate::tolerance::unreadable;
 
 pub(super) fn check<'a>(report: &mut Report<'a>, whole: &At<'a>) {
     let Some(hypothesis) = whole.key("steady-state-hypothesis") else {
@@ -112,14 +112,9 @@ fn text<'a>(
             .or("write a path such as $.status");
         return;
     }
-    if let Some(said) = unreadable(tolerance.value) {
+    if let Some(said) = unreadable(key, text) {
         report.wrong(&given.pointer, said);
     }
-}
-
-/// What is wrong with the pattern or path of a tolerance, in its own notation.
-fn unreadable(tolerance: &Value) -> Option<String> {
-    check_shape(tolerance).err().map(|shape| shape.what)
 }
 
 fn range<'a>(report: &mut Report<'a>, tolerance: &At<'a>) {

@@ -3,9 +3,9 @@
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
-use super::{Flaw, Imports};
+use super::Imports;
 use crate::control::python::PythonControls;
-use crate::provider;
+use crate::problem::Flaw;
 use crate::provider::python::Python;
 
 /// Asks a Python, which is started for it only if there is something to ask.
@@ -18,26 +18,10 @@ pub struct Asked<'a> {
 
 impl Imports for Asked<'_> {
     fn activity<'a>(&'a self, activity: &'a Map<String, Value>) -> BoxFuture<'a, Vec<Flaw>> {
-        Box::pin(async {
-            let flaws = self.python.check(activity).await.err().unwrap_or_default();
-            flaws.into_iter().map(Flaw::from).collect()
-        })
+        Box::pin(async { self.python.check(activity).await.err().unwrap_or_default() })
     }
 
     fn control<'a>(&'a self, control: &'a Map<String, Value>) -> BoxFuture<'a, Vec<Flaw>> {
-        Box::pin(async {
-            let flaws = self.controls.check(control).await;
-            flaws.into_iter().map(Flaw::from).collect()
-        })
-    }
-}
-
-impl From<provider::Flaw> for Flaw {
-    fn from(flaw: provider::Flaw) -> Self {
-        Self {
-            key: flaw.key.map(str::to_owned),
-            what: flaw.what,
-            instead: None,
-        }
+        Box::pin(self.controls.check(control))
     }
 }

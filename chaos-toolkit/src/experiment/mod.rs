@@ -17,22 +17,12 @@ mod variables;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
+pub(crate) use self::guard::{check_alone as check_guards, time as time_of_guard};
 pub use self::imports::Asked;
 use self::report::{At, Report, is_nothing, kind};
 use crate::document::Document;
 use crate::faults::Faults;
-use crate::problem::Problem;
-
-/// What is wrong with something of Python's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flaw {
-    /// The key of the provider that is wrong; none: something is missing.
-    pub key: Option<String>,
-    /// What is wrong, and what was expected.
-    pub what: String,
-    /// What to write instead.
-    pub instead: Option<String>,
-}
+use crate::problem::{Flaw, Problem};
 
 /// Looks at what experiments ask of Python; imports modules, and calls nothing but a control's own `validate_control`.
 pub trait Imports: Send + Sync {

@@ -12,7 +12,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{Flaw, Stopped, arguments, given, kind, required, seconds, text};
+use super::{Stopped, arguments, given, kind, required, seconds, text};
 use crate::http::{HttpError, Request, Trust, send};
 use crate::python_value::{dumps, truth};
 use crate::variables::{Variables, substitute};
@@ -59,34 +59,6 @@ pub(super) fn stopped(error: &HttpError) -> Stopped {
             Stopped::crashed(error.to_string())
         }
     }
-}
-
-/// Looks at what a provider says.
-pub(super) fn check(provider: &Map<String, Value>) -> Vec<Flaw> {
-    let mut flaws = Vec::new();
-    match provider.get("url") {
-        None => flaws.push(Flaw::missing("a request needs a `url`")),
-        Some(url) if !truth(url) => flaws.push(Flaw::at(
-            "url",
-            "a request needs a `url`, and this one is empty",
-        )),
-        Some(Value::String(_)) => {}
-        Some(other) => flaws.push(Flaw::at(
-            "url",
-            format!("`url` must be a text, not {}", kind(other)),
-        )),
-    }
-    if let Some(headers) = provider
-        .get("headers")
-        .filter(|headers| truth(headers) && !headers.is_object())
-    {
-        let kind = kind(headers);
-        flaws.push(Flaw::at(
-            "headers",
-            format!("`headers` must be a mapping of names to values, not {kind}"),
-        ));
-    }
-    flaws
 }
 
 pub(super) fn address(url: &str) -> Result<Url, Stopped> {

@@ -75,31 +75,6 @@ pub enum Thread {
     Background,
 }
 
-/// What is wrong with a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flaw {
-    /// The key of the provider that is wrong; none: one is missing.
-    pub key: Option<&'static str>,
-    /// What is wrong, and what was expected.
-    pub what: String,
-}
-
-impl Flaw {
-    fn missing(what: impl Into<String>) -> Self {
-        Self {
-            key: None,
-            what: what.into(),
-        }
-    }
-
-    fn at(key: &'static str, what: impl Into<String>) -> Self {
-        Self {
-            key: Some(key),
-            what: what.into(),
-        }
-    }
-}
-
 /// Does the work of one activity. Dropped before it is done, a process is killed, a request is given up, and a python call
 /// in the foreground is interrupted.
 pub async fn perform(
@@ -118,17 +93,6 @@ pub async fn perform(
         Some("python") => python.call(activity, variables, place).await,
         // The reference gives nothing, and says nothing.
         _ => Ok(Value::Null),
-    }
-}
-
-/// Looks at what a provider says; touches nothing but the file system, to find programs. Providers of python and of faults
-/// are looked at by those who run them.
-pub fn check(provider: &Map<String, Value>, variables: &Variables) -> Vec<Flaw> {
-    match provider.get("type").and_then(Value::as_str) {
-        Some("process") => process::check(provider, &variables.environment),
-        Some("http") => http::check(provider),
-        Some("prometheus") => prometheus::check(provider),
-        _ => Vec::new(),
     }
 }
 

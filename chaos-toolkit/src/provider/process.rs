@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
-use super::{Flaw, Stopped, arguments, given, kind, required, seconds, text};
+use super::{Stopped, arguments, given, kind, required, seconds, text};
 use crate::variables::{Environment, Variables};
 
 /// Where programs are looked for when PATH is not set.
@@ -48,37 +48,6 @@ pub(super) async fn run(
         "stdout": crate::text::decode(stdout),
         "stderr": crate::text::decode(stderr),
     }))
-}
-
-/// Looks at what a provider says.
-pub(super) fn check(provider: &Map<String, Value>, environment: &Environment) -> Vec<Flaw> {
-    let path = match provider.get("path") {
-        Some(Value::String(path)) if !path.is_empty() => path,
-        None | Some(Value::Null | Value::String(_)) => {
-            return vec![Flaw::missing(
-                "a process needs a `path`: a program's path, or its name if PATH leads to it",
-            )];
-        }
-        Some(other) => {
-            return vec![Flaw::at(
-                "path",
-                format!("`path` must be a text, not {}", kind(other)),
-            )];
-        }
-    };
-    match find(path, environment) {
-        Some(_) => Vec::new(),
-        None if home(path, environment).exists() => {
-            vec![Flaw::at(
-                "path",
-                format!("`{path}` is there, but may not be executed"),
-            )]
-        }
-        None => vec![Flaw::at(
-            "path",
-            format!("there is no program `{path}`, neither as a path nor in PATH"),
-        )],
-    }
 }
 
 /// A text is for the shell; lists and mappings are arguments one by one, without those that are nothing.

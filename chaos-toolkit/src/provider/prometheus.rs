@@ -6,9 +6,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Flaw, Stopped, given, http, kind, required, text};
+use super::{Stopped, given, http, required, text};
 use crate::http::{Response, send};
-use crate::python_value::truth;
 use crate::variables::{Variables, substitute};
 
 /// A guard that waits for ever guards nothing.
@@ -43,41 +42,6 @@ pub(super) async fn run(
         .await
         .map_err(|error| http::stopped(&error))?;
     number(&response).map_err(|why| Stopped::failed(format!("{address} gives no number: {why}")))
-}
-
-/// Looks at what a provider says.
-pub(super) fn check(provider: &Map<String, Value>) -> Vec<Flaw> {
-    let mut flaws = Vec::new();
-    for (key, what) in [
-        ("url", "where Prometheus is"),
-        ("query", "what it is asked, in PromQL"),
-    ] {
-        match provider.get(key) {
-            None => flaws.push(Flaw::missing(format!(
-                "a provider of type prometheus needs a `{key}`: {what}"
-            ))),
-            Some(Value::String(text)) if !text.is_empty() => {}
-            Some(Value::String(_)) => flaws.push(Flaw::at(
-                key,
-                format!("`{key}` must not be empty: it is {what}"),
-            )),
-            Some(other) => flaws.push(Flaw::at(
-                key,
-                format!("`{key}` must be a text, not {}", kind(other)),
-            )),
-        }
-    }
-    if let Some(headers) = provider
-        .get("headers")
-        .filter(|headers| truth(headers) && !headers.is_object())
-    {
-        let kind = kind(headers);
-        flaws.push(Flaw::at(
-            "headers",
-            format!("`headers` must be a mapping of names to values, not {kind}"),
-        ));
-    }
-    flaws
 }
 
 fn number(response: &Response) -> Result<Value, String> {

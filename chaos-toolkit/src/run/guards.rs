@@ -11,26 +11,19 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::halt::Halt;
 use super::words;
 use super::world::World;
+use crate::document::Document;
+use crate::experiment::{check_guards, time_of_guard};
 use crate::observe::Event;
+use crate::problem::Problem;
 use crate::provider::{Stopped, Thread};
 
 const EVERY: Duration = Duration::from_millis(250);
 /// A check that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A guard that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{pointer}: {what}")]
-pub struct GuardProblem {
-    /// Where in the experiment, as a JSON pointer.
-    pub pointer: String,
-    /// What is wrong, and what was expected.
-    pub what: String,
-}
-
 /// One guard.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Guard {
+pub(crate) struct Guard {
     name: String,
     activity: Map<String, Value>,
     tolerance: Value,
@@ -42,100 +35,39 @@ pub struct Guard {
 }
 
 /// The guards of an experiment: its `abort_when`.
-pub fn guards(experiment: &Value) -> Result<Vec<Guard>, GuardProblem> {
-    let problem = |pointer: &str, what: &str| GuardProblem {
-        pointer: pointer.to_owned(),
-        what: what.to_owned(),
-    };
-    match experiment.get("abort_when") {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(list)) => {
-            let read = |(index, guard)| Guard::read(guard, &format!("/abort_when/{index}"));
-            list.iter().enumerate().map(read).collect()
-        }
-        Some(_) => Err(problem("/abort_when", "must be a list of guards")),
+pub(super) fn guards(experiment: &Value) -> Result<Vec<Guard>, Problem> {
+    let document = Document::unwritten("the experiment", experiment.clone());
+    if let Some(problem) = check_guards(&document).into_iter().next() {
+        return Err(problem);
     }
+    let guards = experiment.get("abort_when").and_then(Value::as_array);
+    Ok(guards.into_iter().flatten().map(Guard::read).collect())
 }
 
 impl Guard {
-    fn read(guard: &Value, pointer: &str) -> Result<Self, GuardProblem> {
-        const KEYS: [&str; 7] = [
-            "name",
-            "provider",
-            "is",
-            "is_not",
-            "every",
-            "timeout",
-            "on_failure",
+    /// Reads one with which nothing is wrong.
+    fn read(guard: &Value) -> Self {
+        let trips_within = guard.get("is").is_some();
+        let tolerance = &guard[if trips_within { "is" } else { "is_not" }];
+        let time = |key: &str, usual| guard.get(key).and_then(time_of_guard).unwrap_or(usual);
+        let activity = [
+            ("type", Value::from("probe")),
+            ("name", guard["name"].clone()),
+            ("tolerance", tolerance.clone()),
+            ("provider", guard["provider"].clone()),
         ];
-        let wrong = |key: &str, what: String| GuardProblem {
-            pointer: match key {
-                "" => pointer.to_owned(),
-                key => format!("{pointer}/{key}"),
-            },
-            what,
-        };
-        let map = guard
-            .as_object()
-            .ok_or_else(|| wrong("", "a guard must be a mapping".into()))?;
-        if let Some(key) = map.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            let what = format!("a guard has no `{key}`: it has {}", KEYS.join(", "));
-            return Err(wrong(key, what));
-        }
-        let name = map
-            .get("name")
-            .and_then(Value::as_str)
-            .filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| wrong("", "a guard needs a `name`".into()))?;
-        let provider = map.get("provider").and_then(Value::as_object);
-        let provider =
-            provider.ok_or_else(|| wrong("", format!("guard `{name}` needs a `provider`")))?;
-        let of_type = provider
-            .get("type")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        if !["http", "process", "prometheus"].contains(&of_type) {
-            let what = format!(
-                "a guard cannot ask a provider of type `{of_type}`: it must be http, process or prometheus"
-            );
-            return Err(wrong("provider/type", what));
-        }
-        let (tolerance, trips_within) = match (map.get("is"), map.get("is_not")) {
-            (Some(is), None) => (is, true),
-            (None, Some(is_not)) => (is_not, false),
-            (None, None) | (Some(_), Some(_)) => {
-                let what = format!("guard `{name}` needs either `is` or `is_not`, a tolerance");
-                return Err(wrong("", what));
-            }
-        };
-        let time = |key: &str, usual| match map.get(key) {
-            None => Ok(usual),
-            Some(value) => duration(value).ok_or_else(|| {
-                let what = format!(
-                    "`{value}` is no time: write one such as 250ms, or a number of seconds"
-                );
-                wrong(key, what)
-            }),
-        };
-        let ignores_failures = match map.get("on_failure").map(Value::as_str) {
-            None | Some(Some("abort")) => false,
-            Some(Some("ignore")) => true,
-            Some(_) => return Err(wrong("on_failure", "must be `abort` or `ignore`".into())),
-        };
-        let mut activity = Map::new();
-        activity.insert("type".to_owned(), "probe".into());
-        activity.insert("name".to_owned(), name.into());
-        activity.insert("tolerance".to_owned(), tolerance.clone());
-        activity.insert("provider".to_owned(), provider.clone().into());
-        Ok(Self {
-            name: name.to_owned(),
-            activity,
+        Self {
+            name: guard["name"].as_str().unwrap_or_default().to_owned(),
+            activity: activity
+                .map(|(key, value)| (key.to_owned(), value))
+                .into_iter()
+                .collect(),
             tolerance: tolerance.clone(),
             trips_within,
-            every: time("every", EVERY)?,
-            timeout: time("timeout", TIMEOUT)?,
-            ignores_failures,
-        })
+            every: time("every", EVERY),
+            timeout: time("timeout", TIMEOUT),
+            ignores_failures: guard["on_failure"] == "ignore",
+        }
     }
 
     /// What it saw that must not be.
@@ -187,16 +119,6 @@ fn in_words(stopped: Stopped) -> String {
     }
 }
 
-/// A number of seconds, or a text such as 250ms.
-fn duration(value: &Value) -> Option<Duration> {
-    let duration = match value {
-        Value::Number(seconds) => Duration::try_from_secs_f64(seconds.as_f64()?).ok()?,
-        Value::String(text) => humantime::parse_duration(text).ok()?,
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-    };
-    (!duration.is_zero()).then_some(duration)
-}
-
 impl World {
     /// Has guards look after the run until the set is dropped.
     pub(crate) fn guarded(self: &Arc<Self>, guards: Vec<Guard>) -> JoinSet<()> {
@@ -240,16 +162,39 @@ mod tests {
         let provider = json!({"type": "process", "path": "true"});
         assert_eq!(
             problem(json!({"name": "g", "provider": provider})),
-            "/abort_when/0: guard `g` needs either `is` or `is_not`, a tolerance"
+            "the experiment: /abort_when/0: a guard needs `is` or `is_not`; write a tolerance: with `is` it trips when \
+             the value is within, with `is_not` when it is not"
         );
         assert_eq!(
             problem(json!({"name": "g", "provider": provider, "is": 1, "every": "soon"})),
-            "/abort_when/0/every: `\"soon\"` is no time: write one such as 250ms, or a number of seconds"
+            "the experiment: /abort_when/0/every: the `every` of a guard is a time above 0, and this is `soon`; write \
+             one such as 250ms, or a number of seconds"
         );
         assert!(
             problem(json!({"name": "g", "provider": {"type": "python"}, "is": 1}))
                 .contains("`python`")
         );
-        assert!(problem(json!({"name": "g", "evry": 1})).contains("no `evry`"));
+        // Without validation, this was found out when it was too late to guard anything.
+        let is_nothing = problem(json!({"name": "g", "provider": provider, "is": null}));
+        assert!(is_nothing.contains("/abort_when/0/is: "), "{is_nothing}");
+        assert!(
+            problem(json!({"name": "g", "provider": provider, "is": 1, "evry": 1}))
+                .contains("`evry`")
+        );
+    }
+
+    #[test]
+    fn what_a_guard_does_not_say_is_as_usual() {
+        let provider = json!({"type": "process", "path": "true"});
+        let read = |guard: Value| guards(&json!({"abort_when": [guard]})).unwrap().remove(0);
+        let usual = read(json!({"name": "g", "provider": provider, "is_not": 1}));
+        assert_eq!((usual.every, usual.timeout), (EVERY, TIMEOUT));
+        assert!(!usual.trips_within && !usual.ignores_failures);
+        let told = json!({"name": "g", "provider": provider, "is": 0, "every": 2, "timeout": "30ms", "on_failure": "ignore"});
+        let told = read(told);
+        assert_eq!(told.every, Duration::from_secs(2));
+        assert_eq!(told.timeout, Duration::from_millis(30));
+        assert!(told.trips_within && told.ignores_failures);
+        assert_eq!(told.activity["provider"], provider);
     }
 }

@@ -37,7 +37,6 @@ use tokio::time::timeout;
 pub use controls::{
     Call, Controls, Interrupted, Level, Moment, Scope, controls_of, tell_of_loading,
 };
-pub use guards::{Guard, GuardProblem, guards};
 pub use signals::{Signal, Signals, listen};
 pub use strategies::{Dry, Options, RollbackStrategy, Strategy, UnknownStrategy};
 pub use words::{expected, failure, seen};
@@ -45,9 +44,11 @@ pub use words::{expected, failure, seen};
 use crate::faults::Faults;
 use crate::journal::{Part, Record, Redact, Status, WriteError, lock, write};
 use crate::observe::{Event, Gate, Observer};
+use crate::problem::Problem;
 use crate::provider::python::Python;
 use crate::variables::{Variables, substitute};
 use acting::ActingFaults;
+use guards::guards;
 use heard::Heard;
 use line::Line;
 use work::{Providers, Work};
@@ -91,8 +92,8 @@ pub struct Setup {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// Of the guards. Nothing ran.
-    #[error(transparent)]
-    Guard(#[from] GuardProblem),
+    #[error("{0}")]
+    Guard(Box<Problem>),
     /// The journal cannot be written there. Nothing ran.
     #[error(transparent)]
     Part(WriteError),
@@ -122,7 +123,7 @@ pub async fn run(setup: Setup) -> Result<Map<String, Value>, RunError> {
 }
 
 async fn run_with(mut setup: Setup, work: Box<dyn Work>) -> Result<Map<String, Value>, RunError> {
-    let guards = guards(&setup.experiment)?;
+    let guards = guards(&setup.experiment).map_err(|problem| RunError::Guard(Box::new(problem)))?;
     let part = setup.journal.as_deref().map(Part::create).transpose();
     let part = part.map_err(RunError::Part)?.flatten();
     let mut signals = std::mem::replace(&mut setup.signals, stream::pending().boxed());

@@ -20,7 +20,7 @@ mod pattern;
 mod shape;
 
 use decimal::Decimal;
-pub use shape::{Shape, check_shape};
+pub(crate) use shape::unreadable;
 
 /// Whether the value is within the tolerance. Names in a tolerance that is a text are replaced first; what it becomes by
 /// that decides how it is read. `place` is for a tolerance that is itself a probe.

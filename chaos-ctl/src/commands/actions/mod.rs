@@ -7,7 +7,8 @@ mod value;
 
 use std::sync::{Arc, OnceLock};
 
-use chaos_toolkit::faults::{Acting, FaultFailed, FaultProblem, Faults};
+use chaos_toolkit::faults::{Acting, FaultFailed, Faults};
+use chaos_toolkit::problem::Flaw;
 use chaos_toolkit::variables::Variables;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
@@ -66,7 +67,7 @@ struct Over {
 }
 
 impl Faults for ToolkitFaults {
-    fn check(&self, provider: &Map<String, Value>) -> Result<(), FaultProblem> {
+    fn check(&self, provider: &Map<String, Value>) -> Result<(), Flaw> {
         provider::check(provider)
     }
 
@@ -133,7 +134,7 @@ async fn over(ended: &mut watch::Receiver<Option<Over>>) -> Option<Over> {
     ended.wait_for(Option::is_some).await.ok()?.clone()
 }
 
-fn in_one_sentence(problem: FaultProblem) -> FaultFailed {
+fn in_one_sentence(problem: Flaw) -> FaultFailed {
     FaultFailed(match problem.instead {
         Some(instead) => format!("{}: {instead}", problem.what),
         None => problem.what,

@@ -1,7 +1,7 @@
 //! What a provider of `type: chaos` says, as an experiment: the same keys and values as in an experiment file. Asks
 //! nobody.
 
-use chaos_toolkit::faults::FaultProblem;
+use chaos_toolkit::problem::Flaw;
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 use serde_path_to_error::Segment;
@@ -19,7 +19,7 @@ const NOBODY: &str = "?";
 
 /// What is wrong, and what it depends on.
 struct Wrong {
-    problem: FaultProblem,
+    problem: Flaw,
     on: On,
 }
 
@@ -38,7 +38,7 @@ impl Wrong {
     fn new(on: On, key: Option<&str>, what: impl Into<String>, instead: impl Into<String>) -> Self {
         let instead = Some(instead.into()).filter(|instead| !instead.is_empty());
         Self {
-            problem: FaultProblem {
+            problem: Flaw {
                 key: key.map(str::to_owned),
                 what: what.into(),
                 instead,
@@ -49,12 +49,12 @@ impl Wrong {
 }
 
 /// Reads it.
-pub(super) fn read(provider: &Map<String, Value>) -> Result<Described, FaultProblem> {
+pub(super) fn read(provider: &Map<String, Value>) -> Result<Described, Flaw> {
     described(provider).map_err(|wrong| wrong.problem)
 }
 
 /// Looks at it as far as it is known: `${name}` stands for something that is known only when the experiment runs.
-pub(super) fn check(provider: &Map<String, Value>) -> Result<(), FaultProblem> {
+pub(super) fn check(provider: &Map<String, Value>) -> Result<(), Flaw> {
     let mut known = Value::Object(provider.clone());
     let mut open = Vec::new();
     take_out(&mut known, "", &mut open);

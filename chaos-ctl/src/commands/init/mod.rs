@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chaos_toolkit::document::{Document, Format};
-use chaos_toolkit::experiment::{self, Unasked};
 use chaos_toolkit::notification::{Event, Notifications, without_secrets};
+use chaos_toolkit::provider::python::Python;
 use clap::Args;
 use serde_json::Value;
 
@@ -19,7 +19,9 @@ use self::discovery::Discovery;
 use self::draft::{Draft, DraftError};
 use super::python::PythonArgs;
 use super::settings::{SettingsArgs, notify};
+use super::validate;
 use crate::error::{CommandError, ErrorKind};
+use crate::global::Global;
 use crate::output::Output;
 
 /// Write an experiment in the format of Chaos Toolkit, from a few answers
@@ -164,13 +166,17 @@ impl From<InitError> for CommandError {
 }
 
 impl InitArgs {
-    pub(super) async fn run(&self, output: Output<'_>) -> Result<(), CommandError> {
+    pub(super) async fn run(
+        &self,
+        global: &Global,
+        output: Output<'static>,
+    ) -> Result<(), CommandError> {
         let settings = self.settings.value(output);
         let python = Arc::new(self.python.python().settings(settings.clone()));
         let notifications = Notifications::new(&settings, Arc::clone(&python));
         let started = Event::InitStarted;
         notify(&notifications, started, &Value::Null, None, output).await;
-        let written = self.write(output).await;
+        let written = self.write(&python, global, output).await;
         if let Ok(experiment) = &written {
             let said = without_secrets(experiment);
             let completed = Event::InitCompleted;
@@ -181,7 +187,12 @@ impl InitArgs {
     }
 
     /// Asks, and writes the experiment.
-    async fn write(&self, output: Output<'_>) -> Result<Value, CommandError> {
+    async fn write(
+        &self,
+        python: &Arc<Python>,
+        global: &Global,
+        output: Output<'static>,
+    ) -> Result<Value, CommandError> {
         let path = &self.experiment_path;
         let format = format(path)?;
         if path.exists() && !self.force {
@@ -206,7 +217,7 @@ impl InitArgs {
         let shown = path.display();
         // What is missing yet, such as a program, is said now and not when it is run.
         if let Ok(document) = Document::read(&shown.to_string(), &text, format) {
-            let checked = experiment::check(&document, None, &Unasked).await;
+            let checked = validate::check(&document, python, global, output).await;
             for problem in checked.problems.iter().chain(&checked.warnings) {
                 output.warn(&problem.to_string());
             }

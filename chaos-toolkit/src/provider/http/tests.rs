@@ -10,7 +10,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 
 use super::super::Stopped;
-use super::{check, run};
+use super::run;
 use crate::http::testing::{Answer, Server, says};
 use crate::variables::{Environment, Variables};
 
@@ -468,33 +468,4 @@ async fn what_is_no_request_is_named() {
             Err(Stopped::Crashed(expected.to_owned()))
         );
     }
-}
-
-#[test]
-fn what_a_provider_says_is_looked_at() {
-    let flaws = |provider: Value| {
-        check(&object(&provider))
-            .into_iter()
-            .map(|flaw| (flaw.key, flaw.what))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(flaws(json!({"url": "http://x", "headers": {}})), []);
-    assert_eq!(flaws(json!({"url": "${x}", "headers": null})), []);
-    assert_eq!(
-        flaws(json!({})),
-        [(None, "a request needs a `url`".to_owned())]
-    );
-    assert_eq!(
-        flaws(json!({"url": "", "headers": ["a"]})),
-        [
-            (
-                Some("url"),
-                "a request needs a `url`, and this one is empty".to_owned()
-            ),
-            (
-                Some("headers"),
-                "`headers` must be a mapping of names to values, not a list".to_owned()
-            ),
-        ]
-    );
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use super::super::Stopped;
-use super::{check, run};
+use super::run;
 use crate::variables::{Environment, Variables};
 
 /// Long enough for any machine; reached only when something is wrong.
@@ -130,7 +130,6 @@ async fn the_environment_has_what_files_of_variables_add() {
     for path in ["own-program", "~/own-program", program.to_str().unwrap()] {
         let output = outcome(json!({"path": path}), &variables).await.unwrap();
         assert_eq!(output["stdout"], format!("here in {home}"), "{path}");
-        assert!(check(&object(&json!({"path": path})), &variables.environment).is_empty());
     }
 }
 
@@ -255,42 +254,4 @@ async fn much_on_both_pipes_does_not_stand_still() {
     .unwrap();
     assert_eq!(output["stdout"].as_str().unwrap().len(), 300_000);
     assert_eq!(output["stderr"].as_str().unwrap().len(), 300_000);
-}
-
-#[test]
-fn what_a_provider_says_is_looked_at() {
-    let flaws = |provider: Value| {
-        let flaws = check(&object(&provider), &Environment::default());
-        flaws
-            .into_iter()
-            .map(|flaw| (flaw.key, flaw.what))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(flaws(json!({"path": "true"})), []);
-    assert_eq!(flaws(json!({"path": "/bin/sh"})), []);
-    let missing = "a process needs a `path`: a program's path, or its name if PATH leads to it";
-    for provider in [json!({}), json!({"path": ""}), json!({"path": null})] {
-        assert_eq!(flaws(provider), [(None, missing.to_owned())]);
-    }
-    assert_eq!(
-        flaws(json!({"path": 5})),
-        [(
-            Some("path"),
-            "`path` must be a text, not a number".to_owned()
-        )]
-    );
-    assert_eq!(
-        flaws(json!({"path": "/etc/passwd"})),
-        [(
-            Some("path"),
-            "`/etc/passwd` is there, but may not be executed".to_owned()
-        )]
-    );
-    assert_eq!(
-        flaws(json!({"path": "/no/such"})),
-        [(
-            Some("path"),
-            "there is no program `/no/such`, neither as a path nor in PATH".to_owned()
-        )]
-    );
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::Stopped;
-use super::{check, run};
+use super::run;
 use crate::http::testing::{Answer, Server, says};
 use crate::variables::{Environment, Variables};
 
@@ -134,34 +134,5 @@ async fn one_that_is_silent_takes_its_time_limit() {
     assert_eq!(
         stopped,
         Stopped::failed("activity took too long to complete")
-    );
-}
-
-#[test]
-fn what_a_provider_says_is_looked_at() {
-    let flaws = |provider: Value| {
-        check(&object(&provider))
-            .into_iter()
-            .map(|flaw| (flaw.key, flaw.what))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(flaws(json!({"url": "http://x", "query": "up"})), []);
-    assert_eq!(
-        flaws(json!({"url": "", "headers": 1})),
-        [
-            (
-                Some("url"),
-                "`url` must not be empty: it is where Prometheus is".to_owned()
-            ),
-            (
-                None,
-                "a provider of type prometheus needs a `query`: what it is asked, in PromQL"
-                    .to_owned()
-            ),
-            (
-                Some("headers"),
-                "`headers` must be a mapping of names to values, not a number".to_owned()
-            ),
-        ]
     );
 }

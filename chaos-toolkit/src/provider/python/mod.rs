@@ -11,7 +11,8 @@ use nix::unistd::Pid;
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 
-use super::{ActivityFailed, Flaw, Stopped, Thread};
+use super::{ActivityFailed, Stopped, Thread};
+use crate::problem::Flaw;
 use crate::variables::{Environment, Variables, substitute};
 
 mod answer;
@@ -152,14 +153,11 @@ impl Python {
         let said =
             |key: &'static str, what: &str| match provider.and_then(|provider| provider.get(key)) {
                 Some(Value::String(name)) if !name.is_empty() => Ok(Value::from(name.as_str())),
-                None => Err(Flaw {
-                    key: None,
-                    what: format!("a provider of type python needs `{key}`: {what}"),
-                }),
-                Some(_) => Err(Flaw {
-                    key: Some(key),
-                    what: format!("`{key}` must be {what}"),
-                }),
+                None => Err(Flaw::of(
+                    None,
+                    format!("a provider of type python needs `{key}`: {what}"),
+                )),
+                Some(_) => Err(Flaw::of(Some(key), format!("`{key}` must be {what}"))),
             };
         let mut flaws = Vec::new();
         let mut request = Map::new();
@@ -177,10 +175,7 @@ impl Python {
             Some(arguments @ Value::Object(_)) => {
                 drop(request.insert("arguments".into(), arguments.clone()));
             }
-            Some(_) => flaws.push(Flaw {
-                key: Some("arguments"),
-                what: "`arguments` must be a mapping".into(),
-            }),
+            Some(_) => flaws.push(Flaw::of(Some("arguments"), "`arguments` must be a mapping")),
         }
         if !flaws.is_empty() {
             return Err(flaws);
@@ -191,10 +186,7 @@ impl Python {
         {
             Ok(found) => found,
             Err(error) => {
-                return Err(vec![Flaw {
-                    key: Some("module"),
-                    what: error.to_string(),
-                }]);
+                return Err(vec![Flaw::of(Some("module"), error.to_string())]);
             }
         };
         let flaws: Vec<_> = found.as_array().into_iter().flatten().map(flaw).collect();
@@ -370,10 +362,7 @@ fn flaw(said: &Value) -> Flaw {
         Some("func") => "func",
         _ => "arguments",
     };
-    Flaw {
-        key: Some(key),
-        what: said[1].as_str().unwrap_or_default().to_owned(),
-    }
+    Flaw::of(Some(key), said[1].as_str().unwrap_or_default())
 }
 
 #[cfg(test)]

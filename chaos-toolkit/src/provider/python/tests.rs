@@ -39,7 +39,15 @@ impl World {
             .err()
             .into_iter()
             .flatten()
-            .map(|Flaw { key, what }| (key, what))
+            .map(|flaw| {
+                let keys = ["module", "func", "arguments"].into_iter();
+                let known = |key: String| {
+                    keys.clone()
+                        .find(|known| *known == key)
+                        .expect("a key of a provider")
+                };
+                (flaw.key.map(known), flaw.what)
+            })
             .collect()
     }
 

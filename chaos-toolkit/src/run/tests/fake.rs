@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
-use crate::faults::{Acting, FaultFailed, FaultProblem, Faults};
+use crate::faults::{Acting, FaultFailed, Faults};
 use crate::journal::lock;
 use crate::observe::{Event, Observer, Phase};
+use crate::problem::Flaw;
 use crate::provider::python::Python;
 use crate::provider::{ActivityFailed, Stopped, Thread};
 use crate::run::work::Work;
@@ -116,7 +117,7 @@ impl Drop for Dropped<'_> {
 pub(super) struct FakeFaults(pub(super) Log);
 
 impl Faults for FakeFaults {
-    fn check(&self, _provider: &Map<String, Value>) -> Result<(), FaultProblem> {
+    fn check(&self, _provider: &Map<String, Value>) -> Result<(), Flaw> {
         Ok(())
     }
 

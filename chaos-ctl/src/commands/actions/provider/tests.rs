@@ -27,7 +27,7 @@ fn problem(provider: &Map<String, Value>) -> (Option<String>, String, String) {
     let problem = problem.unwrap_or_else(|| panic!("nothing is wrong with {provider:?}"));
     let same = read(provider).err().unwrap();
     assert_eq!(problem, same);
-    let FaultProblem { key, what, instead } = problem;
+    let Flaw { key, what, instead } = problem;
     (key, what, instead.unwrap_or_default())
 }
 
