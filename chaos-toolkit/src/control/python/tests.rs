@@ -421,7 +421,7 @@ async fn lets_controls_validate_themselves() {
     let what = "a control of type python needs `module`: the name of a Python module";
     assert_eq!(
         said(none.clone()).await,
-        [(Some("module"), what.to_owned())]
+        [(Some("module".to_owned()), what.to_owned())]
     );
     none["provider"].as_object_mut().unwrap().remove("module");
     assert_eq!(said(none).await, [(None, what.to_owned())]);
