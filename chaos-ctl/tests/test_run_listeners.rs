@@ -245,7 +245,7 @@ fn each_line_of_a_json_log_is_an_object() {
         &phase,
         &phase,
         &phase,
-        &["ended", "message", "message"],
+        &["ended", "untold", "message"],
     ];
     assert_eq!(events, expected.concat());
     let last = &lines[lines.len() - 2..];
@@ -253,7 +253,7 @@ fn each_line_of_a_json_log_is_an_object() {
         (&last[0]["level"], &last[1]["level"]),
         (&json!("warn"), &json!("error"))
     );
-    assert_eq!(last[0]["text"], UNTOLD["warning: ".len()..].trim_end());
+    assert_eq!(last[0]["why"], UNTOLD["warning: ".len()..].trim_end());
     assert_eq!(
         last[1]["text"],
         "deviated: after the method, probe `steady` was expected to see 0, and saw 1"

@@ -9,6 +9,7 @@ fn guarded(method: Value, guard: Value) -> Value {
     let mut guard = guard;
     guard["name"] = "g".into();
     guard["provider"]["type"] = "process".into();
+    guard["provider"]["path"] = "true".into();
     let mut experiment = experiment(
         Value::Null,
         method,
