@@ -39,6 +39,12 @@ impl Lab {
         command
     }
 
+    /// Runs another experiment than the one that is there.
+    pub(crate) fn run_of(&self, file: &str, options: &[&str]) -> Finished {
+        let mut command = chaosctl(&[&["run", file], options].concat());
+        Running::start(command.current_dir(self.path()).env("HOME", self.path())).wait()
+    }
+
     pub(crate) fn start(&self, options: &[&str]) -> Running {
         Running::start(&mut self.command(options))
     }
@@ -87,9 +93,14 @@ impl Lab {
 
     /// Waits until a file is there.
     pub(crate) fn wait_for(&self, file: &str) {
+        self.wait_until(|| self.path().join(file).exists());
+    }
+
+    /// Waits until something is so.
+    pub(crate) fn wait_until(&self, is_so: impl Fn() -> bool) {
         let began = Instant::now();
-        while !self.path().join(file).exists() {
-            assert!(began.elapsed() < DEADLINE, "no {file}");
+        while !is_so() {
+            assert!(began.elapsed() < DEADLINE, "in {}", self.path().display());
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -159,9 +159,16 @@ fn a_crontab_says_when_and_not_before() {
     running.wait_for("next run at ");
     running.signal(Signal::SIGINT);
     let finished = running.wait();
-    assert_eq!(finished.code, Some(0), "{finished:?}");
+    // What has never run has not gone well.
+    assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(
         finished.stderr.contains("-01-01T00:00:00Z\n"),
+        "{finished:?}"
+    );
+    assert!(
+        finished
+            .stderr
+            .ends_with("error: interrupted before the first run: nothing ran\n"),
         "{finished:?}"
     );
     assert!(!lab.path().join("runs").exists());
@@ -251,6 +258,7 @@ fn times_that_are_none_are_refused_in_a_sentence() {
             "`many` is no number of runs",
         ),
         (&["--every", "1s", "--cron", "* * * * *"], "--cron"),
+        (&["--cron", "0 0 30 2 *"], "no time is ever as --cron says"),
         (
             &["--max-runs", "2"],
             "--max-runs goes with --every or --cron",
@@ -262,4 +270,72 @@ fn times_that_are_none_are_refused_in_a_sentence() {
         assert_eq!(finished.stdout, "");
     }
     assert!(!lab.path().join("runs").exists());
+}
+
+#[test]
+fn a_file_that_is_broken_for_a_while_ends_nothing() {
+    let away = "echo >> runs; if test $(wc -l < runs) = 1; then mv experiment.json away; fi";
+    let lab = Lab::new(&experiment("true", &[shell("action", "a", away)], &[]));
+    let options = ["--every", "100ms", "--junit", "junit.xml", "--max-runs"];
+    let mut running = lab.start(&[&options[..], &["1000"]].concat());
+    // The second finds no file, and one of those after it finds it again.
+    running.wait_for("error: ");
+    fs::rename(lab.path().join("away"), lab.path().join("experiment.json")).unwrap();
+    let whole = || {
+        let files = lab.files("journal-");
+        files
+            .iter()
+            .filter(|file| file.extension().is_some_and(|end| end == "json"))
+            .count()
+    };
+    lab.wait_until(|| whole() > 1);
+    running.signal(Signal::SIGINT);
+    let finished = running.wait();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("experiment.json"), "{finished:?}");
+    let suites = junit(&lab);
+    let lost = suites
+        .iter()
+        .find(|suite| suite.name.as_str() == "experiment.json");
+    assert_eq!(
+        failures(lost.unwrap()),
+        [("the run comes to its end", NonSuccessKind::Error)]
+    );
+    // One that was never there is not waited for.
+    let finished = lab.run_of("nowhere.json", &["--every", "1ms"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+}
+
+#[test]
+fn a_terminal_that_is_closed_interrupts_and_what_was_done_is_undone() {
+    let mut act = shell("action", "a", "touch began; sleep 1000");
+    act["undo"] = shell("action", "u", "touch undone");
+    act["undo"].as_object_mut().unwrap().remove("type");
+    act["undo"].as_object_mut().unwrap().remove("name");
+    let lab = Lab::new(&experiment("true", &[act], &[]));
+    let running = lab.start(&[]);
+    lab.wait_for("began");
+    running.signal(Signal::SIGHUP);
+    let finished = running.wait();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert_eq!(lab.journal()["status"], "interrupted");
+    assert!(lab.path().join("undone").exists(), "{finished:?}");
+}
+
+/// As after nohup(1).
+#[test]
+fn a_terminal_that_is_closed_does_nothing_where_that_is_ignored() {
+    let script = "touch began; while test ! -e go; do sleep 0.01; done";
+    let lab = Lab::new(&experiment("true", &[shell("action", "a", script)], &[]));
+    let mut nohup = std::process::Command::new("nohup");
+    let command = lab.command(&[]);
+    nohup.arg(command.get_program()).args(command.get_args());
+    nohup.current_dir(lab.path()).env("HOME", lab.path());
+    let running = crate::chaosctl::Running::start(&mut nohup);
+    lab.wait_for("began");
+    running.signal(Signal::SIGHUP);
+    fs::write(lab.path().join("go"), "").unwrap();
+    let finished = running.wait();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert_eq!(lab.journal()["status"], "completed");
 }

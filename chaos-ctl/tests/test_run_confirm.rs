@@ -23,7 +23,7 @@ fn questions(finished: &Finished, about: &str) -> usize {
 #[test]
 fn each_activity_is_asked_about_until_the_answer_is_one() {
     let lab = lab();
-    let finished = lab.answered("y\nno!\n\n  skip\nYES\ny\n", &["--confirm"]);
+    let finished = lab.answered("y\nstop\n\n  skip\nYES\ny\n", &["--confirm"]);
     assert_eq!(finished.code, Some(0), "{finished:?}");
     for (about, times) in [
         ("method: action `a`", 1),

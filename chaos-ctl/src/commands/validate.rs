@@ -8,6 +8,7 @@ use chaos_toolkit::experiment::{self, Asked, Checked};
 use chaos_toolkit::notification::{Event, Notifications, without_secrets};
 use chaos_toolkit::problem::Problem;
 use chaos_toolkit::provider::python::Python;
+use chaos_toolkit::variables::Environment;
 use clap::Args;
 
 use super::actions::ToolkitFaults;
@@ -132,6 +133,7 @@ pub(super) async fn check(
     let asked = Asked {
         python,
         controls: &PythonControls::new(Arc::clone(python)),
+        environment: Environment::default(),
     };
     let faults = ToolkitFaults::new(Arc::new(global.clone()), output);
     experiment::check(document, Some(&faults), &asked).await

@@ -117,7 +117,7 @@ cases! {
     }
     variables {
         ambiguous_name configuration dynamic dynamic_fails environment_missing environment_missing_unvalidated
-        environment_of_unknown_type environment_of_wrong_type file_malformed file_missing files given given_bytes
+        environment_of_unknown_type environment_of_wrong_type file_malformed file_missing file_of_the_environment files given given_bytes
         given_no_number given_of_unknown_type given_without_value secret_missing secrets secrets_reveal_nothing
         substitution substitution_of_title title_becomes_a_number vault vault_first_version
     }

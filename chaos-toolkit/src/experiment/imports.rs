@@ -7,6 +7,7 @@ use super::Imports;
 use crate::control::python::PythonControls;
 use crate::problem::Flaw;
 use crate::provider::python::Python;
+use crate::variables::Environment;
 
 /// Asks a Python, which is started for it only if there is something to ask.
 pub struct Asked<'a> {
@@ -14,9 +15,15 @@ pub struct Asked<'a> {
     pub python: &'a Python,
     /// Who imports what controls name.
     pub controls: &'a PythonControls,
+    /// What the experiment will find in its environment.
+    pub environment: Environment,
 }
 
 impl Imports for Asked<'_> {
+    fn environment(&self) -> Environment {
+        self.environment.clone()
+    }
+
     fn activity<'a>(&'a self, activity: &'a Map<String, Value>) -> BoxFuture<'a, Vec<Flaw>> {
         Box::pin(async { self.python.check(activity).await.err().unwrap_or_default() })
     }

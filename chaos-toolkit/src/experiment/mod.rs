@@ -23,11 +23,17 @@ use self::report::{At, Report, is_nothing, kind};
 use crate::document::Document;
 use crate::faults::Faults;
 use crate::problem::{Flaw, Problem};
+use crate::variables::Environment;
 
 /// Looks at what experiments ask of Python; imports modules, and calls nothing but a control's own `validate_control`.
 pub trait Imports: Send + Sync {
     /// Whether an activity's function is there, and takes its arguments.
     fn activity<'a>(&'a self, activity: &'a Map<String, Value>) -> BoxFuture<'a, Vec<Flaw>>;
+
+    /// The environment that the experiment will find.
+    fn environment(&self) -> Environment {
+        Environment::default()
+    }
 
     /// What a control says of itself. One whose module is not there is left out of a run, as in the reference.
     fn control<'a>(&'a self, control: &'a Map<String, Value>) -> BoxFuture<'a, Vec<Flaw>>;
@@ -73,6 +79,7 @@ pub async fn check(
     python: &dyn Imports,
 ) -> Checked {
     let mut report = Report::new(document, faults);
+    report.environment = python.environment();
     experiment(&mut report);
     for asked in std::mem::take(&mut report.asked) {
         let flaws = if asked.control {

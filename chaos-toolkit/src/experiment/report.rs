@@ -9,6 +9,7 @@ use super::keys::{self, Keys};
 use crate::document::{Document, pointer_token};
 use crate::faults::Faults;
 use crate::problem::Problem;
+use crate::variables::Environment;
 
 /// Whether Python takes a value for nothing.
 pub(super) fn is_nothing(value: &Value) -> bool {
@@ -131,6 +132,7 @@ pub(super) struct Asked<'a> {
 pub(super) struct Report<'a> {
     pub(super) document: &'a Document,
     pub(super) faults: Option<&'a dyn Faults>,
+    pub(super) environment: Environment,
     pub(super) asked: Vec<Asked<'a>>,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
@@ -141,6 +143,7 @@ impl<'a> Report<'a> {
         Self {
             document,
             faults,
+            environment: Environment::default(),
             asked: Vec::new(),
             problems: Vec::new(),
             warnings: Vec::new(),

@@ -62,7 +62,7 @@ fn variable<'a>(
     };
     // No variable has such a name, and the standard library breaks on it.
     let is_name = !name.is_empty() && !name.contains(['=', '\0']);
-    let said = is_name.then(|| env::var_os(name)).flatten();
+    let said = is_name.then(|| report.environment.get_os(name)).flatten();
     let said = said.map(|said| said.to_string_lossy().into_owned());
     Some((key, said))
 }

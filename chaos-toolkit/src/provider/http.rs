@@ -63,9 +63,13 @@ pub(super) fn stopped(error: &HttpError) -> Stopped {
 
 pub(super) fn address(url: &str) -> Result<Url, Stopped> {
     let wrong = |why: &str| Stopped::crashed(format!("`{url}` cannot be asked: {why}"));
-    let parsed = Url::parse(url.trim_start()).map_err(|error| wrong(&error.to_string()))?;
+    let begins = "it must begin with http:// or https://";
+    let parsed = Url::parse(url.trim_start()).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => wrong(begins),
+        error => wrong(&error.to_string()),
+    })?;
     if !matches!(parsed.scheme(), "http" | "https") {
-        return Err(wrong("it must begin with http:// or https://"));
+        return Err(wrong(begins));
     }
     Ok(parsed)
 }

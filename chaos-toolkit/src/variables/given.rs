@@ -11,6 +11,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::{Environment, VariableError};
+use crate::document::{Document, Format};
 use crate::python_value::kind;
 
 /// Values that go before those of the file.
@@ -64,17 +65,18 @@ impl Given {
             .extension()
             .and_then(|ending| ending.to_str())
             .unwrap_or_default();
-        let parsed: Result<Value, String> = match ending {
-            "json" => serde_json::from_str(&content).map_err(|error| error.to_string()),
-            "yaml" | "yml" if content.trim().is_empty() => Ok(Value::Null),
-            "yaml" | "yml" => serde_saphyr::from_str(&content).map_err(|error| error.to_string()),
+        let format = match ending {
+            "json" => Format::Json,
+            "yaml" | "yml" if content.trim().is_empty() => return Ok(()),
+            "yaml" | "yml" => Format::Yaml,
             _ => return read_environment(&shown, &content, environment),
         };
-        match parsed {
-            Ok(value) => self.take(&shown, value),
-            Err(error) => {
+        // As an experiment is read, so that a value means the same in both.
+        match Document::read(&shown, &content, format) {
+            Ok(document) => self.take(&shown, document.value),
+            Err(problem) => {
                 self.notices
-                    .push(format!("variables of {shown} are left out: {error}"));
+                    .push(format!("variables are left out: {problem}"));
                 Ok(())
             }
         }
@@ -132,7 +134,7 @@ fn read_environment(
             return Err(VariableError::File {
                 path: path.to_owned(),
                 line: Some(index + 1),
-                what: "must be NAME=value".to_owned(),
+                what: format!("must be NAME=value{}", meant(path)),
             });
         };
         environment.insert(name.to_owned(), value.to_owned());
@@ -140,9 +142,21 @@ fn read_environment(
     Ok(())
 }
 
+/// What may have been meant instead by a file of lines.
+fn meant(path: &str) -> &'static str {
+    let path = path.to_lowercase();
+    if [".json", ".yaml", ".yml"]
+        .iter()
+        .any(|ending| path.ends_with(ending))
+    {
+        "; for a mapping its name must end in .json, .yaml or .yml, in small letters"
+    } else {
+        ""
+    }
+}
+
 fn parse(variable: &str) -> Result<(String, Value), VariableError> {
     let Some((name, value)) = variable.split_once('=') else {
-        // Only the name: what was meant as a value may be a secret.
         return Err(VariableError::NotAVariable {
             given: variable.to_owned(),
         });

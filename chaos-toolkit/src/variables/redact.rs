@@ -10,6 +10,8 @@
     reason = "JSON has six kinds of values and gets no more; most of them are wrong in the same way"
 )]
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::Variables;
@@ -117,11 +119,25 @@ fn gather(secret: &Value, hidden: &mut Vec<String>) {
             hidden.push(in_json[1..in_json.len() - 1].to_owned());
             hidden.push(form_urlencoded::byte_serialize(secret.as_bytes()).collect());
             hidden.push(percent_encoded(secret));
+            hidden.extend(in_base64(secret));
+            // Of a key or a certificate, one line is enough.
+            let lines = secret.lines().map(str::trim);
+            hidden.extend(
+                lines
+                    .filter(|line| line.chars().count() >= SHORTEST_IN_KEY)
+                    .map(str::to_owned),
+            );
             hidden.push(secret.to_owned());
         }
         Value::Array(items) => items.iter().for_each(|item| gather(item, hidden)),
         Value::Object(entries) => entries.values().for_each(|value| gather(value, hidden)),
     }
+}
+
+/// As Kubernetes and HTTP have it; what is longer and only contains the secret is written otherwise.
+fn in_base64(secret: &str) -> Option<String> {
+    let encoded = STANDARD_NO_PAD.encode(secret);
+    (encoded.len() >= SHORTEST_IN_KEY).then_some(encoded)
 }
 
 /// As in an address, where a form's `+` is `%20`.

@@ -67,13 +67,14 @@ fn without_marks_of_helm(object: &mut Value) {
     }
 }
 
-/// Lists by their content; maps have no order as it is.
+/// Lists by their content, and maps by their keys, whether or not a map here keeps the order in which it was written.
 fn in_order(value: &mut Value) {
     if let Some(list) = value.as_array_mut() {
         list.iter_mut().for_each(in_order);
         list.sort_by_cached_key(Value::to_string);
     } else if let Some(map) = value.as_object_mut() {
         map.values_mut().for_each(in_order);
+        map.sort_keys();
     }
 }
 

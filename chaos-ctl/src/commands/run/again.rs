@@ -72,6 +72,11 @@ struct Unwritten {
 #[error("--max-runs goes with --every or --cron: say when the experiment is to run again")]
 struct NothingToRepeat;
 
+/// A crontab expression of no time that will come.
+#[derive(Debug, thiserror::Error)]
+#[error("no time is ever as --cron says: look at its day and month")]
+struct NeverDue;
+
 /// All runs of one command.
 pub(super) struct Again<'a> {
     arguments: &'a AgainArgs,
@@ -91,6 +96,10 @@ impl AgainArgs {
         };
         if self.max_runs.is_some() && matches!(schedule, Schedule::Once) {
             return Err(CommandError::new(ErrorKind::Usage, NothingToRepeat));
+        }
+        let now = Timestamp::now();
+        if matches!(schedule, Schedule::Cron(_)) && schedule.next(now, now).is_none() {
+            return Err(CommandError::new(ErrorKind::Usage, NeverDue));
         }
         Ok(Again {
             arguments: self,

@@ -1,6 +1,7 @@
 //! Asks a person before each activity: yes, skip or abort.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chaos_toolkit::observe::{Answer, Gate, Phase};
 use futures::future::BoxFuture;
@@ -30,13 +31,13 @@ pub(super) enum From {
 }
 
 impl From {
-    /// The first letter of the next answer; none: there will be none.
+    /// The letter of the next answer, blank where it is none; none: there will be none.
     async fn next(&mut self) -> Option<char> {
         match self {
             Self::Keys(keys) => keys.recv().await,
             Self::Lines(Lines(lines)) => {
                 let line = lines.lock().await.next_line().await.ok().flatten()?;
-                Some(line.trim().chars().next().unwrap_or(' '))
+                Some(letter(line.trim()).unwrap_or(' '))
             }
         }
     }
@@ -49,17 +50,30 @@ impl From {
     }
 }
 
+/// Of an answer in a line: a letter, or the word that it stands for. What only begins likewise, such as `stop`, is neither.
+fn letter(line: &str) -> Option<char> {
+    const WORDS: [&str; 3] = ["yes", "skip", "abort"];
+    let line = line.to_lowercase();
+    let word = WORDS
+        .iter()
+        .find(|word| line == **word || (line.len() == 1 && word.starts_with(&line)));
+    word.and_then(|word| word.chars().next())
+}
+
 /// Asks.
 pub(super) struct Confirm {
     from: Mutex<From>,
     output: Output<'static>,
+    /// Whether somebody said no to everything.
+    is_refused: Arc<AtomicBool>,
 }
 
 impl Confirm {
-    pub(super) fn new(from: From, output: Output<'static>) -> Self {
+    pub(super) fn new(from: From, output: Output<'static>, is_refused: Arc<AtomicBool>) -> Self {
         Self {
             from: Mutex::new(from),
             output,
+            is_refused,
         }
     }
 
@@ -75,7 +89,10 @@ impl Confirm {
                 Some('s' | 'S') => return Answer::Skip,
                 // Nobody is there to undo it by hand; nor, before that, to say yes.
                 None if phase == Phase::Rollbacks => return Answer::Yes,
-                Some('a' | 'A') | None => return Answer::Abort,
+                Some('a' | 'A') | None => {
+                    self.is_refused.store(true, Ordering::Relaxed);
+                    return Answer::Abort;
+                }
                 Some(_) => {}
             }
         }

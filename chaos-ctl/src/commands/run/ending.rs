@@ -34,6 +34,7 @@ enum NotWell {
 /// Says how it ended, and where that is written.
 pub(super) fn say(
     journal: &Map<String, Value>,
+    is_refused: bool,
     path: &Path,
     output: Output<'static>,
 ) -> Result<(), CommandError> {
@@ -52,13 +53,18 @@ pub(super) fn say(
     {
         output.warn(&format!("the method was not played: before it, {what}"));
     }
-    match why(journal, status, deviated) {
+    match why(journal, is_refused, status, deviated) {
         None => Ok(()),
         Some(why) => Err(CommandError::new(ErrorKind::Failed, why)),
     }
 }
 
-fn why(journal: &Map<String, Value>, status: &str, deviated: bool) -> Option<NotWell> {
+fn why(
+    journal: &Map<String, Value>,
+    is_refused: bool,
+    status: &str,
+    deviated: bool,
+) -> Option<NotWell> {
     let looks = &journal["steady_states"];
     let wrong = |when: &str| wrong(&looks[when], &journal["experiment"]);
     if deviated {
@@ -74,10 +80,8 @@ fn why(journal: &Map<String, Value>, status: &str, deviated: bool) -> Option<Not
                     let saw = guard["saw"].as_str().unwrap_or_default();
                     format!("guard `{name}` saw {saw}")
                 }
-                None => {
-                    "somebody who was asked said no, or an activity could not be done (see above)"
-                        .to_owned()
-                }
+                None if is_refused => "somebody who was asked said no".to_owned(),
+                None => "something could not be done at all (see above)".to_owned(),
             }))
         }
         _ => Some(if let Some(what) = wrong("before") {

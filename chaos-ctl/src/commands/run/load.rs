@@ -106,6 +106,7 @@ impl RunArgs {
             let asked = Asked {
                 python: &python,
                 controls: &controls,
+                environment: given.environment.clone(),
             };
             let checked = experiment::check(&document, Some(faults), &asked).await;
             if !checked.problems.is_empty() {

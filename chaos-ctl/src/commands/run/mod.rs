@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use chaos_toolkit::run::{self, Dry};
 use clap::Args;
+use serde_json::{Map, Value};
 
 use super::python::PythonArgs;
 use super::source::SourceArgs;
@@ -136,6 +137,11 @@ struct SomeNotWell {
     runs: u64,
 }
 
+/// No run began.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted before the first run: nothing ran")]
+struct NothingRan;
+
 impl RunArgs {
     /// Where the run is told as JSON, so is everything else.
     pub(super) fn output(&self, output: Output<'static>) -> Output<'static> {
@@ -160,11 +166,23 @@ impl RunArgs {
         let mut bad = 0;
         while again.next(&mut signals).await.is_some() {
             let path = again.journal(&self.journal_path);
+            let once = self.once(&global, &path, &lines, output).await;
             let Once {
                 journal,
                 is_stopped,
-            } = self.once(&global, &path, &lines, output).await?;
-            let came = ending::say(&journal, &path, output);
+                is_refused,
+            } = match once {
+                Ok(once) => once,
+                // What has run before may run again, when the file is whole or the server answers again.
+                Err(error) if again.runs() > 1 => {
+                    output.error(&error);
+                    again.note(unrun(&self.source))?;
+                    bad += 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let came = ending::say(&journal, is_refused, &path, output);
             again.note(journal)?;
             if again.is_once() {
                 return came;
@@ -178,6 +196,7 @@ impl RunArgs {
             }
         }
         match bad {
+            0 if again.runs() == 0 => Err(failed(NothingRan)),
             0 => Ok(()),
             bad => Err(failed(SomeNotWell {
                 bad,
@@ -185,6 +204,20 @@ impl RunArgs {
             })),
         }
     }
+}
+
+/// What stands for the journal of a run that did not begin.
+fn unrun(source: &SourceArgs) -> Map<String, Value> {
+    let now = jiff::Timestamp::now().to_string();
+    let journal = serde_json::json!({
+        "experiment": { "title": source.name() },
+        "status": "aborted",
+        "deviated": false,
+        "start": now,
+        "end": now,
+        "duration": 0,
+    });
+    journal.as_object().cloned().unwrap_or_default()
 }
 
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> CommandError {

@@ -35,6 +35,8 @@ pub(super) struct Once {
     pub(super) journal: Map<String, Value>,
     /// Somebody who watched wanted everything to stop, and so what would come after it.
     pub(super) is_stopped: bool,
+    /// Somebody who was asked said no to everything.
+    pub(super) is_refused: bool,
 }
 
 impl RunArgs {
@@ -90,6 +92,7 @@ impl RunArgs {
             signals,
             keys,
             is_stopped,
+            is_refused,
         } = self.asking(signals, lines, output)?;
         let setup = Setup {
             experiment,
@@ -111,6 +114,7 @@ impl RunArgs {
         Ok(Once {
             journal: journal.map_err(failed)?,
             is_stopped: is_stopped.load(Ordering::Relaxed),
+            is_refused: is_refused.load(Ordering::Relaxed),
         })
     }
 
@@ -142,12 +146,16 @@ impl RunArgs {
         } else {
             From::Lines(lines.clone())
         };
-        let gate = self.confirm.then(|| Confirm::new(from, output));
+        let is_refused = Arc::new(AtomicBool::new(false));
+        let gate = self
+            .confirm
+            .then(|| Confirm::new(from, output, Arc::clone(&is_refused)));
         Ok(Asking {
             gate: gate.map(|gate| Arc::new(gate) as Arc<dyn Gate>),
             signals: stream::select(signals, UnboundedReceiverStream::new(stopped)).boxed(),
             keys,
             is_stopped,
+            is_refused,
         })
     }
 }
@@ -160,4 +168,6 @@ struct Asking {
     keys: Option<Keys>,
     /// Whether the key was pressed that stops everything.
     is_stopped: Arc<AtomicBool>,
+    /// Whether somebody who was asked said no to everything.
+    is_refused: Arc<AtomicBool>,
 }

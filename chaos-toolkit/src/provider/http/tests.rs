@@ -443,7 +443,7 @@ async fn what_is_no_request_is_named() {
         ),
         (
             json!({"url": "nothing"}),
-            "`nothing` cannot be asked: relative URL without a base",
+            "`nothing` cannot be asked: it must begin with http:// or https://",
         ),
         (json!({}), "the provider has no `url`"),
         (

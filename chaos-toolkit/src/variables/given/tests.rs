@@ -159,3 +159,29 @@ fn files_that_say_something_else_are_refused() {
         assert_eq!(*line, (name == "plain.env").then_some(2));
     }
 }
+
+/// Read as the reference reads YAML, and as an experiment is read here.
+#[test]
+fn values_of_a_file_are_those_that_an_experiment_would_have() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "configuration: {a: yes, b: 017, c: 1:30, d: 0o17, e: one, e: two}\n";
+    let path = file(&directory, "v.yaml", text);
+    let given = Given::read(&[], &[path]).unwrap();
+    assert_eq!(given.notices, [""; 0]);
+    assert_eq!(
+        Value::Object(given.configuration),
+        json!({"a": true, "b": 15, "c": 90, "d": "0o17", "e": "two"})
+    );
+}
+
+#[test]
+fn a_mapping_by_another_name_is_said_to_be_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(&directory, "v.YAML", "configuration: {}\n");
+    let refused = Given::read(&[], &[path]).err().unwrap().to_string();
+    assert!(
+        refused
+            .ends_with("for a mapping its name must end in .json, .yaml or .yml, in small letters"),
+        "{refused}"
+    );
+}

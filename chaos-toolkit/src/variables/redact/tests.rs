@@ -21,6 +21,7 @@ fn secrets_are_hidden_wherever_they_stand() {
         variables.redact("http://x/?q=long+s3cret%2Fx&r=long%20s3cret%2Fx"),
         "http://x/?q=***&r=***"
     );
+    assert_eq!(variables.redact("bG9uZyBzM2NyZXQveA=="), "***==");
     assert_eq!(
         variables.redact(r#"{"x": "with \"quotes\""}"#),
         r#"{"x": "***"}"#
@@ -28,6 +29,16 @@ fn secrets_are_hidden_wherever_they_stand() {
     assert_eq!(
         variables.redact_value(&json!({"out": {"of": ["a s3cret", 1, null, true]}, "n": 1.5})),
         json!({"out": {"of": ["a ***", 1, null, true]}, "n": 1.5})
+    );
+}
+
+#[test]
+fn one_line_of_a_key_is_as_secret_as_all_of_it() {
+    let key = "-----BEGIN KEY-----\nMIIEpAIBAAKCAQEA\nabc=\n-----END KEY-----\n";
+    let variables = variables(&json!({"g": {"key": key}}));
+    assert_eq!(
+        variables.redact("line 2: MIIEpAIBAAKCAQEA, line 3: abc="),
+        "line 2: ***, line 3: abc="
     );
 }
 
