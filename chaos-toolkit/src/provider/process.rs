@@ -114,7 +114,8 @@ fn find(path: &str, environment: &Environment) -> Option<PathBuf> {
 }
 
 fn is_program(path: &Path) -> bool {
-    !path.is_dir() && access(path, AccessFlags::F_OK | AccessFlags::X_OK).is_ok()
+    // In most directories of PATH it is not: one question says so.
+    access(path, AccessFlags::F_OK | AccessFlags::X_OK).is_ok() && !path.is_dir()
 }
 
 /// `~` and `~user` at the beginning, as a shell has them; what cannot be found stays.

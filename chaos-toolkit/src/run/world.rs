@@ -122,17 +122,20 @@ impl World {
         let Some(controls) = self.controls.clone() else {
             return Ok(());
         };
-        let mut experiment = lock(&self.experiment).clone();
-        let mut own = match &context {
-            Context::At(pointer) => experiment.pointer(pointer).cloned(),
-            Context::Apart(value) => Some((**value).clone()),
-        }
-        .unwrap_or(Value::Null);
-        let of_settings = lock(&self.controls_of_settings).clone();
-        let applying = applying(level, scope, &of_settings, &experiment, &own);
-        if applying.is_empty() {
-            return Ok(());
-        }
+        let (applying, mut own, mut experiment) = {
+            let experiment = lock(&self.experiment);
+            let own = match &context {
+                Context::At(pointer) => experiment.pointer(pointer).unwrap_or(&Value::Null),
+                Context::Apart(value) => &**value,
+            };
+            let of_settings = lock(&self.controls_of_settings);
+            let applying = applying(level, scope, &of_settings, &experiment, own);
+            // Most parts have none: an experiment of many activities is not copied for each of them.
+            if applying.is_empty() {
+                return Ok(());
+            }
+            (applying, own.clone(), experiment.clone())
+        };
         let mut variables = (*self.variables()).clone();
         let mut told = Ok(());
         for control in &applying {

@@ -11,7 +11,7 @@
 )]
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::Variables;
@@ -119,7 +119,9 @@ fn gather(secret: &Value, hidden: &mut Vec<String>) {
             hidden.push(in_json[1..in_json.len() - 1].to_owned());
             hidden.push(form_urlencoded::byte_serialize(secret.as_bytes()).collect());
             hidden.push(percent_encoded(secret));
-            hidden.extend(in_base64(secret));
+            // As Kubernetes and HTTP have it, with or without what fills it up.
+            hidden.push(STANDARD_NO_PAD.encode(secret));
+            hidden.push(URL_SAFE_NO_PAD.encode(secret));
             // Of a key or a certificate, one line is enough.
             let lines = secret.lines().map(str::trim);
             hidden.extend(
@@ -132,12 +134,6 @@ fn gather(secret: &Value, hidden: &mut Vec<String>) {
         Value::Array(items) => items.iter().for_each(|item| gather(item, hidden)),
         Value::Object(entries) => entries.values().for_each(|value| gather(value, hidden)),
     }
-}
-
-/// As Kubernetes and HTTP have it; what is longer and only contains the secret is written otherwise.
-fn in_base64(secret: &str) -> Option<String> {
-    let encoded = STANDARD_NO_PAD.encode(secret);
-    (encoded.len() >= SHORTEST_IN_KEY).then_some(encoded)
 }
 
 /// As in an address, where a form's `+` is `%20`.

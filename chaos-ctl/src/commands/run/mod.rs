@@ -25,7 +25,7 @@ use crate::output::Output;
 use again::AgainArgs;
 use confirm::Lines;
 use listeners::ListenerArgs;
-use once::Once;
+use once::{NoRun, Once};
 
 /// Run an experiment in the format of Chaos Toolkit: hypothesis, method, hypothesis, rollbacks
 ///
@@ -174,13 +174,13 @@ impl RunArgs {
             } = match once {
                 Ok(once) => once,
                 // What has run before may run again, when the file is whole or the server answers again.
-                Err(error) if again.runs() > 1 => {
+                Err(NoRun::Unloaded(error)) if again.runs() > 1 => {
                     output.error(&error);
                     again.note(unrun(&self.source))?;
                     bad += 1;
                     continue;
                 }
-                Err(error) => return Err(error),
+                Err(NoRun::Unloaded(error) | NoRun::Failed(error)) => return Err(error),
             };
             let came = ending::say(&journal, is_refused, &path, output);
             again.note(journal)?;

@@ -30,6 +30,20 @@ const STOP: char = 'x';
 #[error("interrupted while the experiment was loaded: nothing ran")]
 struct InterruptedLoading;
 
+/// Why nothing came of a run.
+pub(super) enum NoRun {
+    /// The experiment could not be loaded: nothing ran, and the next time it may be whole.
+    Unloaded(CommandError),
+    /// Anything else.
+    Failed(CommandError),
+}
+
+impl std::convert::From<CommandError> for NoRun {
+    fn from(error: CommandError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// What came of one run.
 pub(super) struct Once {
     pub(super) journal: Map<String, Value>,
@@ -47,7 +61,7 @@ impl RunArgs {
         journal: &Path,
         lines: &Lines,
         output: Output<'static>,
-    ) -> Result<Once, CommandError> {
+    ) -> Result<Once, NoRun> {
         // From here on: what comes while the experiment is loaded must not be lost.
         let mut signals = run::listen().map_err(failed)?;
         let faults = Arc::new(ToolkitFaults::new(Arc::clone(global), output));
@@ -61,8 +75,8 @@ impl RunArgs {
             notifications,
         } = tokio::select! {
             biased;
-            _ = signals.next() => return Err(failed(InterruptedLoading)),
-            loaded = self.load(&*faults, global.verbose, output) => loaded?,
+            _ = signals.next() => return Err(failed(InterruptedLoading).into()),
+            loaded = self.load(&*faults, global.verbose, output) => loaded.map_err(NoRun::Unloaded)?,
         };
         faults.hide(variables.clone());
         let mut options = Options {

@@ -57,6 +57,7 @@ pub(super) fn measure(options: &Options) -> Result<Value> {
     let short = experiment(directory, "short", 1)?;
     let long = experiment(directory, "long", options.probes)?;
     let (mut our_times, mut their_times) = (Times::default(), Times::default());
+    let mut alone = Vec::new();
     for round in 0..=options.rounds {
         eprintln!("toolkit: round {round} of {}", options.rounds);
         for (player, times) in [(&ours, &mut our_times), (&reference, &mut their_times)] {
@@ -71,6 +72,10 @@ pub(super) fn measure(options: &Options) -> Result<Value> {
                 times.short.push(milliseconds(one));
                 times.long.push(milliseconds(many));
             }
+        }
+        let programs = programs_alone(options.probes)?;
+        if round > 0 {
+            alone.push(milliseconds(programs));
         }
     }
     let figure = |name: String, of: fn(&Times) -> &Vec<f64>| {
@@ -89,6 +94,11 @@ pub(super) fn measure(options: &Options) -> Result<Value> {
             &times.short
         }),
         figure(many.clone(), |times| &times.long),
+        Figure::median(
+            format!("{} such programs by themselves", options.probes),
+            "ms",
+            &alone,
+        ),
         Figure::median(format!("{many}, of Chaos Toolkit's time"), "", &ratios)
             .goal(Goal::AtMost(0.5)),
     ];
@@ -99,7 +109,11 @@ pub(super) fn measure(options: &Options) -> Result<Value> {
             "long_ms": times.long,
         })
     };
-    let details = json!({ "chaosctl": details(&our_times), "chaostoolkit": details(&their_times) });
+    let details = json!({
+        "chaosctl": details(&our_times),
+        "chaostoolkit": details(&their_times),
+        "alone_ms": alone,
+    });
     report("toolkit", None, &figures, &details)
 }
 
@@ -144,6 +158,18 @@ impl Player {
             .stderr(Stdio::null());
         command
     }
+}
+
+/// What the kernel and the programs themselves take, one after the other: nobody's probes can take less.
+fn programs_alone(count: u32) -> Result<Duration> {
+    let started = Instant::now();
+    for _ in 0..count {
+        Command::new("true")
+            .stdin(Stdio::null())
+            .status()
+            .context("run a program")?;
+    }
+    Ok(started.elapsed())
 }
 
 /// Waits for the connection in small steps, so that a player that ends without one is seen to.
