@@ -6,15 +6,20 @@ use chaos_tests::{
     lab::{Family, Host, Lab},
     packet::{Frame, FrameSocket},
     requires,
-    stats::median,
     traffic::{
         NetCounters, PATIENCE, Series, TcpInfo, TcpServer, UdpProbe, bulk_tcp, iperf3, ping_rtt,
         tcp_connect_time, tcp_rtt,
     },
 };
 
-/// What no round trip between two idle hosts of one machine takes, also of an emulated one.
+/// What no round trip between two hosts of one machine takes, also of an emulated one, unless a CPU stands still meanwhile:
+/// the shortest of many is asked.
 const FAR_TOO_LONG: Duration = Duration::from_millis(500);
+
+/// The shortest of round trips.
+fn shortest(times: impl IntoIterator<Item = Duration>) -> Duration {
+    times.into_iter().min().unwrap()
+}
 
 fn two_hosts(lab: &Lab) -> (Host, Host) {
     (lab.host("a").unwrap(), lab.host("b").unwrap())
@@ -37,8 +42,9 @@ fn udp_datagrams_are_counted_one_by_one() {
             (report.sent.len(), report.lost(), report.send_errors),
             (200, 0, 0)
         );
-        assert!(report.unanswered().is_empty() && report.is_in_order());
-        assert!(median(&report.rtts()) < FAR_TOO_LONG);
+        assert_eq!(report.unanswered(), [0_usize; 0]);
+        assert!(report.is_in_order(), "{:?}", report.order);
+        assert!(shortest(report.rtts()) < FAR_TOO_LONG);
     }
 }
 
@@ -77,7 +83,7 @@ fn tcp_goes_through() {
         let server = TcpServer::echo(&b, family, 0).unwrap();
         let times = tcp_rtt(&a, &server, Series::new(50, 200)).unwrap();
         assert_eq!(times.len(), 50);
-        assert!(median(&times) < FAR_TOO_LONG);
+        assert!(shortest(times) < FAR_TOO_LONG);
         assert_eq!(server.received(), 50 * 4);
         assert_eq!(tcp_connect_time(&a, &server, 10).unwrap().len(), 10);
     }
@@ -90,12 +96,8 @@ fn icmp_goes_through() {
     let (a, b) = two_hosts(&lab);
     for family in Family::BOTH {
         let times = ping_rtt(&a, b.address(family), Series::new(20, 200)).unwrap();
-        assert!(
-            times
-                .iter()
-                .all(|time| time.is_some_and(|time| time < FAR_TOO_LONG)),
-            "{times:?}"
-        );
+        assert!(times.iter().all(Option::is_some), "{times:?}");
+        assert!(shortest(times.into_iter().flatten()) < FAR_TOO_LONG);
     }
     let nobody = "10.77.0.99".parse().unwrap();
     assert_eq!(

@@ -13,9 +13,13 @@ use anyhow::{Context, Result};
 
 use super::{
     cgroup::Cgroup,
-    namespace::Namespace,
+    namespace::{Namespace, output},
     process::{Output, Process, contained},
 };
+use crate::wait::wait_for;
+
+/// How long the kernel may take to switch a port on.
+const PLUG_IN: Duration = Duration::from_secs(30);
 
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +79,10 @@ impl Host {
              route add default via 10.77.0.254\n\
              route add ::/0 via fd77::fe\n"
         ))?;
+        // The kernel switches a port on by a task of its own, and until then drops without a word what comes through it.
+        wait_for("the switch forwards what the host sends", PLUG_IN, || {
+            port_forwards(switch, number).transpose()
+        })??;
         let cgroup = cgroup.child(name)?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -186,4 +194,11 @@ impl Host {
         self.inner.cgroup.kill()?;
         self.inner.namespace.delete()
     }
+}
+
+/// Whether the switch forwards what comes through a port; None when it does not yet.
+fn port_forwards(switch: &Namespace, number: u8) -> Result<Option<()>> {
+    let port = format!("port{number}");
+    let link = output(Command::new("ip").args(["-n", switch.name(), "-d", "link", "show", &port]))?;
+    Ok(link.contains("state forwarding").then_some(()))
 }
