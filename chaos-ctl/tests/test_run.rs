@@ -316,6 +316,46 @@ fn the_part_of_a_run_that_was_killed_is_kept_by_the_next() {
     let lab = Lab::new(&experiment("true", &[], &[]));
     fs::write(lab.path().join("journal.json.part"), "what is left").unwrap();
     assert_eq!(lab.run(&[]).code, Some(0));
-    let kept = fs::read_to_string(lab.path().join("journal.json.part.old")).unwrap();
-    assert_eq!(kept, "what is left");
+    fs::write(
+        lab.path().join("journal.json.part"),
+        "what is left of another",
+    )
+    .unwrap();
+    assert_eq!(lab.run(&[]).code, Some(0));
+    let kept = |name: &str| fs::read_to_string(lab.path().join(name)).unwrap();
+    assert_eq!(kept("journal.json.part.old"), "what is left");
+    assert_eq!(kept("journal.json.part.old.2"), "what is left of another");
+}
+
+#[test]
+fn what_cannot_be_done_is_named_and_nobody_is_said_to_have_interrupted() {
+    let probe = json!({
+        "type": "probe", "name": "asks nobody", "provider": { "type": "http", "url": "nope" },
+    });
+    let lab = Lab::new(&experiment("true", &[probe], &[]));
+    let finished = lab.run(&["--no-validation"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(
+        finished
+            .stderr
+            .contains("warning: the run ends: activity `asks nobody` cannot be done: "),
+        "{finished:?}"
+    );
+    assert!(!finished.stderr.contains("interrupted"), "{finished:?}");
+    assert_eq!(lab.journal()["status"], "aborted");
+}
+
+#[test]
+fn variables_that_cannot_be_read_stop_it_before_anything_runs() {
+    let lab = Lab::new(&experiment(
+        "true",
+        &[shell("action", "acts", "touch acted")],
+        &[],
+    ));
+    fs::write(lab.path().join("vars.json"), "{").unwrap();
+    let finished = lab.run(&["--var-file", "vars.json"]);
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    let begin = "error: the variables of vars.json cannot be read: vars.json:1:2: ";
+    assert!(finished.stderr.starts_with(begin), "{finished:?}");
+    assert!(!lab.path().join("acted").exists());
 }

@@ -339,3 +339,27 @@ fn a_terminal_that_is_closed_does_nothing_where_that_is_ignored() {
     assert_eq!(finished.code, Some(0), "{finished:?}");
     assert_eq!(lab.journal()["status"], "completed");
 }
+
+#[test]
+fn where_the_file_for_ci_cannot_be_written_nothing_runs() {
+    let lab = lab();
+    let finished = lab.run(&["--junit", "no/such/junit.xml"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(
+        finished
+            .stderr
+            .starts_with("error: cannot write no/such/junit.xml: "),
+        "{finished:?}"
+    );
+    assert!(!lab.path().join("runs").exists());
+}
+
+#[test]
+fn the_file_for_ci_is_never_that_of_an_earlier_command() {
+    let lab = lab();
+    fs::write(lab.path().join("junit.xml"), "from before").unwrap();
+    fs::write(lab.path().join("experiment.json"), "{").unwrap();
+    assert_eq!(lab.run(&["--junit", "junit.xml"]).code, Some(1));
+    assert!(junit(&lab).is_empty());
+    assert_eq!(lab.files("junit.xml").len(), 1, "nothing is left beside it");
+}

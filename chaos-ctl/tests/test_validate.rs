@@ -63,6 +63,27 @@ x.yml: a valid experiment
 }
 
 #[test]
+fn a_slip_beside_the_key_that_was_meant_is_seen() {
+    let text = "title: t\ndescription: d\nmethode: []\nhypothesis: {}\nx-team: a\nmethod: []\n";
+    let (_directory, path) = file("x.yml", text);
+    let finished = run_alone(&["validate", &path]);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let slips: Vec<_> = finished
+        .stdout
+        .lines()
+        .filter(|line| line.contains("write") || line.contains("too:"))
+        .collect();
+    assert_eq!(
+        slips,
+        [
+            "    | ^ `method` is there, too: put what is meant into it",
+            "    | ^ write `steady-state-hypothesis`",
+        ],
+        "{finished:?}"
+    );
+}
+
+#[test]
 fn what_cannot_be_read_is_a_problem() {
     let (_directory, path) = file("x.json", "{\"title\": 'x'}");
     let finished = run_alone(&["validate", &path]);

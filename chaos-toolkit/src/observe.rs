@@ -85,6 +85,8 @@ pub enum Event<'a> {
     },
     /// The run was interrupted: by whom, in words.
     Interrupted(&'a str),
+    /// Something could not be done at all, which ends the run: what and why, in a sentence.
+    Broken(&'a str),
     /// The run is over; the journal is whole.
     Ended {
         /// The journal.

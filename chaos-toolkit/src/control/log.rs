@@ -101,6 +101,7 @@ pub(super) fn line(event: Event<'_>) -> (&'static str, &'static str, Value) {
             json!({ "name": name, "saw": saw }),
         ),
         Event::Interrupted(by) => ("warn", "interrupted", json!({ "by": by })),
+        Event::Broken(why) => ("error", "broken", json!({ "why": why })),
         Event::Untold(why) => ("warn", "untold", json!({ "why": why })),
         Event::Ended { journal } => (
             "info",

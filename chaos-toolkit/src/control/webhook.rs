@@ -149,6 +149,11 @@ fn message(event: Event<'_>, format: Format) -> Option<Value> {
             format!("\u{1f6d1} interrupted: {}", plain(by)),
             json!({ "by": by }),
         ),
+        Event::Broken(why) => (
+            "broken",
+            format!("\u{1f6d1} not to be done: {}", plain(why)),
+            json!({ "why": why }),
+        ),
         Event::Ended { journal } => ("ended", ended(journal), verdict(journal, "")),
         Event::PhaseStarted(_)
         | Event::PhaseEnded { .. }

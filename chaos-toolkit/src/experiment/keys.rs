@@ -146,6 +146,15 @@ pub(super) fn nearest<'w>(said: &str, words: &[&'w str]) -> Option<&'w str> {
     near.min_by_key(|word| far(word)).copied()
 }
 
+/// The one of several words that ends with it, as `steady-state-hypothesis` ends with `hypothesis`.
+fn last_word<'w>(said: &str, words: &[&'w str]) -> Option<&'w str> {
+    let said = said.to_lowercase();
+    let mut words = words.iter();
+    words
+        .find(|word| word.rsplit_once('-').is_some_and(|(_, last)| last == said))
+        .copied()
+}
+
 /// The key of a mapping that was meant to be this one: near, and none that it may have.
 pub(super) fn meant<'m>(map: &'m Map<String, Value>, key: &str, known: &Keys) -> Option<&'m str> {
     let unknown = map
@@ -168,11 +177,15 @@ pub(super) fn look(report: &mut Report<'_>, at: &At<'_>, known: &Keys) {
         .filter(|key| !map.contains_key(*key))
         .collect();
     for key in map.keys().filter(|key| !known.all.contains(&key.as_str())) {
-        if let Some(meant) = nearest(key, &free) {
-            let what = format!("`{key}` is no key of {}, and nothing comes of it", known.of);
-            report
-                .warn_key(&at.below(key), what)
-                .or(format!("write `{meant}`"));
-        }
+        let meant = match (
+            nearest(key, &free).or(last_word(key, &free)),
+            nearest(key, known.all),
+        ) {
+            (Some(free), _) => format!("write `{free}`"),
+            (None, Some(taken)) => format!("`{taken}` is there, too: put what is meant into it"),
+            (None, None) => continue,
+        };
+        let what = format!("`{key}` is no key of {}, and nothing comes of it", known.of);
+        report.warn_key(&at.below(key), what).or(meant);
     }
 }

@@ -11,7 +11,7 @@ mod write;
 
 pub use part::part_path;
 pub use recover::{RecoverError, recover};
-pub use write::{WriteError, write};
+pub use write::{WriteError, save, write};
 
 pub(crate) use part::Part;
 pub(crate) use record::{Entry, List, Record, Redact, Status, When, entry, lock};

@@ -1,7 +1,7 @@
 //! The journal of a run that goes on: one JSON object a line, so that what is there after a `kill -9` can be read.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -33,9 +33,10 @@ impl Part {
         }
         let path = part_path(journal);
         if fs::metadata(&path).is_ok_and(|data| data.is_file() && data.len() > 0) {
-            let mut old = path.as_os_str().to_owned();
-            old.push(".old");
-            let _ = fs::rename(&path, PathBuf::from(old));
+            keep(&path).map_err(|source| WriteError {
+                path: path.clone(),
+                source,
+            })?;
         }
         let file = File::create(&path).map_err(|source| WriteError {
             path: path.clone(),
@@ -60,4 +61,19 @@ impl Part {
     pub(crate) fn remove(&self) {
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// Puts it aside, under the first name that nobody has.
+fn keep(path: &Path) -> io::Result<()> {
+    let mut old = path.as_os_str().to_owned();
+    old.push(".old");
+    let mut kept = PathBuf::from(&old);
+    let mut count = 1;
+    while kept.symlink_metadata().is_ok() {
+        count += 1;
+        let mut numbered = old.clone();
+        numbered.push(format!(".{count}"));
+        kept = numbered.into();
+    }
+    fs::rename(path, kept)
 }

@@ -18,26 +18,29 @@ pub struct WriteError {
 
 /// Writes the journal as the reference does, whole or not at all.
 pub fn write(path: &Path, journal: &Map<String, Value>) -> Result<(), WriteError> {
-    // What cannot be replaced, such as a pipe or a device, is written to.
-    let is_special = fs::metadata(path).is_ok_and(|data| !data.is_file());
-    let written = if is_special {
-        let file = File::options().write(true).open(path);
-        file.and_then(|file| fill(file, journal)).map(drop)
-    } else {
-        replace(path, journal)
-    };
+    let written = save(path, |file| {
+        serde_json::to_writer_pretty(file, journal).map_err(io::Error::from)
+    });
     written.map_err(|source| WriteError {
         path: path.to_owned(),
         source,
     })
 }
 
-fn replace(path: &Path, journal: &Map<String, Value>) -> io::Result<()> {
+/// Writes a file, whole or not at all; what cannot be replaced, such as a pipe or a device, is written to.
+pub fn save(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|data| !data.is_file()) {
+        let file = File::options().write(true).open(path)?;
+        return filled(file, fill).map(drop);
+    }
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
     let written = File::create(&beside)
-        .and_then(|file| fill(file, journal))
+        .and_then(|file| filled(file, fill))
         .and_then(|file| file.sync_data())
         .and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
@@ -46,9 +49,12 @@ fn replace(path: &Path, journal: &Map<String, Value>) -> io::Result<()> {
     written
 }
 
-fn fill(file: File, journal: &Map<String, Value>) -> io::Result<File> {
+fn filled(
+    file: File,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<File> {
     let mut file = BufWriter::new(file);
-    serde_json::to_writer_pretty(&mut file, journal)?;
+    fill(&mut file)?;
     file.into_inner().map_err(io::IntoInnerError::into_error)
 }
 

@@ -246,7 +246,15 @@ impl World {
             };
             match stopped {
                 Ok(output) => Ok(Ok(output)),
-                Err(stopped) => of_stopped(stopped).map(Err),
+                Err(stopped) => match of_stopped(stopped) {
+                    Ok(failed) => Ok(Err(failed)),
+                    Err(Halt::Broken(why)) => {
+                        let name = name(activity);
+                        let why = format!("activity `{name}` cannot be done: {why}");
+                        Err(Halt::Broken(why))
+                    }
+                    Err(halt) => Err(halt),
+                },
             }
         };
         match due.place {

@@ -141,7 +141,7 @@ impl World {
         match self.method().await {
             Err(Halt::Broken(why)) => {
                 self.record.set_status(Status::Aborted);
-                self.say_interrupted(&why);
+                self.say_broken(&why);
             }
             played => played?,
         }
@@ -183,7 +183,7 @@ impl World {
             }
             // The reference ends here with a traceback; what ran is undone all the same.
             Halt::Broken(why) => {
-                self.say_interrupted(why);
+                self.say_broken(why);
                 rest.are_rollbacks_due = false;
                 Status::Aborted
             }
@@ -212,7 +212,7 @@ impl World {
             Ok(state) if is_met(&state) => return,
             Ok(_) => Status::Failed,
             Err(Halt::Broken(why)) => {
-                self.say_interrupted(&why);
+                self.say_broken(&why);
                 Status::Failed
             }
             Err(_) => Status::Interrupted,

@@ -36,7 +36,7 @@ impl World {
         match played.await {
             Ok(()) => {}
             Err(Halt::Broken(why)) => {
-                self.say_interrupted(&why);
+                self.say_broken(&why);
                 self.record.set_status(Status::Aborted);
             }
             Err(Halt::Refused) => self.record.set_status(Status::Aborted),

@@ -75,6 +75,12 @@ impl World {
         self.heard.hear(Event::Interrupted(&why));
     }
 
+    /// Says what could not be done at all.
+    pub(crate) fn say_broken(&self, why: &str) {
+        let why = self.variables().redact(why);
+        self.heard.hear(Event::Broken(&why));
+    }
+
     /// Tells handlers of a moment.
     pub(crate) fn note(&self, moment: Moment<'_>) {
         if let Some(controls) = &self.controls {

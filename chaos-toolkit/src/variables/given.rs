@@ -23,8 +23,6 @@ pub struct Given {
     pub secrets: Map<String, Value>,
     /// With what files of the kind `.env` say.
     pub environment: Environment,
-    /// Files that could not be read, and were left out, as the reference does: sentences for whoever runs this.
-    pub notices: Vec<String>,
 }
 
 impl Given {
@@ -53,14 +51,12 @@ impl Given {
         environment: &mut BTreeMap<String, String>,
     ) -> Result<(), VariableError> {
         let shown = path.display().to_string();
-        let content = match std::fs::read_to_string(path) {
-            Ok(content) => content,
-            Err(error) => {
-                self.notices
-                    .push(format!("variables of {shown} are left out: {error}"));
-                return Ok(());
-            }
+        // The reference goes on without a file that it cannot read, and does to one target what was meant for another.
+        let unread = |what: String| VariableError::Unread {
+            path: shown.clone(),
+            what,
         };
+        let content = std::fs::read_to_string(path).map_err(|error| unread(error.to_string()))?;
         let ending = path
             .extension()
             .and_then(|ending| ending.to_str())
@@ -72,14 +68,9 @@ impl Given {
             _ => return read_environment(&shown, &content, environment),
         };
         // As an experiment is read, so that a value means the same in both.
-        match Document::read(&shown, &content, format) {
-            Ok(document) => self.take(&shown, document.value),
-            Err(problem) => {
-                self.notices
-                    .push(format!("variables are left out: {problem}"));
-                Ok(())
-            }
-        }
+        let document = Document::read(&shown, &content, format)
+            .map_err(|problem| unread(problem.to_string()))?;
+        self.take(&shown, document.value)
     }
 
     fn take(&mut self, path: &str, value: Value) -> Result<(), VariableError> {

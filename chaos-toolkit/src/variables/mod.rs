@@ -80,6 +80,14 @@ pub enum VariableError {
         /// What is wrong with it; never the value itself.
         why: String,
     },
+    /// A file of variables that cannot be read.
+    #[error("the variables of {path} cannot be read: {what}")]
+    Unread {
+        /// The file.
+        path: String,
+        /// Why not.
+        what: String,
+    },
     /// A file of variables that says something else.
     #[error("{path}{}: {what}", line.map(|line| format!(":{line}")).unwrap_or_default())]
     File {
@@ -144,7 +152,6 @@ pub async fn load_declared(
         configuration,
         secrets,
         environment,
-        notices,
     } = given;
     let declared = section(experiment, "configuration")?;
     let configuration = configuration::declared(&declared, configuration, &environment)?;
@@ -152,7 +159,7 @@ pub async fn load_declared(
     let mut loading = secrets::Loading {
         vault: vault::Vault::new(&configuration, &environment),
         environment: &environment,
-        notices,
+        notices: Vec::new(),
     };
     let secrets = loading.group(&declared, &secrets, "/secrets").await?;
     let notices = loading.notices;

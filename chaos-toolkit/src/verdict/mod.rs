@@ -111,6 +111,24 @@ pub fn verdict(journal: &Map<String, Value>, path: &str) -> Value {
         "duration": field("duration"),
         "unmet": unmet,
         "guards": journal.get("guards").cloned().unwrap_or_else(|| json!([])),
+        "faults": faults(journal),
         "journal": path,
     })
+}
+
+/// What became of each fault, in the order in which they began.
+pub fn faults(journal: &Map<String, Value>) -> Vec<Value> {
+    let runs = |list: &str| journal.get(list).and_then(Value::as_array);
+    let runs = [runs("run"), runs("rollbacks")].into_iter().flatten();
+    let of_faults = runs
+        .flatten()
+        .filter(|run| run["chaos"].is_object())
+        .map(|run| {
+            let mut fault = json!({ "activity": run["activity"]["name"] });
+            for key in ["outcome", "reason", "nothing_hit"] {
+                fault[key] = run["chaos"][key].clone();
+            }
+            fault
+        });
+    of_faults.collect()
 }

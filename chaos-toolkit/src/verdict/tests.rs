@@ -140,3 +140,17 @@ fn junit_of_a_run_that_was_ended_is_no_success() {
     let nothing = junit([&Map::new()]).unwrap();
     assert!(Report::deserialize_from_str(&nothing).is_ok(), "{nothing}");
 }
+
+#[test]
+fn a_verdict_says_what_became_of_each_fault() {
+    let mut journal = journal("completed", false, true, Some(true));
+    journal["run"][0]["chaos"] = json!({
+        "outcome": "agent_lost", "reason": "the agent died", "nothing_hit": null, "totals": {},
+    });
+    assert_eq!(
+        verdict(&journal, "j")["faults"],
+        json!([{
+            "activity": "stop it", "outcome": "agent_lost", "reason": "the agent died", "nothing_hit": null,
+        }])
+    );
+}

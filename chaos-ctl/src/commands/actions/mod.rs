@@ -3,6 +3,8 @@
 
 mod provider;
 mod told;
+
+pub(super) use told::STOPPED_BY_RUN;
 mod value;
 
 use std::sync::{Arc, OnceLock};

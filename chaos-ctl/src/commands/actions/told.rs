@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use crate::commands::steered::{Acts, Ended};
 use crate::error::CommandError;
 
+/// Why a fault ended that the run itself told to.
+pub(in crate::commands) const STOPPED_BY_RUN: &str = "the run stopped it";
+
 /// As the journal has times.
 fn written(time: SystemTime) -> Value {
     let time = Timestamp::try_from(time).ok();
@@ -69,7 +72,7 @@ fn reason(ended: &Ended, was_stopped: bool) -> String {
     let reason = reason.and_then(|result| result["experiment"]["end_reason"].as_str());
     match (reason, &ended.error) {
         (Some("expired"), _) => "its duration has passed".to_owned(),
-        (Some("stopped"), _) if was_stopped => "the run stopped it".to_owned(),
+        (Some("stopped"), _) if was_stopped => STOPPED_BY_RUN.to_owned(),
         (Some("stopped"), _) => "somebody else stopped it".to_owned(),
         (_, Some(error)) => error.source.to_string(),
         (reason, None) => reason.unwrap_or("it is not known").to_owned(),

@@ -6,10 +6,12 @@
 )]
 
 use std::collections::VecDeque;
+use std::io::Write as _;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chaos_toolkit::journal;
 use chaos_toolkit::run::Signals;
 use chaos_toolkit::schedule::{InvalidCron, Schedule};
 use chaos_toolkit::verdict::junit;
@@ -101,14 +103,17 @@ impl AgainArgs {
         if matches!(schedule, Schedule::Cron(_)) && schedule.next(now, now).is_none() {
             return Err(CommandError::new(ErrorKind::Usage, NeverDue));
         }
-        Ok(Again {
+        let again = Again {
             arguments: self,
             schedule,
             output,
             runs: 0,
             began: Timestamp::now(),
             journals: VecDeque::new(),
-        })
+        };
+        // What an earlier command left must not be taken for this one's, and where nothing can be written is said first.
+        again.write()?;
+        Ok(again)
     }
 }
 
@@ -177,18 +182,23 @@ impl Again<'_> {
 
     /// Takes note of what came of a run.
     pub(super) fn note(&mut self, journal: Map<String, Value>) -> Result<(), CommandError> {
-        let Some(file) = &self.arguments.junit else {
-            return Ok(());
-        };
         if self.journals.len() == IN_JUNIT {
             self.journals.pop_front();
         }
         self.journals.push_back(journal);
+        self.write()
+    }
+
+    fn write(&self) -> Result<(), CommandError> {
+        let Some(file) = &self.arguments.junit else {
+            return Ok(());
+        };
         let unwritten = |why: String| {
             let file = file.clone();
             CommandError::new(ErrorKind::Failed, Unwritten { file, why })
         };
         let xml = junit(&self.journals).map_err(|error| unwritten(error.to_string()))?;
-        std::fs::write(file, xml).map_err(|error| unwritten(error.to_string()))
+        let saved = journal::save(file, |file| file.write_all(xml.as_bytes()));
+        saved.map_err(|error| unwritten(error.to_string()))
     }
 }

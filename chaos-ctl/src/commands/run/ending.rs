@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use chaos_toolkit::run::{expected, failure, seen};
-use chaos_toolkit::verdict::verdict;
+use chaos_toolkit::verdict::{faults, verdict};
 use serde_json::{Map, Value};
 
+use crate::commands::actions::STOPPED_BY_RUN;
 use crate::error::{CommandError, ErrorKind};
 use crate::output::Output;
 use crate::output::progress::to_tenths;
@@ -52,6 +53,12 @@ pub(super) fn say(
         && let Some(what) = wrong(&journal["steady_states"]["before"], &journal["experiment"])
     {
         output.warn(&format!("the method was not played: before it, {what}"));
+    }
+    for fault in faults(journal) {
+        if let Some(what) = otherwise(&fault) {
+            let name = fault["activity"].as_str().unwrap_or_default();
+            output.warn(&format!("fault `{name}` {what}"));
+        }
     }
     match why(journal, is_refused, status, deviated) {
         None => Ok(()),
@@ -99,6 +106,20 @@ fn why(
     }
 }
 
+/// What a fault did that was not as the experiment has it: the run shows less then than it seems to.
+fn otherwise(fault: &Value) -> Option<String> {
+    let reason = fault["reason"].as_str().unwrap_or("it is not known why");
+    match fault["outcome"].as_str() {
+        Some("completed") => None,
+        Some("stopped") if reason == STOPPED_BY_RUN => None,
+        Some("nothing_matched") => {
+            Some("hit nothing: no packet or request was as it says".to_owned())
+        }
+        Some("nothing_delayed") => Some("delayed nothing of what it hit".to_owned()),
+        _ => Some(format!("ended before its time: {reason}")),
+    }
+}
+
 /// Which probe was not right: what was expected, and what was seen.
 fn wrong(state: &Value, experiment: &Value) -> Option<String> {
     let probes = state["probes"].as_array()?;
@@ -117,4 +138,37 @@ fn wrong(state: &Value, experiment: &Value) -> Option<String> {
         "probe `{name}` was expected to see {}, and saw {saw}",
         expected(tolerance)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_fault_that_was_not_as_the_experiment_has_it_is_told() {
+        let told = |outcome: &str, reason: &str| {
+            otherwise(&json!({ "outcome": outcome, "reason": reason }))
+        };
+        assert_eq!(told("completed", "its duration has passed"), None);
+        assert_eq!(told("stopped", STOPPED_BY_RUN), None);
+        assert_eq!(
+            told("stopped", "somebody else stopped it").unwrap(),
+            "ended before its time: somebody else stopped it"
+        );
+        assert_eq!(
+            told("agent_lost", "the agent died").unwrap(),
+            "ended before its time: the agent died"
+        );
+        assert!(
+            told("nothing_matched", "its duration has passed")
+                .unwrap()
+                .starts_with("hit nothing")
+        );
+        assert!(
+            otherwise(&json!({}))
+                .unwrap()
+                .ends_with("it is not known why")
+        );
+    }
 }

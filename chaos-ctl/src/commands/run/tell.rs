@@ -112,7 +112,7 @@ impl Tell {
                 }
                 format!("✓ {name} ({took})")
             }
-            (None, _) => format!("✗ {name}: interrupted after {took}"),
+            (None, _) => format!("✗ {name}: did not come to an end, after {took}"),
         };
         let meanwhile = if phase == Phase::During {
             "meanwhile "
@@ -176,6 +176,7 @@ impl Observer for Tell {
                 ));
             }
             Event::Interrupted(why) => self.output.warn(&format!("interrupted: {why}")),
+            Event::Broken(why) => self.output.warn(&format!("the run ends: {why}")),
             Event::Untold(why) => self.output.warn(why),
             Event::PhaseEnded { .. } | Event::Ended { .. } => {}
         }

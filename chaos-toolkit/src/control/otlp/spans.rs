@@ -153,6 +153,10 @@ impl State {
                 self.note("interrupted", vec![KeyValue::new("chaos.by", cut(by))]);
                 Vec::new()
             }
+            Event::Broken(why) => {
+                self.note("broken", vec![KeyValue::new("chaos.why", cut(why))]);
+                Vec::new()
+            }
             Event::Ended { journal } => self.ended(journal),
             Event::Untold(_) => Vec::new(),
         }

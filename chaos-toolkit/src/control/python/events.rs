@@ -89,6 +89,7 @@ impl Observer for PythonControls {
                 Event::PhaseStarted(Phase::During | Phase::Recovery)
                 | Event::PhaseEnded { .. }
                 | Event::Interrupted(_)
+                | Event::Broken(_)
                 | Event::Started { .. }
                 | Event::FaultEnded { .. }
                 | Event::GuardTripped { .. }

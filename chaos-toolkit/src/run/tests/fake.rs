@@ -213,6 +213,7 @@ impl Observer for Listening {
             Event::ActivityEnded { run, .. } => {
                 assert!(run["activity"]["name"] != "bang", "an observer panics");
             }
+            Event::Broken(why) => self.0.add(format!("broken: {why}")),
             Event::Untold(why) => self.0.add(format!("untold: {why}")),
             Event::Started { .. }
             | Event::PhaseEnded { .. }

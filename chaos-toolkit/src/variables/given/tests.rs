@@ -119,8 +119,6 @@ fn later_files_go_before_earlier_ones_and_the_command_line_before_all() {
             "# a comment\n\n  PORT=80 \nQUOTED=\"a=b\"\n",
         ),
         file(&directory, "empty.yml", "# nothing\n"),
-        file(&directory, "broken.json", "{"),
-        directory.path().join("missing.env"),
     ];
     let given = Given::read(&["d=3".to_owned()], &files).unwrap();
     assert_eq!(
@@ -130,8 +128,23 @@ fn later_files_go_before_earlier_ones_and_the_command_line_before_all() {
     assert_eq!(Value::Object(given.secrets), json!({"g": {"s": "x"}}));
     let added: Vec<_> = given.environment.added().collect();
     assert_eq!(added, [("PORT", "80"), ("QUOTED", "\"a=b\"")]);
-    assert_eq!(given.notices.len(), 2, "{:?}", given.notices);
-    assert!(given.notices[0].contains("broken.json") && given.notices[1].contains("missing.env"));
+}
+
+#[test]
+fn files_that_cannot_be_read_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let broken = file(&directory, "broken.json", "{");
+    let said = Given::read(&[], &[broken]).err().unwrap().to_string();
+    assert!(
+        said.contains("broken.json") && said.contains(":1:2"),
+        "{said}"
+    );
+    let missing = directory.path().join("missing.env");
+    let said = Given::read(&[], &[missing]).err().unwrap().to_string();
+    assert!(
+        said.contains("missing.env cannot be read: No such file"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -167,7 +180,6 @@ fn values_of_a_file_are_those_that_an_experiment_would_have() {
     let text = "configuration: {a: yes, b: 017, c: 1:30, d: 0o17, e: one, e: two}\n";
     let path = file(&directory, "v.yaml", text);
     let given = Given::read(&[], &[path]).unwrap();
-    assert_eq!(given.notices, [""; 0]);
     assert_eq!(
         Value::Object(given.configuration),
         json!({"a": true, "b": 15, "c": 90, "d": "0o17", "e": "two"})
