@@ -30,17 +30,17 @@ pub fn write(path: &Path, journal: &Map<String, Value>) -> Result<(), WriteError
 /// Writes a file, whole or not at all; what cannot be replaced, such as a pipe or a device, is written to.
 pub fn save(
     path: &Path,
-    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|data| !data.is_file()) {
         let file = File::options().write(true).open(path)?;
-        return filled(file, fill).map(drop);
+        return filled(file, content).map(drop);
     }
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
     let written = File::create(&beside)
-        .and_then(|file| filled(file, fill))
+        .and_then(|file| filled(file, content))
         .and_then(|file| file.sync_data())
         .and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
@@ -51,10 +51,10 @@ pub fn save(
 
 fn filled(
     file: File,
-    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<File> {
     let mut file = BufWriter::new(file);
-    fill(&mut file)?;
+    content(&mut file)?;
     file.into_inner().map_err(io::IntoInnerError::into_error)
 }
 
