@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// What stands for a secret.
-pub(super) const HIDDEN: &str = "***";
+use crate::variables::HIDDEN;
 
 /// Shorter ones would take harmless text with them: they are hidden where they are declared alone.
 const LEAST: usize = 4;
