@@ -228,3 +228,52 @@ fn guards_undo_and_recovery_are_told() {
         ["traces of the experiment chaostracing.oltp"]
     );
 }
+
+/// A value holds until the next look, as a step, and where a look saw none nothing is known.
+#[test]
+fn the_course_of_a_probe_has_steps_and_gaps() {
+    let look = |second: u32, seen: Value| {
+        let status = if seen.is_null() {
+            "failed"
+        } else {
+            "succeeded"
+        };
+        json!({
+            "activity": { "type": "probe", "name": "shop", "provider": {} }, "status": status,
+            "start": format!("2026-01-01T00:00:{second:02}+00:00"), "duration": 0.0, "output": seen,
+        })
+    };
+    let statuses = [Some(200), None, Some(503), Some(503), Some(200)];
+    let looks: Vec<_> = (0..)
+        .zip(statuses)
+        .map(|(second, status)| {
+            let output = status.map(|status| json!({ "status": status }));
+            look(second, output.unwrap_or_default())
+        })
+        .collect();
+    let page = of(&json!({
+        "experiment": { "title": "x" }, "status": "completed", "start": "2026-01-01T00:00:00+00:00",
+        "end": "2026-01-01T00:00:04+00:00", "run": looks,
+    }));
+    let lines = all(&page, "line.value");
+    let ends = |line: &ElementRef<'_>| {
+        ["x1", "y1", "x2", "y2"].map(|name| line.attr(name).unwrap().to_owned())
+    };
+    let lines: Vec<_> = lines.iter().map(ends).collect();
+    let dots = all(&page, "circle.dot");
+    let dots: Vec<_> = dots
+        .iter()
+        .map(|dot| ["cx", "cy"].map(|name| dot.attr(name).unwrap().to_owned()))
+        .collect();
+    assert_eq!(dots.len(), 5, "{dots:?}");
+    let [_, _, from, still, back] = &dots[..] else {
+        unreachable!("five dots were counted")
+    };
+    let line = |[x1, y1]: [&String; 2], [x2, y2]: [&String; 2]| [x1, y1, x2, y2].map(Clone::clone);
+    let wanted = [
+        line([&from[0], &from[1]], [&still[0], &from[1]]),
+        line([&still[0], &still[1]], [&back[0], &still[1]]),
+        line([&back[0], &still[1]], [&back[0], &back[1]]),
+    ];
+    assert_eq!(lines, wanted);
+}

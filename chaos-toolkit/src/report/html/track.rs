@@ -124,7 +124,7 @@ pub(super) fn bars(across: &Across, timeline: &Timeline, lane: &Lane) -> Markup 
     track(across, timeline, BAR, &lane.name, &inner)
 }
 
-/// What a probe saw over time: a line where those are numbers, and dots.
+/// What a probe saw over time: steps where those are numbers, and dots.
 pub(super) fn values(across: &Across, timeline: &Timeline, lane: &Lane) -> Markup {
     // One look has no course.
     let range = range(lane).filter(|_| lane.points.len() > 1);
@@ -138,25 +138,30 @@ pub(super) fn values(across: &Across, timeline: &Timeline, lane: &Lane) -> Marku
         let share = if whole > 0.0 { above / whole } else { 0.5 };
         VALUES - EDGE - share.clamp(0.0, 1.0) * (VALUES - 2.0 * EDGE)
     };
-    let numbers: Vec<_> = lane
-        .points
-        .iter()
-        .filter_map(|point| Some((point, point.value?)))
-        .collect();
     let inner = html! {
         @if let Some((from, to)) = lane.band {
             @let (top, bottom) = (down(from.max(to)), down(from.min(to)));
             rect class="band" x="0" width="100%" y=(px(top - 1.0)) height=(px(bottom - top + 2.0)) {}
         }
-        @for pair in numbers.windows(2) {
-            line class="value" x1=(across.at(pair[0].0.at)) y1=(px(down(pair[0].1)))
-                x2=(across.at(pair[1].0.at)) y2=(px(down(pair[1].1))) {}
+        @for pair in lane.points.windows(2) {
+            @if let (Some(from), Some(to)) = (pair[0].value, pair[1].value) {
+                (step(across, (pair[0].at, down(from)), (pair[1].at, down(to))))
+            }
         }
         @for point in &lane.points {
             (dot(across, point, point.value.map_or(VALUES - EDGE, down)))
         }
     };
     track(across, timeline, VALUES, &lane.name, &inner)
+}
+
+/// What was seen holds until the next look: nobody saw what a slope would pass through.
+fn step(across: &Across, (from, before): (f64, f64), (to, after): (f64, f64)) -> Markup {
+    let [from, to, before, after] = [across.at(from), across.at(to), px(before), px(after)];
+    html! {
+        line class="value" x1=(from) y1=(before) x2=(to) y2=(before) {}
+        @if before != after { line class="value" x1=(to) y1=(before) x2=(to) y2=(after) {} }
+    }
 }
 
 /// The least and the most that must have room, the expected among them where it is near.
