@@ -46,7 +46,10 @@ pub(super) fn read(value: &Value) -> Option<Fault> {
         .or_else(|| within(&["reason", "end_reason"]));
     let detail = text(&["end_detail", "detail"]).or_else(|| within(&["detail", "end_detail"]));
     let ended = match (reason, detail) {
-        (Some(reason), Some(detail)) => Some(format!("{}: {detail}", spaced(&reason))),
+        (Some(reason), Some(detail)) => {
+            let code = of.get("end_reason").and_then(Value::as_str);
+            Some(once(&spaced(&reason), &detail, code.unwrap_or_default()))
+        }
         (Some(said), None) | (None, Some(said)) => Some(spaced(&said)),
         (None, None) => None,
     };
@@ -67,6 +70,23 @@ pub(super) fn read(value: &Value) -> Option<Fault> {
             .chain(notes.filter_map(|note| note.as_str().map(str::to_owned)))
             .collect(),
     })
+}
+
+/// Why it ended, without saying the same in two ways.
+fn once(reason: &str, detail: &str, code: &str) -> String {
+    let is_all_of_it = match code {
+        // Who stopped it is known to the run alone.
+        "stopped" if detail == "it was stopped" => return reason.to_owned(),
+        "expired" | "client_gone" | "agent_stopped" | "agent_stalled" => true,
+        _ => detail.contains(reason),
+    };
+    if reason.contains(detail) {
+        reason.to_owned()
+    } else if is_all_of_it {
+        detail.to_owned()
+    } else {
+        format!("{reason}: {detail}")
+    }
 }
 
 fn spaced(word: &str) -> String {

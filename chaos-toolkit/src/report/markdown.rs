@@ -244,7 +244,7 @@ fn faults(made: &mut String, journal: &Journal, part: &str) {
 fn fault_row(run: &Run, fault: &Fault) -> Vec<String> {
     let hit = fault.totals.iter().filter(|(_, number)| number != "0");
     let hit: Vec<_> = hit
-        .map(|(name, number)| format!("{number} {name}"))
+        .map(|(name, number)| format!("{number} {}", words::counted(number, name)))
         .collect();
     let hit = match (&hit[..], fault.totals.is_empty()) {
         ([], true) => "–".to_owned(),

@@ -232,6 +232,18 @@ fn by_status(tolerance: &Value) -> bool {
     tolerance.is_number() || tolerance.is_array()
 }
 
+/// What a counter counts, as it stands behind its number: one of it has no plural.
+pub(super) fn counted(number: &str, name: &str) -> String {
+    if number != "1" {
+        return name.to_owned();
+    }
+    let words = name.split(' ').map(|word| match word {
+        "packets" | "bytes" | "requests" | "errors" | "connections" => &word[..word.len() - 1],
+        other => other,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// A count with its noun.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     match number {

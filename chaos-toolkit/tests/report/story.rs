@@ -229,6 +229,72 @@ fn guards_undo_and_recovery_are_told() {
     );
 }
 
+#[test]
+fn an_end_is_said_once_and_as_precisely_as_it_is_known() {
+    let mut journal = value("ours-aborted");
+    let mut ended = |reason: &str, code: &str, detail: &str| {
+        let fault = &mut journal["run"][1]["chaos"];
+        fault["reason"] = json!(reason);
+        fault["end_reason"] = json!(code);
+        fault["end_detail"] = json!(detail);
+        let said = texts(&of(&journal), ".fault:first-of-type p");
+        let mut ends = said.iter().filter_map(|line| line.strip_prefix("Ended: "));
+        ends.next().unwrap().to_owned()
+    };
+    let passed = "its duration has passed";
+    assert_eq!(
+        ended(passed, "expired", "its 2s have passed"),
+        "its 2s have passed"
+    );
+    let run = "the run stopped it";
+    assert_eq!(ended(run, "stopped", "it was stopped"), run);
+    assert_eq!(
+        ended(run, "stopped", "its agent is gone"),
+        "the run stopped it: its agent is gone"
+    );
+    assert_eq!(
+        ended("target_gone", "target_gone", "target gone: shop/web-0"),
+        "target gone: shop/web-0"
+    );
+    assert_eq!(
+        ended("client_gone", "client_gone", "its client was gone for 5s"),
+        "its client was gone for 5s"
+    );
+    let error = "delay-1 ended before its time: a module is missing";
+    assert_eq!(ended(error, "failed", "a module is missing"), error);
+    assert_eq!(
+        ended("failed", "failed", "a module is missing"),
+        "failed: a module is missing"
+    );
+}
+
+#[test]
+fn one_of_a_counter_has_no_plural() {
+    let mut given = value("ours-aborted");
+    given["run"][1]["chaos"]["totals"] = json!({
+        "matched_packets": 2, "dropped_packets": 1, "dropped_bytes": 1, "requests": { "seen": 1, "headers_changed": 1 },
+    });
+    let wanted = [
+        "2 matched packets",
+        "1 dropped packet",
+        "1 dropped byte",
+        "1 request seen",
+        "1 request headers changed",
+    ];
+    let counters = texts(&of(&given), ".fault:first-of-type .counters li");
+    let in_any_order = |mut lines: Vec<String>| {
+        lines.sort();
+        lines
+    };
+    assert_eq!(
+        in_any_order(counters),
+        in_any_order(wanted.map(str::to_owned).to_vec())
+    );
+    let journal = report::read("j", &given.to_string()).unwrap();
+    let markdown = report::markdown(&[journal], None);
+    assert!(markdown.contains("1 dropped packet,"), "{markdown}");
+}
+
 /// A value holds until the next look, as a step, and where a look saw none nothing is known.
 #[test]
 fn the_course_of_a_probe_has_steps_and_gaps() {

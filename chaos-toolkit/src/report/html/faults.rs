@@ -33,7 +33,7 @@ fn card(run: &Run, fault: &Fault) -> Markup {
             @if let Some(does) = run.output.get("does").and_then(Value::as_str) { p { (does) } }
             @if run.failed() { p class="no" { "It did not act: " (words::saw(run)) } }
             @if !hit.is_empty() {
-                ul class="counters" { @for (name, number) in &hit { li { strong { (grouped(number)) } " " (name) } } }
+                ul class="counters" { @for (name, number) in &hit { li { strong { (grouped(number)) } " " (words::counted(number, name)) } } }
             } @else if !fault.totals.is_empty() {
                 p class="warned" { "It hit nothing." }
             } @else if !run.failed() {
