@@ -223,8 +223,13 @@ impl Journal {
         looks.into_iter().filter(|(_, states)| !states.is_empty())
     }
 
+    /// All that was played: the method, and what undid it.
+    pub(super) fn activities(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().chain(&self.rollbacks)
+    }
+
     pub(super) fn faults(&self) -> impl Iterator<Item = (&Run, &Fault)> {
-        let runs = self.runs.iter().chain(&self.rollbacks);
-        runs.filter_map(|run| Some((run, run.fault.as_ref()?)))
+        self.activities()
+            .filter_map(|run| Some((run, run.fault.as_ref()?)))
     }
 }

@@ -295,6 +295,22 @@ fn one_of_a_counter_has_no_plural() {
     assert!(markdown.contains("1 dropped packet,"), "{markdown}");
 }
 
+#[test]
+fn activities_are_counted_alike_and_rollbacks_among_them() {
+    let journals = [journal("ours-aborted"), journal("reference-deviating")];
+    let page = Html::parse_document(&report::html(&journals, None));
+    for number in 1..=2 {
+        let listed = all(&page, &format!("#j{number} .steps > li")).len();
+        assert!(!all(&page, &format!("#j{number} .undone .steps > li")).is_empty());
+        let figures = texts(&page, &format!("#j{number} .result > span"));
+        let figure = format!("{listed} activities");
+        assert!(figures.contains(&figure), "{figure}: {figures:?}");
+        let cell = format!(".overview tbody tr:nth-child({number}) [data-label=Activities]");
+        let cell = texts(&page, &cell).concat();
+        assert_eq!(cell.split(',').next(), Some(listed.to_string().as_str()));
+    }
+}
+
 /// A value holds until the next look, as a step, and where a look saw none nothing is known.
 #[test]
 fn the_course_of_a_probe_has_steps_and_gaps() {

@@ -87,7 +87,7 @@ fn figures(journal: &Journal) -> Vec<(&'static str, String)> {
             .seconds
             .map(|seconds| ("in all", clock::span(seconds))),
     );
-    let runs = journal.runs.len();
+    let runs = journal.activities().count();
     figures.push((
         if runs == 1 { "activity" } else { "activities" },
         runs.to_string(),

@@ -55,13 +55,8 @@ fn counts(journals: &[Journal]) -> String {
 }
 
 fn activities(journal: &Journal) -> String {
-    let runs = journal.runs.len() + journal.rollbacks.len();
-    let failed = journal
-        .runs
-        .iter()
-        .chain(&journal.rollbacks)
-        .filter(|run| run.failed())
-        .count();
+    let runs = journal.activities().count();
+    let failed = journal.activities().filter(|run| run.failed()).count();
     match failed {
         0 => runs.to_string(),
         failed => format!("{runs}, {failed} failed"),
