@@ -295,6 +295,23 @@ fn one_of_a_counter_has_no_plural() {
     assert!(markdown.contains("1 dropped packet,"), "{markdown}");
 }
 
+/// A narrow screen has no room for the heads of the columns: each number says what it counts.
+#[test]
+fn what_was_hit_at_a_target_has_its_names_on_a_narrow_screen() {
+    let page = page("ours-aborted");
+    let tables = all(&page, ".fault table.stack");
+    assert_eq!(tables.len(), all(&page, ".fault table").len());
+    assert!(!tables.is_empty());
+    let [heads, cells] = ["thead th", "tbody tr:first-child td"]
+        .map(|cells| scraper::Selector::parse(cells).unwrap());
+    for table in tables {
+        let heads: Vec<_> = table.select(&heads).skip(1).map(said).collect();
+        let labels = table.select(&cells).skip(1);
+        let labels: Vec<_> = labels.filter_map(|cell| cell.attr("data-label")).collect();
+        assert_eq!(labels, heads);
+    }
+}
+
 #[test]
 fn activities_are_counted_alike_and_rollbacks_among_them() {
     let journals = [journal("ours-aborted"), journal("reference-deviating")];

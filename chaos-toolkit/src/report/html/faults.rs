@@ -65,14 +65,14 @@ fn targets(targets: &[Target]) -> Markup {
             @if names.is_empty() { ul { @for target in targets { li { (target.name) } } } }
             @else {
                 div class="scroll" tabindex="0" {
-                    table {
+                    table class="stack" {
                         thead { tr { th { "Target" } @for name in &names { th { (name) } } } }
                         tbody {
                             @for target in targets {
                                 tr {
                                     td { (target.name) }
                                     @for name in &names {
-                                        td {
+                                        td data-label=(name) {
                                             @match target.counters.iter().find(|(known, _)| known == name) {
                                                 Some((_, number)) => { (grouped(number)) }
                                                 None => { "–" }
