@@ -14,18 +14,14 @@ use chaos_tests::{
 use serde_json::Value;
 
 use crate::scenario::{
-    PATIENCE, Scenario, assert_added, assert_exact, assert_hit, assert_unchanged, is_emulated,
-    is_exact, let_pass, rate, series, tolerances,
+    ATTEMPTS, PATIENCE, Scenario, assert_added, assert_exact, assert_hit, assert_unchanged,
+    is_emulated, is_exact, let_pass, rate, series, tolerances,
 };
 
 const LATENCY: Duration = Duration::from_millis(100);
 
 /// Direction, and how many times a round trip passes the delay.
 const DIRECTIONS: [(&str, u32); 3] = [("egress", 1), ("ingress", 1), ("both", 2)];
-
-/// The 99th percentile of 200 is the third largest: what else runs on the machine may spoil one measurement, but not
-/// one after the other for long. A line that is late itself spoils all of them.
-const ATTEMPTS: u32 = 6;
 
 /// How many, and how many a second: in one direction after the other, and beside it.
 const PACKETS: (u32, u32) = (200, 200);

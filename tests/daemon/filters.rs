@@ -13,7 +13,8 @@ use chaos_tests::{
 };
 
 use crate::scenario::{
-    PATIENCE, Scenario, assert_added, assert_hit, assert_unchanged, of, rate, series,
+    ATTEMPTS, PATIENCE, Scenario, assert_added, assert_hit, assert_unchanged, not_added, of, rate,
+    series,
 };
 
 const LATENCY: Duration = Duration::from_millis(100);
@@ -75,7 +76,15 @@ fn by_protocol() {
         let before = measure();
         for (matched, proto) in ["udp", "tcp", "icmp"].iter().enumerate() {
             let fault = format!("delay 100ms --direction both --proto {proto}");
-            let (during, ended) = scenario.during(&fault, measure);
+            let attempt = || scenario.during(&fault, measure);
+            let (mut during, mut ended) = attempt();
+            for _ in 1..ATTEMPTS {
+                if not_added(&before[matched], &during[matched], LATENCY * 2, 2).is_none() {
+                    break;
+                }
+                eprintln!("{fault}: the machine had something else to do; once more");
+                (during, ended) = attempt();
+            }
             // There and back; TCP has packets of its own besides, and ICMPv6 has reports of multicast groups.
             let packets = 2 * during[matched].len();
             if *proto == "udp" || (*proto == "icmp" && family == Family::V4) {

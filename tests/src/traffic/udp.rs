@@ -27,6 +27,9 @@ use crate::{
 /// How often a receiver looks whether it shall end.
 const TICK: Duration = Duration::from_millis(20);
 
+/// How long nothing more must have come to the other host: a copy of the last one may be behind it.
+const QUIET: Duration = Duration::from_millis(100);
+
 /// A series of datagrams and where they go.
 #[derive(Debug, Clone, Copy)]
 pub struct UdpProbe {
@@ -113,7 +116,7 @@ impl UdpProbe {
             let echo = scope.spawn(|| {
                 receive(
                     &server,
-                    |_| done.load(Ordering::Relaxed),
+                    |(_, last)| done.load(Ordering::Relaxed) && last.elapsed() > QUIET,
                     |bytes, from| {
                         // What the fault under test does to the answer is the report's business.
                         let _lost = server.send_to(bytes, from);
