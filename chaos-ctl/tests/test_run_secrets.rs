@@ -149,3 +149,22 @@ fn they_are_in_nothing_that_is_printed_written_or_sent() {
         );
     }
 }
+
+#[test]
+fn a_secret_that_is_too_short_to_be_hidden_is_named() {
+    let mut of = experiment("true", &[], &[]);
+    of["secrets"] = json!({"shop": {"pin": "123", "token": "long enough", "none": ""}});
+    let finished = Lab::new(&of).run(&[]);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let warnings: Vec<_> = finished
+        .stderr
+        .lines()
+        .filter(|line| line.contains("too short"))
+        .collect();
+    assert_eq!(
+        warnings,
+        [
+            "warning: the secret at /secrets/shop/pin is too short to be hidden where it comes back, as in outputs"
+        ]
+    );
+}

@@ -84,6 +84,19 @@ fn a_slip_beside_the_key_that_was_meant_is_seen() {
 }
 
 #[test]
+fn secrets_that_are_not_there_are_seen() {
+    let text = "title: t\ndescription: d\nsecrets: {shop: {token: abcdef}}\nmethod:\n\
+                - {type: probe, name: p, provider: {type: python, module: os, func: getcwd, secrets: [shopp]}}\n";
+    let (_directory, path) = file("x.yml", text);
+    let finished = run_alone(&["validate", &path]);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let expected = "x.yml:5:87: warning: the experiment has no secrets called `shopp` (/method/0/provider/secrets/0)";
+    let said = finished.stdout.replace(&path, "x.yml");
+    assert!(said.starts_with(expected), "{said}");
+    assert!(said.contains("write `shop`"), "{said}");
+}
+
+#[test]
 fn what_cannot_be_read_is_a_problem() {
     let (_directory, path) = file("x.json", "{\"title\": 'x'}");
     let finished = run_alone(&["validate", &path]);

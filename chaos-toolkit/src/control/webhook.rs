@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::http::{Request, send};
 use crate::observe::{Event, Observer};
-use crate::variables::Environment;
+use crate::variables::{Environment, HIDDEN};
 use crate::verdict::{Outcome, verdict};
 
 /// An answer may take so long.
@@ -164,7 +164,9 @@ fn message(event: Event<'_>, format: Format) -> Option<Value> {
     };
     Some(match format {
         Format::Slack => json!({ "text": text }),
-        Format::Json => json!({ "event": name, "text": text.replace('*', ""), "details": details }),
+        Format::Json => {
+            json!({ "event": name, "text": but_hidden(&text, |part| part.replace('*', "")), "details": details })
+        }
     })
 }
 
@@ -206,10 +208,18 @@ fn title(journal: &Map<String, Value>) -> String {
 
 /// As text in Slack's markup, where these three are escaped and a mark would be taken for bold.
 fn plain(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace(['*', '`'], "\u{2019}")
+    but_hidden(text, |part| {
+        part.replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace(['*', '`'], "\u{2019}")
+    })
+}
+
+/// Changes a text, but for what stands for a secret, which is known by its stars.
+fn but_hidden(text: &str, change: impl Fn(&str) -> String) -> String {
+    let parts = text.split(HIDDEN).map(change);
+    parts.collect::<Vec<_>>().join(HIDDEN)
 }
 
 #[cfg(test)]
@@ -249,6 +259,21 @@ mod tests {
         assert_eq!(
             text(true),
             "\u{26a0} *a \u{2019}bold\u{2019} &lt;claim&gt;* deviated: a weakness may have been found after 4.2 s\n\u{2022} after: `answers` was not met"
+        );
+    }
+
+    #[test]
+    fn what_stands_for_a_secret_keeps_its_stars() {
+        let event = Event::Interrupted("*** said *no*");
+        let slack = message(event, Format::Slack).unwrap();
+        assert_eq!(
+            slack["text"],
+            "\u{1f6d1} interrupted: *** said \u{2019}no\u{2019}"
+        );
+        let json = message(event, Format::Json).unwrap();
+        assert_eq!(
+            json["text"],
+            "\u{1f6d1} interrupted: *** said \u{2019}no\u{2019}"
         );
     }
 

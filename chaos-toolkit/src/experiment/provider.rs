@@ -197,6 +197,7 @@ fn python<'a>(report: &mut Report<'a>, activity: &At<'a>, provider: &At<'a>) -> 
         report.wrong(&arguments.pointer, what);
         whole = false;
     }
+    secrets(report, provider);
     if let (true, Some(map)) = (whole, activity.map()) {
         report.asked.push(Asked {
             whole: map,
@@ -205,6 +206,26 @@ fn python<'a>(report: &mut Report<'a>, activity: &At<'a>, provider: &At<'a>) -> 
         });
     }
     known
+}
+
+/// The groups of secrets that a function asks for. One that is not there is no error of the reference's.
+fn secrets(report: &mut Report<'_>, provider: &At<'_>) {
+    let declared = report.document.value.get("secrets");
+    let declared = declared.and_then(Value::as_object);
+    let declared: Vec<_> = declared
+        .into_iter()
+        .flat_map(|groups| groups.keys().map(String::as_str))
+        .collect();
+    let asked = provider.key("secrets");
+    for name in asked.into_iter().flat_map(|asked| asked.items()) {
+        if let Some(said) = name.value.as_str()
+            && !declared.contains(&said)
+        {
+            let what = format!("the experiment has no secrets called `{said}`");
+            let meant = keys::nearest(said, &declared).map(|meant| format!("write `{meant}`"));
+            report.warn(&name.pointer, what).instead = meant;
+        }
+    }
 }
 
 fn chaos<'a>(report: &mut Report<'a>, provider: &At<'a>) {

@@ -139,6 +139,12 @@ pub async fn load(
     python: &Python,
 ) -> Result<Variables, VariableError> {
     let mut variables = load_declared(experiment, given).await?;
+    let short = variables.unhidden();
+    variables.notices.extend(short.into_iter().map(|pointer| {
+        format!(
+            "the secret at {pointer} is too short to be hidden where it comes back, as in outputs"
+        )
+    }));
     configuration::find(&mut variables, python).await?;
     Ok(variables)
 }

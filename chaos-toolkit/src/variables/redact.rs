@@ -61,6 +61,15 @@ impl Variables {
         redacted
     }
 
+    /// The secrets that are too short to be looked for, by their pointers.
+    pub(super) fn unhidden(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (name, secret) in &self.secrets {
+            short(&format!("/secrets/{name}"), secret, &mut found);
+        }
+        found
+    }
+
     /// What must not be seen, the longest first: a secret may be a part of another.
     fn hidden(&self) -> Vec<String> {
         let mut hidden = Vec::new();
@@ -133,6 +142,29 @@ fn gather(secret: &Value, hidden: &mut Vec<String>) {
         }
         Value::Array(items) => items.iter().for_each(|item| gather(item, hidden)),
         Value::Object(entries) => entries.values().for_each(|value| gather(value, hidden)),
+    }
+}
+
+fn short(pointer: &str, secret: &Value, found: &mut Vec<String>) {
+    match secret {
+        Value::Null | Value::Bool(_) => {}
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                short(&format!("{pointer}/{index}"), item, found);
+            }
+        }
+        Value::Object(entries) => {
+            for (name, entry) in entries {
+                short(&format!("{pointer}/{name}"), entry, found);
+            }
+        }
+        Value::Number(_) | Value::String(_) => {
+            let mut hidden = Vec::new();
+            gather(secret, &mut hidden);
+            if hidden.is_empty() && secret.as_str() != Some("") {
+                found.push(pointer.to_owned());
+            }
+        }
     }
 }
 
