@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use chaos_tests::{
     cluster::Cluster,
     lab::{Family, Host, Output, Process},
+    pauses::Times,
     requires::is_emulated,
     stats::{median, percentile},
     traffic::{Series, ping_rtt},
@@ -95,16 +96,15 @@ impl Tutorial {
     }
 
     /// Round trips between the consumer and a pod.
-    pub(crate) fn times(&self, pod: &Host) -> Result<Vec<Duration>> {
+    pub(crate) fn times(&self, pod: &Host) -> Result<Times> {
         let to: IpAddr = pod.address(Family::V4);
-        let times = ping_rtt(&self.consumer, to, Series::new(20, 50))?;
-        Ok(times.into_iter().flatten().collect())
+        ping_rtt(&self.consumer, to, Series::new(20, 50))
     }
 
     /// Whether a packet to this pod and back is delayed now.
     pub(crate) fn is_delayed(&self, pod: &Host) -> Result<bool> {
         let times = ping_rtt(&self.consumer, pod.address(Family::V4), Series::new(1, 1))?;
-        Ok(times.into_iter().flatten().any(|time| time > DELAY / 2))
+        Ok(times.all().into_iter().any(|time| time > DELAY / 2))
     }
 
     /// Waits until it is, or is not.
@@ -208,7 +208,8 @@ fn tolerance() -> Duration {
 }
 
 /// Asserts that this was added to each time.
-pub(crate) fn assert_added(what: &str, before: &[Duration], during: &[Duration], added: Duration) {
+pub(crate) fn assert_added(what: &str, before: &Times, during: &Times, added: Duration) {
+    let (before, during) = (&before.undisturbed(), &during.undisturbed());
     assert!(!during.is_empty(), "{what}: nothing came back");
     let (base, now) = (median(before), median(during));
     eprintln!("{what}: n={}, median {base:?} -> {now:?}", during.len());

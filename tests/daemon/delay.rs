@@ -4,6 +4,7 @@ use std::{process::Command, thread, time::Duration};
 
 use chaos_tests::{
     lab::{Family, Host},
+    pauses::Times,
     requires,
     stats::{median, percentile},
     traffic::{
@@ -33,8 +34,8 @@ const SEGMENTS: (u32, u32) = (120, 40);
 fn adds_its_latency(
     name: &str,
     proto: &str,
-    measure: impl Fn(&Scenario, Family) -> Vec<Duration> + Sync,
-    beside: impl Fn(&Scenario, Family) -> Vec<Duration> + Sync,
+    measure: impl Fn(&Scenario, Family) -> Times + Sync,
+    beside: impl Fn(&Scenario, Family) -> Times + Sync,
 ) {
     let mut scenario = Scenario::new(name);
     for family in Family::BOTH {
@@ -67,7 +68,7 @@ fn adds_its_latency(
                 "{ended}"
             );
             assert!(
-                totals["delayed_packets"].as_u64() >= Some(during.len() as u64),
+                totals["delayed_packets"].as_u64() >= Some(during.count() as u64),
                 "{ended}"
             );
         }
@@ -75,7 +76,7 @@ fn adds_its_latency(
     scenario.leaves_nothing();
 }
 
-fn udp((count, per_second): (u32, u32), scenario: &Scenario, family: Family) -> Vec<Duration> {
+fn udp((count, per_second): (u32, u32), scenario: &Scenario, family: Family) -> Times {
     let probe = UdpProbe {
         family,
         series: series(count, per_second),
@@ -91,14 +92,13 @@ fn udp((count, per_second): (u32, u32), scenario: &Scenario, family: Family) -> 
     report.rtts()
 }
 
-fn icmp(scenario: &Scenario, family: Family) -> Vec<Duration> {
+fn icmp(scenario: &Scenario, family: Family) -> Times {
     let (count, per_second) = PACKETS;
     let peer = scenario.peer.address(family);
-    let times = ping_rtt(&scenario.target, peer, series(count, per_second)).unwrap();
+    let series = series(count, per_second);
+    let times = ping_rtt(&scenario.target, peer, series).unwrap();
+    assert_eq!(times.count(), series.count as usize, "all are answered");
     times
-        .into_iter()
-        .collect::<Option<_>>()
-        .expect("every echo request is answered")
 }
 
 #[test]
@@ -155,10 +155,11 @@ fn units_mean_what_they_say() {
     ] {
         let (during, ended) = scenario.during(&format!("delay {text} --proto udp"), measure);
         assert_added(text, &before, &during, latency, 1);
-        assert_hit(text, &ended, during.len());
+        assert_hit(text, &ended, during.count());
         // The tolerance is larger than the smallest of them: it must have had some effect at least.
         assert!(
-            is_emulated() || median(&during) >= median(&before) + latency / 2,
+            is_emulated()
+                || median(&during.undisturbed()) >= median(&before.undisturbed()) + latency / 2,
             "{text} has no effect"
         );
         assert_eq!(
@@ -168,7 +169,7 @@ fn units_mean_what_they_say() {
     }
 }
 
-fn echo(from: &Host, to: &Host, series: Series) -> Vec<Duration> {
+fn echo(from: &Host, to: &Host, series: Series) -> Times {
     let report = UdpProbe {
         series,
         ..UdpProbe::default()
@@ -200,7 +201,8 @@ fn jitter_spreads_and_does_not_reorder() {
         series: Series::new(150, 20),
         ..UdpProbe::default()
     };
-    let times: Vec<Duration> = sparse.run(&scenario.target, &scenario.peer).unwrap().rtts();
+    let report = sparse.run(&scenario.target, &scenario.peer).unwrap();
+    let times = report.rtts().undisturbed();
     // An emulated machine, which stands still now and then, makes some of them much later than they were to be.
     let (highest, one_in) = if is_emulated() {
         (90.0, 10)

@@ -14,7 +14,9 @@ use chaos_tests::{
     wait::wait_until,
 };
 
-use crate::scenario::{PATIENCE, Scenario, is_emulated, let_pass, rate, series, tolerances};
+use crate::scenario::{
+    ATTEMPTS, PATIENCE, Scenario, is_emulated, let_pass, rate, series, tolerances,
+};
 
 fn datagrams(scenario: &Scenario, family: Family, count: u32) -> UdpReport {
     let probe = UdpProbe {
@@ -183,8 +185,7 @@ fn nothing_passes_a_partition_and_everything_passes_after_it() {
                 patience: Duration::from_secs(1),
                 ..Series::new(5, 20)
             };
-            let times = ping_rtt(from, to, series).unwrap();
-            times.iter().flatten().count()
+            ping_rtt(from, to, series).unwrap().count()
         };
         let peer = scenario.peer.address(family);
         let id = scenario.start(&format!("partition --peer {peer}"));
@@ -216,18 +217,28 @@ fn losses_come_in_bursts() {
 fn a_delay_is_drawn_from_its_distribution() {
     requires!(root);
     let scenario = Scenario::new("fault-distribution");
-    let id = scenario.start("delay 60ms --jitter 10ms --distribution normal --reorder --proto udp");
-    let report = datagrams(&scenario, Family::V4, 2000);
-    scenario.stop(&id);
-    let mut times: Vec<Duration> = report.one_way.into_iter().flatten().collect();
-    times.sort_unstable();
+    let fault = "delay 60ms --jitter 10ms --distribution normal --reorder --proto udp";
     let late = tolerances().0.as_secs_f64() * 1000.0;
     let share_below = |times: &[Duration], ms: f64| {
         let limit = Duration::from_secs_f64(ms / 1000.0);
         ratio(times.partition_point(|time| *time <= limit), times.len())
     };
     // What is beyond four deviations comes of a machine that stood still: it says nothing of how many are short.
-    let possible = share_below(&times, 60.0 + 4.0 * 10.0 + late);
+    let attempt = || {
+        let (report, _) = scenario.during(fault, || datagrams(&scenario, Family::V4, 2000));
+        let mut times = report.one_ways().all();
+        times.sort_unstable();
+        let possible = share_below(&times, 60.0 + 4.0 * 10.0 + late);
+        eprintln!("n={}, {possible} are of the distribution", times.len());
+        (times, possible)
+    };
+    let (mut times, mut possible) = attempt();
+    for _ in 1..ATTEMPTS {
+        if possible > 0.94 {
+            break;
+        }
+        (times, possible) = attempt();
+    }
     assert!(possible > 0.94, "only {possible} are of the distribution");
     let in_time =
         &times[..times.partition_point(|time| time.as_secs_f64() * 1000.0 <= 100.0 + late)];

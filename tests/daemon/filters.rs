@@ -8,6 +8,7 @@ use std::{
 use chaos_tests::{
     lab::{Family, Host},
     packet::{Frame, FrameSocket},
+    pauses::Times,
     requires,
     traffic::{Series, TcpServer, UdpProbe, ping_rtt, tcp_rtt},
 };
@@ -19,7 +20,7 @@ use crate::scenario::{
 
 const LATENCY: Duration = Duration::from_millis(100);
 
-fn udp(from: &Host, to: &Host, family: Family, port: u16) -> Vec<Duration> {
+fn udp(from: &Host, to: &Host, family: Family, port: u16) -> Times {
     let report = UdpProbe {
         family,
         port,
@@ -36,23 +37,20 @@ fn udp(from: &Host, to: &Host, family: Family, port: u16) -> Vec<Duration> {
     report.rtts()
 }
 
-fn tcp(from: &Host, to: &Host, family: Family) -> Vec<Duration> {
+fn tcp(from: &Host, to: &Host, family: Family) -> Times {
     let server = TcpServer::echo(to, family, 0).unwrap();
     tcp_rtt(from, &server, Series::new(50, rate(50))).unwrap()
 }
 
-fn icmp(from: &Host, to: &Host, family: Family) -> Vec<Duration> {
-    let times = ping_rtt(from, to.address(family), series(100, 200)).unwrap();
+fn icmp(from: &Host, to: &Host, family: Family) -> Times {
+    let series = series(100, 200);
+    let times = ping_rtt(from, to.address(family), series).unwrap();
+    assert_eq!(times.count(), series.count as usize, "all are answered");
     times
-        .into_iter()
-        .collect::<Option<_>>()
-        .expect("every echo request is answered")
 }
 
 /// Measures side by side; gives what each measured.
-fn at_once<const N: usize>(
-    measures: [&(dyn Fn() -> Vec<Duration> + Sync); N],
-) -> [Vec<Duration>; N] {
+fn at_once<const N: usize>(measures: [&(dyn Fn() -> Times + Sync); N]) -> [Times; N] {
     thread::scope(|scope| {
         measures
             .map(|measure| scope.spawn(measure))
@@ -86,7 +84,7 @@ fn by_protocol() {
                 (during, ended) = attempt();
             }
             // There and back; TCP has packets of its own besides, and ICMPv6 has reports of multicast groups.
-            let packets = 2 * during[matched].len();
+            let packets = 2 * during[matched].count();
             if *proto == "udp" || (*proto == "icmp" && family == Family::V4) {
                 assert_hit(&fault, &ended, packets);
             } else {
@@ -115,7 +113,7 @@ fn by_port() {
         let measure = || at_once([&|| to(7000), &|| to(7005), &|| to(7009), &|| to(7011)]);
         let fault = "delay 100ms --proto udp --port 7000,7005-7009";
         let (before, during, ended) = scenario.compare(fault, measure);
-        assert_hit(fault, &ended, during[..3].iter().map(Vec::len).sum());
+        assert_hit(fault, &ended, during[..3].iter().map(Times::count).sum());
         for index in 0..3 {
             assert_added(
                 "a port of the filter",
@@ -177,7 +175,7 @@ fn by_peer() {
         for peers in networks {
             let fault = format!("delay 100ms --peer {peers}");
             let (during, ended) = scenario.during(&fault, measure);
-            assert_hit(&fault, &ended, during[0].len());
+            assert_hit(&fault, &ended, during[0].count());
             assert_added(
                 &format!("peer in {peers}"),
                 &before[0],
@@ -191,7 +189,7 @@ fn by_peer() {
     let fault = "delay 100ms --peer 10.77.0.0/24";
     let measure = || Family::BOTH.map(|family| udp(&scenario.target, &other, family, 0));
     let (before, during, ended) = scenario.compare(fault, measure);
-    assert_hit(fault, &ended, during[0].len());
+    assert_hit(fault, &ended, during[0].count());
     assert_added("a network", &before[0], &during[0], LATENCY, 1);
     let what = "IPv6 under a filter of IPv4 peers";
     assert_unchanged(what, &before[1], &during[1]);
@@ -208,7 +206,7 @@ fn by_direction() {
     let one_way = |from: &Host, to: &Host| {
         let report = probe.run(from, to).unwrap();
         assert_eq!(report.lost(), 0);
-        report.one_way.into_iter().flatten().collect::<Vec<_>>()
+        report.one_ways()
     };
     let measure = || {
         [
@@ -221,7 +219,7 @@ fn by_direction() {
         let fault = format!("delay 100ms --proto udp --direction {direction}");
         let (during, ended) = scenario.during(&fault, measure);
         // The datagrams of one series, and the echoes of the other.
-        assert_hit(&fault, &ended, during[0].len() + during[1].len());
+        assert_hit(&fault, &ended, during[0].count() + during[1].count());
         let other = 1 - delayed;
         assert_added(
             &format!("{direction}, that way"),
@@ -274,9 +272,9 @@ fn vlan_frames_are_matched_by_what_is_inside() {
                     .unwrap();
                 let tag = arrived.expect("the frame arrives").vlan;
                 assert_eq!(tag, Some(7), "the tag is still there");
-                sent.elapsed()
+                (sent, sent.elapsed())
             };
-            (0..20).map(one).collect::<Vec<_>>()
+            (0..20).map(one).collect::<Times>()
         };
         assert_added("matched", &times(7001), &times(7000), LATENCY, 1);
     }

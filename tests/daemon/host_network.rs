@@ -128,7 +128,7 @@ fn what_leaves_a_cgroup_is_delayed_and_what_arrives_is_not() {
     scenario.start_at(&selector, "delay 100ms");
     assert_added("of the cgroup", &before, &times(hit), delay, 1);
     assert_unchanged("of the other", &before, &times(spared));
-    eprintln!("before: {:?}", median(&before));
+    eprintln!("before: {:?}", median(&before.undisturbed()));
     let refused = scenario.chaosctl(&format!("delay 100ms --direction both {selector}"));
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("--direction egress"), "{refused:?}");

@@ -204,7 +204,7 @@ fn what_is_protected_stays_in_reach_of_a_node_that_is_cut_off() {
             ..UdpProbe::default()
         };
         let report = probe.run(from, to).unwrap();
-        let (back, sent) = (report.rtts().len(), report.sent.len());
+        let (back, sent) = (report.rtts().count(), report.sent.len());
         assert!(
             back == 0 || back == sent,
             "{back} of {sent} to {port} came back"

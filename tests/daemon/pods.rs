@@ -13,6 +13,7 @@ use chaos_tests::{
     agent::Agent,
     daemon::Daemon,
     lab::{Family, Host, Lab},
+    pauses::Times,
     pod::{Driver, Pod},
     requires,
     traffic::{Series, ping_rtt},
@@ -98,10 +99,9 @@ fn start(agent: &mut Agent, request: PrepareRequest) -> Experiment {
 }
 
 /// Round trips from a pod to somebody who is not hit.
-fn times(from: &Host, to: &Host) -> Vec<Duration> {
+fn times(from: &Host, to: &Host) -> Times {
     let to = to.address(Family::V4);
-    let times = ping_rtt(from, to, Series::new(30, rate(100))).unwrap();
-    times.into_iter().flatten().collect()
+    ping_rtt(from, to, Series::new(30, rate(100))).unwrap()
 }
 
 /// The experiment of this id now.

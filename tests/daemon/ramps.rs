@@ -21,7 +21,7 @@ fn a_ramp_grows() {
             ..UdpProbe::default()
         };
         let report = probe.run(&scenario.target, &scenario.peer).unwrap();
-        median(&report.rtts())
+        median(&report.rtts().undisturbed())
     };
     let mut before = middle();
     let id = scenario.start("delay --ramp 0..200ms/8s --proto udp");

@@ -71,7 +71,7 @@ impl Pod {
         }
         let series = Series::new(20, 1_000);
         let answers = tcp_rtt(&self.scenario.peer, &self.other, series).unwrap();
-        assert_eq!(answers.len(), 20, "to another port");
+        assert_eq!(answers.count(), 20, "to another port");
     }
 
     /// Each new connection gets to the application, and the first time.

@@ -7,6 +7,7 @@ pub(crate) use chaos_tests::requires::is_emulated;
 use chaos_tests::{
     daemon::Daemon,
     lab::{Family, Host, Lab, Output},
+    pauses::Times,
     stats::{median, percentile},
     traffic::Series,
     wait::{wait_for, wait_until},
@@ -186,8 +187,8 @@ pub(crate) fn tolerances() -> (Duration, Duration) {
 /// tolerance more at most. Single times may be longer on a busy machine: see [`assert_exact`].
 pub(crate) fn assert_added(
     what: &str,
-    before: &[Duration],
-    during: &[Duration],
+    before: &Times,
+    during: &Times,
     added: Duration,
     lines: u32,
 ) {
@@ -196,17 +197,18 @@ pub(crate) fn assert_added(
         wrong,
         None,
         "{what}: n={}, expected +{added:?}",
-        during.len()
+        during.count()
     );
 }
 
 /// What is not as [`assert_added`] has it.
 pub(crate) fn not_added(
-    before: &[Duration],
-    during: &[Duration],
+    before: &Times,
+    during: &Times,
     added: Duration,
     lines: u32,
 ) -> Option<String> {
+    let (before, during) = (&before.undisturbed(), &during.undisturbed());
     if before.is_empty() || during.is_empty() {
         return Some("no samples".to_owned());
     }
@@ -228,14 +230,14 @@ pub(crate) fn not_added(
 /// not far off. What the machine itself did without the fault, before it or to others `beside` it, is not the fault's.
 pub(crate) fn assert_exact(
     what: &str,
-    before: &[Duration],
-    beside: &[Duration],
-    during: &[Duration],
+    before: &Times,
+    beside: &Times,
+    during: &Times,
     added: Duration,
     lines: u32,
 ) {
     assert_added(what, before, during, added, lines);
-    let [base, other, now] = [before, beside, during].map(|times| percentile(times, high()));
+    let [base, other, now] = [before, beside, during].map(highest);
     eprintln!(
         "{what}: p{} {base:?} -> {now:?}, beside it {other:?}",
         high()
@@ -249,14 +251,18 @@ pub(crate) fn assert_exact(
 
 /// Whether [`assert_exact`]'s percentile is not far off.
 pub(crate) fn is_exact(
-    before: &[Duration],
-    beside: &[Duration],
-    during: &[Duration],
+    before: &Times,
+    beside: &Times,
+    during: &Times,
     added: Duration,
     lines: u32,
 ) -> bool {
-    let [before, beside, during] = [before, beside, during].map(|times| percentile(times, high()));
+    let [before, beside, during] = [before, beside, during].map(highest);
     during <= before.max(beside) + added + tolerances().1 * lines
+}
+
+fn highest(times: &Times) -> Duration {
+    percentile(&times.undisturbed(), high())
 }
 
 fn high() -> f64 {
@@ -265,9 +271,12 @@ fn high() -> f64 {
 
 /// Asserts that nothing was added: not to the median, and to none as much as half of a delay of 100 ms. (Of an emulated
 /// machine, which stands still now and then, to nine of ten; there it is [`assert_hit`] that says that no other was hit.)
-pub(crate) fn assert_unchanged(what: &str, before: &[Duration], during: &[Duration]) {
+pub(crate) fn assert_unchanged(what: &str, before: &Times, during: &Times) {
     assert_added(what, before, during, Duration::ZERO, 1);
-    let most = percentile(during, if is_emulated() { 90.0 } else { 100.0 });
+    let most = percentile(
+        &during.undisturbed(),
+        if is_emulated() { 90.0 } else { 100.0 },
+    );
     assert!(
         most < Duration::from_millis(50),
         "{what}: one took {most:?}"

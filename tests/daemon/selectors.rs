@@ -19,10 +19,8 @@ fn every_selector_finds_the_target() {
     let inventory =
         write_inventory(&scenario.lab, "web", std::slice::from_ref(&scenario.target)).unwrap();
     let peer = scenario.peer.address(Family::V4);
-    let measure = || -> Vec<Duration> {
-        let times = ping_rtt(&scenario.target, peer, Series::new(30, rate(100))).unwrap();
-        times.into_iter().flatten().collect()
-    };
+    let series = Series::new(30, rate(100));
+    let measure = || ping_rtt(&scenario.target, peer, series).unwrap();
     let before = measure();
     for selector in [
         "--netns {target}".to_owned(),

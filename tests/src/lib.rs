@@ -9,6 +9,7 @@ pub mod fleet;
 pub mod lab;
 pub mod load;
 pub mod packet;
+pub mod pauses;
 pub mod pod;
 pub mod programs;
 pub mod progrun;

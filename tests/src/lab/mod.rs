@@ -23,6 +23,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
+use crate::pauses;
+
 pub use self::{
     cgroup::{Cgroup, hierarchy},
     host::{Family, Host},
@@ -52,6 +54,8 @@ impl Lab {
     pub fn new(name: &str) -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         sweep().context("remove what dead labs left")?;
+        // Before there are cgroups and namespaces that its threads could be started in.
+        pauses::watch().context("watch for pauses of the machine")?;
         let owner = std::process::id();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let directory = tempfile::Builder::new()

@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
     sync::OnceLock,
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Context, Result, anyhow};
@@ -21,10 +21,10 @@ use nix::{
 };
 
 use super::{Seen, Series, times};
-use crate::{lab::Host, packet::checksum};
+use crate::{lab::Host, packet::checksum, pauses::Times};
 
-/// Pings an address from a host: the round trip time of each echo request, None for no answer.
-pub fn ping_rtt(from: &Host, to: IpAddr, series: Series) -> Result<Vec<Option<Duration>>> {
+/// Pings an address from a host: the round trip times of the echo requests that are answered.
+pub fn ping_rtt(from: &Host, to: IpAddr, series: Series) -> Result<Times> {
     let socket = from.run(|| raw_socket(to))??;
     let tick = TimeVal::new(0, 20_000);
     setsockopt(&socket, ReceiveTimeout, &tick).context("set the receive timeout")?;
@@ -56,7 +56,7 @@ pub fn ping_rtt(from: &Host, to: IpAddr, series: Series) -> Result<Vec<Option<Du
             .join()
             .map_err(|_| anyhow!("the receiver panicked"))??;
         failed.map_or(Ok(()), Err)?;
-        Ok(times(&sent, &seen))
+        Ok(Times::of(&sent, &times(&sent, &seen)))
     })
 }
 

@@ -9,14 +9,17 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use nix::sys::socket;
 
 use super::{PATIENCE, Seen, Series, times};
-use crate::lab::{Family, Host};
+use crate::{
+    lab::{Family, Host},
+    pauses::Times,
+};
 
 /// A TCP server on threads of this program, in a host's namespace; it ends when dropped.
 #[derive(Debug)]
@@ -125,13 +128,13 @@ pub(super) fn connect(from: &Host, address: SocketAddr) -> Result<TcpStream> {
 
 /// Round trip times of small messages over one connection to an echo server; an error when one does not come back. The
 /// rate must leave fewer than 10 under way, or the congestion window delays them.
-pub fn tcp_rtt(from: &Host, server: &TcpServer, series: Series) -> Result<Vec<Duration>> {
+pub fn tcp_rtt(from: &Host, server: &TcpServer, series: Series) -> Result<Times> {
     let stream = connect(from, server.address())?;
     rtt_over(&stream, series)
 }
 
 /// The same over a connection that stands.
-fn rtt_over(stream: &TcpStream, series: Series) -> Result<Vec<Duration>> {
+fn rtt_over(stream: &TcpStream, series: Series) -> Result<Times> {
     stream.set_read_timeout(Some(series.patience))?;
     thread::scope(|scope| {
         let receiver = scope.spawn(move || -> Result<Seen> {
@@ -160,16 +163,14 @@ fn rtt_over(stream: &TcpStream, series: Series) -> Result<Vec<Duration>> {
         if let Some(error) = failed {
             return Err(error).context("send a message");
         }
-        let times = times(&sent, &seen?);
-        times
-            .into_iter()
-            .collect::<Option<_>>()
-            .context("a message came back changed")
+        let times = Times::of(&sent, &times(&sent, &seen?));
+        ensure!(times.count() == sent.len(), "a message came back changed");
+        Ok(times)
     })
 }
 
 /// Times of `count` connection set-ups, one after the other.
-pub fn tcp_connect_time(from: &Host, server: &TcpServer, count: usize) -> Result<Vec<Duration>> {
+pub fn tcp_connect_time(from: &Host, server: &TcpServer, count: usize) -> Result<Times> {
     let address = server.address();
     from.run(|| {
         let connect = |_| {
@@ -178,7 +179,7 @@ pub fn tcp_connect_time(from: &Host, server: &TcpServer, count: usize) -> Result
                 .with_context(|| format!("connect to {address}"))?;
             let time = started.elapsed();
             drop(stream);
-            Ok(time)
+            Ok((started, time))
         };
         (0..count).map(connect).collect()
     })?

@@ -21,6 +21,7 @@ use nix::{
 use super::{Seen, Series, times};
 use crate::{
     lab::{Family, Host},
+    pauses::Times,
     requires::is_emulated,
 };
 
@@ -87,8 +88,13 @@ impl UdpReport {
     }
 
     /// The round trip times of those that came back.
-    pub fn rtts(&self) -> Vec<Duration> {
-        self.rtt.iter().copied().flatten().collect()
+    pub fn rtts(&self) -> Times {
+        Times::of(&self.sent, &self.rtt)
+    }
+
+    /// The times of those that arrived until they did.
+    pub fn one_ways(&self) -> Times {
+        Times::of(&self.sent, &self.one_way)
     }
 
     /// Whether they arrived in the order in which they were sent.

@@ -156,7 +156,7 @@ fn under_load(node: &Node, options: &Options) -> Result<Got> {
             let times = tcp_rtt(from, &server, Series::new(40, 8))?;
             Ok(Got {
                 gbit,
-                requests: 1.0 / median(&times).as_secs_f64(),
+                requests: 1.0 / median(&times.all()).as_secs_f64(),
             })
         };
         let got = measured();
