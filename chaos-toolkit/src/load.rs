@@ -15,6 +15,9 @@ pub use fetch::Http;
 /// The variable of the environment with a token for addresses; it comes before the settings.
 pub const TOKEN: &str = "CHAOSTOOLKIT_LOADER_AUTH_BEARER_TOKEN";
 
+/// What servers say of files of which they know no more than that they are files.
+const ANYTHING: &str = "application/octet-stream";
+
 /// Asks a server for something, and follows where it points to.
 pub trait Fetch: Send + Sync {
     /// One GET request; an error is a sentence.
@@ -72,17 +75,10 @@ pub fn file(source: &str) -> Result<Document, Problem> {
             ..problem(source, "this is a directory, and no file")
         });
     }
-    let extension = Path::new(source).extension();
-    let format = match extension.and_then(|extension| extension.to_str()) {
-        Some("json") => Format::Json,
-        Some("yaml" | "yml") => Format::Yaml,
-        _ => {
-            return Err(Problem {
-                instead: Some("give it the extension that says how it is written".to_owned()),
-                ..problem(source, "an experiment is a file in .json, .yaml or .yml")
-            });
-        }
-    };
+    let format = written(Path::new(source)).ok_or_else(|| Problem {
+        instead: Some("give it the extension that says how it is written".to_owned()),
+        ..problem(source, "an experiment is a file in .json, .yaml or .yml")
+    })?;
     let bytes = std::fs::read(source)
         .map_err(|error| problem(source, format!("the file cannot be read: {error}")))?;
     Document::read_bytes(source, &bytes, format)
@@ -114,7 +110,7 @@ fn server(url: &str) -> &str {
 }
 
 async fn address(url: &str, how: Loading<'_>) -> Result<Document, Problem> {
-    let accept = "application/json, application/x-yaml".to_owned();
+    let accept = "application/json, application/yaml, application/x-yaml".to_owned();
     let mut headers = vec![("Accept", accept)];
     let token = std::env::var(TOKEN).unwrap_or_default();
     if !token.is_empty() {
@@ -152,10 +148,14 @@ fn answered(url: &str, answer: &Answer) -> Result<Document, Problem> {
     let read = |format| Document::read_bytes(url, &answer.body, format);
     if is("application/json") {
         read(Format::Json)
-    } else if is("application/x-yaml") || is("text/yaml") {
+    } else if is("yaml") {
         read(Format::Yaml)
     } else if is("text/plain") {
         read(Format::Json).or_else(|_| read(Format::Yaml))
+    } else if let Some(format) = written(path(url))
+        && (content_type.is_empty() || is(ANYTHING))
+    {
+        read(format)
     } else {
         let said = match content_type {
             "" => "the server does not say what it sent".to_owned(),
@@ -163,12 +163,26 @@ fn answered(url: &str, answer: &Answer) -> Result<Document, Problem> {
         };
         Err(Problem {
             instead: Some(
-                "have it say application/json, application/x-yaml, text/yaml or text/plain"
+                "have it say application/json, application/yaml or text/plain, or give the address of a .json, .yaml or .yml"
                     .to_owned(),
             ),
             ..problem(url, said)
         })
     }
+}
+
+/// How a file is written, by its extension.
+fn written(path: &Path) -> Option<Format> {
+    match path.extension()?.to_str()? {
+        "json" => Some(Format::Json),
+        "yaml" | "yml" => Some(Format::Yaml),
+        _ => None,
+    }
+}
+
+/// The path in an address.
+fn path(url: &str) -> &Path {
+    Path::new(url.split(['?', '#']).next().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -297,6 +311,7 @@ mod tests {
     async fn the_content_type_says_how_an_answer_is_written() {
         for (kind, body) in [
             ("application/x-yaml", "a: yes"),
+            ("application/yaml", "a: yes"),
             ("text/yaml; charset=utf-8", "a: yes"),
             ("text/plain", "a: yes"),
             ("text/plain", "{\"a\": true}"),
@@ -304,8 +319,17 @@ mod tests {
             let loaded = load_from(&says(kind, body), "https://h/x", None).await;
             assert_eq!(loaded.unwrap().value, json!({"a": true}), "{kind}");
         }
+        for (kind, url, body) in [
+            ("", "https://h/x.yaml", "a: yes"),
+            (ANYTHING, "https://h/x.yml?raw=true", "a: yes"),
+            (ANYTHING, "https://h/x.json#here", "{\"a\": true}"),
+        ] {
+            let loaded = load_from(&says(kind, body), url, None).await;
+            assert_eq!(loaded.unwrap().value, json!({"a": true}), "{kind} {url}");
+        }
         for (kind, said) in [
             ("", "the server does not say what it sent"),
+            (ANYTHING, "the server sent `application/octet-stream`"),
             ("text/html", "the server sent `text/html`"),
         ] {
             let problem = load_from(&says(kind, "a: 1"), "https://h/x", None).await;

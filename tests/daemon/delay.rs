@@ -54,23 +54,21 @@ fn adds_its_latency(
                 scenario.during(&fault, both)
             };
             let ((mut during, mut other), mut ended) = attempt();
+            let delayed = |ended: &Value| ended["totals"]["delayed_packets"].as_u64();
             for _ in 1..ATTEMPTS {
-                if is_exact(&before, &other, &during, added, times) {
+                // What TCP could not send for a while goes in fewer segments.
+                if is_exact(&before, &other, &during, added, times)
+                    && delayed(&ended) >= Some(during.count() as u64)
+                {
                     break;
                 }
                 eprintln!("{what}: the machine had something else to do; once more");
                 ((during, other), ended) = attempt();
             }
             assert_exact(&what, &before, &other, &during, added, times);
-            let totals = &ended["totals"];
-            assert_eq!(
-                totals["matched_packets"], totals["delayed_packets"],
-                "{ended}"
-            );
-            assert!(
-                totals["delayed_packets"].as_u64() >= Some(during.count() as u64),
-                "{ended}"
-            );
+            let matched = ended["totals"]["matched_packets"].as_u64();
+            assert_eq!(matched, delayed(&ended), "{ended}");
+            assert!(matched >= Some(during.count() as u64), "{ended}");
         }
     }
     scenario.leaves_nothing();
@@ -269,18 +267,22 @@ fn bulk_data_goes_through_whole() {
         bulk.stop().unwrap();
         let needless = || counted().grew(&before, "TcpExt.TCPDSACKRecvSegs");
         let again = || u64::from(bulk.retransmits().unwrap());
-        // An emulated sender stands still for longer than TCP's timeout now and then. Of what it then sends again the
-        // receiver says that it had it already; of what was lost, never.
-        if is_emulated() {
-            let what = "the receiver had all that was sent again";
-            wait_until(what, PATIENCE, || needless() >= again()).unwrap();
-        } else {
-            assert_eq!(again(), 0, "sent again, {} needlessly", needless());
-        }
-        bulk.received()
+        // Of what was lost, the receiver never says that it had it already.
+        let what = "the receiver had all that was sent again";
+        wait_until(what, PATIENCE, || needless() >= again()).unwrap();
+        (bulk.received(), again())
     };
     // How fast it is, the benchmark says; here: super-packets pass, and none was lost or let through.
-    let (received, ended) = scenario.during("delay 20ms", measure);
+    let attempt = || scenario.during("delay 20ms", measure);
+    let ((mut received, mut again), mut ended) = attempt();
+    // A sender that stands still for longer than TCP's timeout sends something again, an emulated one each time.
+    for _ in 1..ATTEMPTS {
+        if is_emulated() || again == 0 {
+            break;
+        }
+        ((received, again), ended) = attempt();
+    }
+    assert!(is_emulated() || again == 0, "{again} were sent again");
     assert_eq!(
         ended["totals"]["undelayed_packets"],
         Value::from(0),
