@@ -65,7 +65,8 @@ fn share_of_processor(pid: u32) -> f64 {
     let before = spent();
     let time = Duration::from_secs(1);
     let_pass(time);
-    (spent() - before).div_duration_f64(time)
+    let now = spent();
+    now.checked_sub(before).unwrap().div_duration_f64(time)
 }
 
 #[test]

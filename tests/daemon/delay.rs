@@ -15,8 +15,8 @@ use chaos_tests::{
 use serde_json::Value;
 
 use crate::scenario::{
-    ATTEMPTS, PATIENCE, Scenario, assert_added, assert_exact, assert_hit, assert_unchanged,
-    is_emulated, is_exact, let_pass, rate, series, tolerances,
+    ATTEMPTS, PATIENCE, Scenario, assert_added, assert_adds, assert_exact, assert_hit, is_emulated,
+    is_exact, let_pass, rate, series, tolerances,
 };
 
 const LATENCY: Duration = Duration::from_millis(100);
@@ -135,29 +135,28 @@ fn a_connection_takes_one_delay_to_set_up() {
     requires!(root);
     let scenario = Scenario::new("delay-connect");
     let server = TcpServer::echo(&scenario.peer, Family::V4, 0).unwrap();
-    let measure = || tcp_connect_time(&scenario.target, &server, 10).unwrap();
-    let (before, during, _) = scenario.compare("delay 100ms", measure);
-    assert_added("TCP connect", &before, &during, LATENCY, 1);
+    let measure = || [tcp_connect_time(&scenario.target, &server, 10).unwrap()];
+    scenario.adds("delay 100ms", &measure(), ([LATENCY], 1), measure);
 }
 
 #[test]
 fn units_mean_what_they_say() {
     requires!(root);
     let scenario = Scenario::new("delay-units");
-    let measure = || echo(&scenario.target, &scenario.peer, series(200, 400));
+    let measure = || [echo(&scenario.target, &scenario.peer, series(200, 400))];
     let before = measure();
     for (text, latency) in [
         ("0.5ms", Duration::from_micros(500)),
         ("250us", Duration::from_micros(250)),
         ("0.1s", LATENCY),
     ] {
-        let (during, ended) = scenario.during(&format!("delay {text} --proto udp"), measure);
-        assert_added(text, &before, &during, latency, 1);
+        let fault = format!("delay {text} --proto udp");
+        let ([during], ended) = scenario.adds(&fault, &before, ([latency], 1), measure);
         assert_hit(text, &ended, during.count());
         // The tolerance is larger than the smallest of them: it must have had some effect at least.
         assert!(
             is_emulated()
-                || median(&during.undisturbed()) >= median(&before.undisturbed()) + latency / 2,
+                || median(&during.undisturbed()) >= median(&before[0].undisturbed()) + latency / 2,
             "{text} has no effect"
         );
         assert_eq!(
@@ -236,22 +235,24 @@ fn jitter_spreads_and_does_not_reorder() {
 fn delays_of_two_experiments_add() {
     requires!(root);
     let scenario = Scenario::new("delay-two");
-    let measure = || echo(&scenario.target, &scenario.peer, series(200, 200));
-    let first = scenario.start("delay 30ms --proto udp");
-    let (one, two, _) = scenario.compare("delay 40ms", measure);
-    assert_added("a second delay", &one, &two, Duration::from_millis(40), 1);
-    scenario.stop(&first);
+    let measure = || [echo(&scenario.target, &scenario.peer, series(200, 200))];
+    let [more, both] = [40, 70].map(Duration::from_millis);
     let none = measure();
-    assert_added("both delays", &none, &two, Duration::from_millis(70), 2);
+    let first = scenario.start("delay 30ms --proto udp");
+    let one = measure();
+    let (two, _) = scenario.adds("delay 40ms", &one, ([more], 1), measure);
+    assert_added("both delays", &none[0], &two[0], both, 2);
+    scenario.stop(&first);
 }
 
 #[test]
 fn stop_ends_it_at_once() {
     requires!(root);
     let mut scenario = Scenario::new("delay-stop");
-    let measure = || echo(&scenario.target, &scenario.peer, series(100, 200));
+    let measure = || [echo(&scenario.target, &scenario.peer, series(100, 200))];
     let (before, _, _) = scenario.compare("delay 100ms --direction both", measure);
-    assert_unchanged("after stop", &before, &measure());
+    let nothing = ([Duration::ZERO], 1);
+    assert_adds("after stop", &before, nothing, || (measure(), ()));
     scenario.leaves_nothing();
 }
 

@@ -15,7 +15,7 @@ use chaos_tests::{
 };
 use nix::sys::signal::Signal;
 
-use crate::scenario::{PATIENCE, Scenario, assert_unchanged, is_emulated, let_pass, series};
+use crate::scenario::{PATIENCE, Scenario, assert_adds, is_emulated, let_pass, series};
 
 const LATENCY: Duration = Duration::from_millis(100);
 
@@ -249,12 +249,13 @@ fn nothing_was_hit() {
         };
         let report = probe.run(&scenario.target, &scenario.peer).unwrap();
         assert_eq!(report.unanswered(), Vec::<usize>::new());
-        report.rtts()
+        [report.rtts()]
     };
     let before = measure();
     let output = scenario
         .chaosctl("loss 10% --netns {target} --duration 1s --port 9999 --proto tcp -o json");
     assert_eq!(output.code, Some(3), "{output:?}");
     assert_eq!(output.json().unwrap()["outcome"], "nothing_matched");
-    assert_unchanged("after it", &before, &measure());
+    let nothing = ([Duration::ZERO], 1);
+    assert_adds("after it", &before, nothing, || (measure(), ()));
 }

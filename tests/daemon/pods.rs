@@ -3,7 +3,7 @@
 mod container;
 mod host_network;
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use chaos_proto::v1::{
     Delay, EndReason, Experiment, Filter, Loss, Pod as WirePod, PodsSelector, PrepareRequest, Rule,
@@ -21,7 +21,7 @@ use chaos_tests::{
 };
 use tonic::Code;
 
-use crate::scenario::{PATIENCE, assert_added, assert_unchanged, rate};
+use crate::scenario::{PATIENCE, assert_adds, rate};
 
 const UIDS: [&str; 3] = [
     "0d3f9c1e-6a1b-4c1e-9d2f-0a1b2c3d4e5f",
@@ -143,8 +143,8 @@ fn one_is_hit_and_its_neighbour_is_not() {
         pod.monitor(&id(digit)).unwrap();
     }
     let (daemon, mut agent) = agent_of(&lab);
-    let hosts = [&one, &two, &three];
-    let before = hosts.map(|host| times(host, &consumer));
+    let measure = || [&one, &two, &three].map(|host| times(host, &consumer));
+    let before = measure();
     for (hit, pod) in pods.iter().enumerate() {
         let mut request = request(selector(&[pod]), delay());
         request.id = format!("delay-{hit}.2");
@@ -158,17 +158,15 @@ fn one_is_hit_and_its_neighbour_is_not() {
         };
         assert_eq!(target.name, format!("default/{}", pod.name));
         assert_eq!(target.pod, Some(wire(&pod.name, &pod.uid)));
-        for (number, host) in hosts.into_iter().enumerate() {
-            let (before, during) = (&before[number], times(host, &consumer));
-            let what = format!("hit {hit}, measured {number}");
-            if number == hit {
-                assert_added(&what, before, &during, LATENCY, 1);
-            } else {
-                assert_unchanged(&what, before, &during);
-            }
-        }
+        let mut added = [Duration::ZERO; 3];
+        added[hit] = LATENCY;
+        let measured = Cell::new(0);
+        assert_adds(&request.id, &before, (added, 1), || {
+            measured.set(measured.get() + 1);
+            (measure(), ())
+        });
         let ended = agent.disarm(&experiment.id).unwrap();
-        assert_eq!(matched(&ended.targets[0]), 30);
+        assert_eq!(matched(&ended.targets[0]), 30 * measured.get());
     }
     leaves_nothing(daemon, &lab);
 }
@@ -299,28 +297,32 @@ fn pods_join_and_leave() {
     let mut first = pod(&one, UIDS[0], Driver::Systemd);
     let second = pod(&two, UIDS[1], Driver::Cgroupfs);
     let (daemon, mut agent) = agent_of(&lab);
-    let before = times(&one, &consumer);
+    let before = [times(&one, &consumer)];
+    let is_hit = |what: &str, from: &Host, added: Duration| {
+        let attempt = || ([times(from, &consumer)], ());
+        assert_adds(what, &before, ([added], 1), attempt);
+    };
     let running = start(&mut agent, request(selector(&[&first]), delay()));
     let id = running.id.as_str();
-    assert_unchanged("not yet", &before, &times(&two, &consumer));
+    is_hit("not yet", &two, Duration::ZERO);
 
     // One joins, another is there only by name: nothing happens. Then it joins.
     let mut stale = update(id, &[&first, &second]);
     let pods = &mut stale.pods.as_mut().unwrap().pods;
     pods.push(wire("provider-3", UIDS[2]));
     assert_eq!(agent.update(stale).unwrap_err().code(), Code::NotFound);
-    assert_unchanged("refused", &before, &times(&two, &consumer));
+    is_hit("refused", &two, Duration::ZERO);
     let joined = agent.update(update(id, &[&first, &second])).unwrap();
     assert_eq!(joined.state, i32::from(State::Armed));
     let left = |of: &Experiment| of.remaining.as_ref().unwrap().seconds;
     assert!(left(&joined) < 600, "the time that is left");
-    assert_added("joined", &before, &times(&two, &consumer), LATENCY, 1);
+    is_hit("joined", &two, LATENCY);
 
     // A container that starts again is none of our business; the first leaves.
     let container = first.run(&self::id('a')).unwrap();
     container.delete().unwrap();
     first.run(&self::id('b')).unwrap();
-    assert_added("restarted", &before, &times(&one, &consumer), LATENCY, 1);
+    is_hit("restarted", &one, LATENCY);
     let third = pod(&three, UIDS[2], Driver::Nested);
     let moved = agent.update(update(id, &[&second, &third])).unwrap();
     let expected = [
@@ -329,19 +331,19 @@ fn pods_join_and_leave() {
         ("default/provider-3", false),
     ];
     assert_eq!(names(&moved), expected);
-    assert_unchanged("let go", &before, &times(&one, &consumer));
-    assert_added("joined", &before, &times(&three, &consumer), LATENCY, 1);
-    // What was counted stays: the pings, and what an interface says by itself.
+    is_hit("let go", &one, Duration::ZERO);
+    is_hit("joined", &three, LATENCY);
+    // What was counted stays: the pings, measured once or again, and what an interface says by itself.
     let counted = matched(&status(&mut agent, id).targets[0]);
     assert_eq!(counted, matched(&moved.targets[0]));
-    assert!((30..40).contains(&counted), "{counted}");
+    assert!(counted >= 30 && counted % 30 < 10, "{counted}");
 
     // It comes back, as another target of the same pod.
     let back = agent
         .update(update(id, &[&first, &second, &third]))
         .unwrap();
     assert_eq!(names(&back).last(), Some(&("default/provider-1", false)));
-    assert_added("is back", &before, &times(&one, &consumer), LATENCY, 1);
+    is_hit("is back", &one, LATENCY);
 
     // Its sandbox is made anew: the one is gone, and the other is found by the same UID.
     one.delete().unwrap();
@@ -357,7 +359,7 @@ fn pods_join_and_leave() {
         .update(update(id, &[&first, &second, &third]))
         .unwrap();
     assert_eq!(back.targets.len(), 5);
-    assert_added("anew", &before, &times(&again, &consumer), LATENCY, 1);
+    is_hit("anew", &again, LATENCY);
 
     // When all are gone, it is over.
     for host in [&again, &two, &three] {

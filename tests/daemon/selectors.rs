@@ -9,7 +9,7 @@ use chaos_tests::{
     traffic::{Series, ping_rtt},
 };
 
-use crate::scenario::{Scenario, assert_added, assert_hit, rate};
+use crate::scenario::{Scenario, assert_adds, assert_hit, rate};
 
 #[test]
 fn every_selector_finds_the_target() {
@@ -20,7 +20,7 @@ fn every_selector_finds_the_target() {
         write_inventory(&scenario.lab, "web", std::slice::from_ref(&scenario.target)).unwrap();
     let peer = scenario.peer.address(Family::V4);
     let series = Series::new(30, rate(100));
-    let measure = || ping_rtt(&scenario.target, peer, series).unwrap();
+    let measure = || [ping_rtt(&scenario.target, peer, series).unwrap()];
     let before = measure();
     for selector in [
         "--netns {target}".to_owned(),
@@ -36,13 +36,17 @@ fn every_selector_finds_the_target() {
             format!("delay {selector} 50ms"),
             format!("delay 50ms {selector}"),
         ] {
-            let answer = scenario.ask(&format!("{words} --peer {peer} --duration 1m --detach"));
-            let target = &answer["experiment"]["targets"][0];
-            assert_eq!(target["interface"], "eth0", "{words}: {answer}");
-            let during = measure();
-            let ended = scenario.stop(answer["experiment"]["id"].as_str().unwrap());
+            let attempt = || {
+                let answer = scenario.ask(&format!("{words} --peer {peer} --duration 1m --detach"));
+                let target = &answer["experiment"]["targets"][0];
+                assert_eq!(target["interface"], "eth0", "{words}: {answer}");
+                let during = measure();
+                let id = answer["experiment"]["id"].as_str().unwrap();
+                (during, scenario.stop(id))
+            };
+            let added = ([Duration::from_millis(50)], 1);
+            let (_, ended) = assert_adds(&words, &before, added, attempt);
             assert_hit(&words, &ended, 30);
-            assert_added(&words, &before, &during, Duration::from_millis(50), 1);
         }
     }
     scenario.leaves_nothing();

@@ -97,6 +97,11 @@ impl Times {
         self.0.iter().map(|&(time, _)| time).collect()
     }
 
+    /// Whether the machine disturbed any.
+    pub fn are_disturbed(&self) -> bool {
+        self.0.iter().any(|(_, paused)| *paused)
+    }
+
     /// Those that the machine itself did not disturb; all of them, if these are hardly any.
     pub fn undisturbed(&self) -> Vec<Duration> {
         let calm = self.0.iter().filter(|(_, paused)| !paused);
