@@ -152,3 +152,25 @@ fn a_pdf_is_printed_by_the_browser_of_the_system() {
     );
     assert!(!desk.path("b.pdf").exists());
 }
+
+#[test]
+fn a_part_that_a_later_run_left_is_told_and_whole_journals_need_no_recovery() {
+    let desk = Desk::new();
+    let text = desk.read("journal.json");
+    let journal: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let done = finish(&mut desk.report(&["--recover", "journal.json"]));
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let first = serde_json::json!({"journal": journal});
+    std::fs::write(desk.path("journal.json.part"), format!("{first}\n")).unwrap();
+    let done = finish(&mut desk.report(&["journal.json"]));
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let warning = "warning: journal.json is of an earlier run: a later one was killed, or goes on";
+    assert!(done.stderr.starts_with(warning), "{done:?}");
+    assert_eq!(desk.read("journal.json"), text);
+    let done = finish(&mut desk.report(&["--recover", "journal.json"]));
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let recovered: serde_json::Value = serde_json::from_str(&desk.read("journal.json")).unwrap();
+    assert_eq!(recovered["status"], "interrupted");
+    let done = finish(&mut desk.report(&["journal.json"]));
+    assert_eq!((done.code, &*done.stderr), (Some(0), ""), "{done:?}");
+}

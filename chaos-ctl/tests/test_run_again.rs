@@ -309,12 +309,15 @@ fn a_file_that_is_broken_for_a_while_ends_nothing() {
 #[test]
 fn a_terminal_that_is_closed_interrupts_and_what_was_done_is_undone() {
     let mut act = shell("action", "a", "touch began; sleep 1000");
-    act["undo"] = shell("action", "u", "touch undone");
+    act["undo"] = shell("action", "u", "touch undoing; sleep 0.5; touch undone");
     act["undo"].as_object_mut().unwrap().remove("type");
     act["undo"].as_object_mut().unwrap().remove("name");
     let lab = Lab::new(&experiment("true", &[act], &[]));
     let running = lab.start(&[]);
     lab.wait_for("began");
+    running.signal(Signal::SIGHUP);
+    // First the shell that goes says so, and then the kernel.
+    lab.wait_for("undoing");
     running.signal(Signal::SIGHUP);
     let finished = running.wait();
     assert_eq!(finished.code, Some(1), "{finished:?}");

@@ -97,6 +97,17 @@ fn secrets_that_are_not_there_are_seen() {
 }
 
 #[test]
+fn a_rollback_is_not_undone() {
+    let text = "title: t\ndescription: d\nmethod: []\nrollbacks:\n\
+                - {type: action, name: r, provider: {type: process, path: 'true'}, undo: {provider: {type: process, path: 'true'}}}\n";
+    let (_directory, path) = file("x.yml", text);
+    let finished = run_alone(&["validate", &path]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    let said = "nothing comes after rollbacks that could undo them (/rollbacks/0/undo)";
+    assert!(finished.stdout.contains(said), "{finished:?}");
+}
+
+#[test]
 fn what_cannot_be_read_is_a_problem() {
     let (_directory, path) = file("x.json", "{\"title\": 'x'}");
     let finished = run_alone(&["validate", &path]);

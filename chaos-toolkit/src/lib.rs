@@ -23,6 +23,7 @@ pub mod run;
 pub mod schedule;
 pub mod settings;
 mod text;
+pub mod tls;
 pub mod tolerance;
 pub mod variables;
 pub mod verdict;

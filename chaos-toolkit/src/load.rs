@@ -290,7 +290,10 @@ mod tests {
         let loaded = load_from(&server, "http://h:81/x?y", None).await;
         assert_eq!(loaded.unwrap().value, json!({"a": 1}));
         let asked = server.asked.lock().unwrap().pop();
-        let accept = ("Accept", "application/json, application/x-yaml".to_owned());
+        let accept = (
+            "Accept",
+            "application/json, application/yaml, application/x-yaml".to_owned(),
+        );
         assert_eq!(
             asked,
             Some(("http://h:81/x?y".to_owned(), vec![accept], false))

@@ -17,10 +17,11 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 use url::Url;
 
-use crate::http::{Request, Trust, send};
+use crate::http::{Request, send};
 use crate::observe::{self, Observer};
 use crate::provider::python::Python;
 use crate::python_value::{dumps, given, kind, truth};
+use crate::tls::Trust;
 use crate::variables::{Environment, Variables};
 
 const NOTIFY: &str = include_str!("notification/notify.py");

@@ -21,10 +21,18 @@ impl SettingsArgs {
     /// The settings; what is wrong with them is said, and they are left out, as in the reference.
     pub(super) fn load(&self, output: Output<'_>) -> Option<Settings> {
         let path = self.settings.clone().or_else(Settings::path)?;
-        Settings::load(&path).unwrap_or_else(|problem| {
+        let loaded = Settings::load(&path).unwrap_or_else(|problem| {
             output.warn(&problem.to_string());
             None
-        })
+        });
+        // Only the one that everybody has by default need not be there.
+        if loaded.is_none() && self.settings.is_some() && !path.exists() {
+            output.warn(&format!(
+                "{}: there is no such file, and no settings count",
+                path.display()
+            ));
+        }
+        loaded
     }
 
     /// What they say, or else an empty mapping.

@@ -324,3 +324,6 @@ fn of_hyper(error: &hyper::Error) -> Failure {
         Some(_) | None => Failure::Closed,
     }
 }
+
+#[cfg(test)]
+mod tests;

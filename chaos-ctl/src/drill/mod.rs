@@ -17,6 +17,5 @@ pub mod sample;
 pub mod summary;
 pub mod threshold;
 pub mod timeline;
-pub mod tls;
 pub mod values;
 mod wire;

@@ -81,7 +81,10 @@ pub(super) fn rollbacks<'a>(report: &mut Report<'a>, whole: &At<'a>, named: &Nam
     for activity in rollbacks.items() {
         check(report, &activity);
         unfound(report, &activity, named);
-        undo(report, &activity, named);
+        if let Some(undo) = activity.key("undo") {
+            let what = "nothing comes after rollbacks that could undo them";
+            report.wrong_key(&undo.pointer, what).or("leave it out");
+        }
     }
 }
 

@@ -8,19 +8,11 @@ use hyper_util::client::proxy::matcher::Matcher;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::client::danger::{
-    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
-};
-use tokio_rustls::rustls::crypto::{
-    CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature,
-};
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{
-    self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
 use url::Url;
 
-use super::Trust;
+use crate::tls::Trust;
 use crate::variables::Environment;
 
 /// More than any proxy says before it is ready.
@@ -193,93 +185,10 @@ fn configuration(trust: &Trust) -> io::Result<Arc<ClientConfig>> {
     {
         return Ok(known.clone());
     }
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?;
-    let made = match trust {
-        Trust::System => {
-            builder.with_root_certificates(roots(rustls_native_certs::load_native_certs().certs))
-        }
-        Trust::File(file) => {
-            let path = std::path::Path::new(file);
-            let (file, directory) = if path.is_dir() {
-                (None, Some(path))
-            } else {
-                (Some(path), None)
-            };
-            let loaded = rustls_native_certs::load_certs_from_paths(file, directory);
-            if loaded.certs.is_empty() {
-                return Err(io::Error::other(format!(
-                    "there is no certificate in {}",
-                    path.display()
-                )));
-            }
-            builder.with_root_certificates(roots(loaded.certs))
-        }
-        Trust::Anybody => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody(provider))),
-    };
-    let made = Arc::new(made.with_no_client_auth());
+    let made = Arc::new(trust.configuration().map_err(io::Error::other)?);
     known
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .insert(trust.clone(), made.clone());
     Ok(made)
-}
-
-fn roots(certificates: Vec<CertificateDer<'static>>) -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates);
-    roots
-}
-
-/// Believes everybody: `verify_tls: false`.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use serde_json::Value;
 use url::Url;
 
-use crate::python_value::truth;
+use crate::tls::Trust;
 use crate::variables::Environment;
 
 mod connect;
@@ -68,29 +67,6 @@ impl Request {
     fn remove(&mut self, name: &str) {
         self.headers
             .retain(|(own, _)| !own.eq_ignore_ascii_case(name));
-    }
-}
-
-/// Whose certificates are good.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Trust {
-    /// Those that the system trusts.
-    System,
-    /// Those that are signed by one in this file.
-    File(String),
-    /// All.
-    Anybody,
-}
-
-impl Trust {
-    /// What a `verify_tls` means.
-    pub(crate) fn said(verify_tls: Option<&Value>) -> Self {
-        match verify_tls {
-            None | Some(Value::Bool(true)) => Self::System,
-            Some(Value::String(file)) if !file.is_empty() => Self::File(file.clone()),
-            Some(other) if !truth(other) => Self::Anybody,
-            Some(_) => Self::System,
-        }
     }
 }
 
@@ -168,7 +144,7 @@ pub(crate) async fn send(
             .iter()
             .find_map(|name| environment.get(name));
         if let Some(file) = file.filter(|file| !file.is_empty()) {
-            request.trust = Trust::File(file);
+            request.trust = Trust::File(file.into());
         }
     }
     complete(&mut request);

@@ -5,7 +5,8 @@ use http::Method;
 use url::Url;
 
 use super::{Answer, Fetch};
-use crate::http::{Request, Trust, send};
+use crate::http::{Request, send};
+use crate::tls::Trust;
 use crate::variables::Environment;
 
 /// Asks them.

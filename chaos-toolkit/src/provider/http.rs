@@ -13,8 +13,9 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::{Stopped, arguments, given, kind, required, seconds, text};
-use crate::http::{HttpError, Request, Trust, send};
+use crate::http::{HttpError, Request, send};
 use crate::python_value::{dumps, truth};
+use crate::tls::Trust;
 use crate::variables::{Variables, substitute};
 
 /// What a header must be for a body to be JSON, letter by letter.

@@ -12,8 +12,9 @@ use crate::faults::{Acting, FaultFailed, Faults};
 use crate::journal::{Entry, Record, lock};
 use crate::observe::Event;
 
-/// How long the end of faults is waited for. Agents end them by themselves if they hear no more of this process.
-const END_WITHIN: Duration = Duration::from_secs(10);
+/// How long the end of faults is waited for: a little longer than whoever ends them tells agents again and again that do not
+/// answer. Agents end them by themselves if they hear no more of this process.
+const END_WITHIN: Duration = Duration::from_secs(20);
 
 /// The faults of one run.
 pub(crate) struct ActingFaults {

@@ -59,6 +59,10 @@ impl World {
         let mut during = None;
         let mut began = false;
         let done = self.until_after(&mut during, &mut began).await;
+        if done.is_err() {
+            // Whoever ends a run wants nothing to act while it is cleared up.
+            self.faults.stop().await;
+        }
         let rest = self.conclude(done);
         if let Some(during) = during
             && rest.is_waited_for

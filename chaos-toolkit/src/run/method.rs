@@ -57,6 +57,10 @@ impl World {
         }
         let mut background = JoinSet::new();
         let played = self.play(phase, list, pointer, &mut background).await;
+        if played.is_err() {
+            // What is in the background is waited for, and nothing acts meanwhile.
+            self.faults.stop().await;
+        }
         let waited = self.wait_for(background, &played).await;
         if self.controls.is_some() {
             let before = self.record.runs(list);

@@ -156,7 +156,14 @@ async fn run_with(mut setup: Setup, work: Box<dyn Work>) -> Result<Map<String, V
 /// Hands signals on; done at the second Ctrl-C.
 async fn second_ctrl_c(world: &World, signals: &mut Signals) {
     let mut interrupts = 0;
+    let mut is_left = false;
     while let Some(signal) = signals.next().await {
+        // A shell that goes and the kernel both say that the terminal is gone; service managers say so after SIGTERM. It
+        // must not cut short what is undone because of it.
+        if signal == Signal::HangUp && is_left {
+            continue;
+        }
+        is_left |= matches!(signal, Signal::HangUp | Signal::Terminate);
         interrupts += u32::from(signal == Signal::Interrupt);
         if interrupts > 1 {
             return;

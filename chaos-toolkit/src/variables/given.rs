@@ -21,6 +21,8 @@ pub struct Given {
     pub configuration: Map<String, Value>,
     /// Groups of secrets by name; taken as they are.
     pub secrets: Map<String, Value>,
+    /// Names that the command line has, and no file: who writes one of them means it.
+    pub named: Vec<String>,
     /// With what files of the kind `.env` say.
     pub environment: Environment,
 }
@@ -40,6 +42,7 @@ impl Given {
         given.environment = Environment::with(environment);
         for variable in variables {
             let (name, value) = parse(variable)?;
+            given.named.push(name.clone());
             given.configuration.insert(name, value);
         }
         Ok(given)

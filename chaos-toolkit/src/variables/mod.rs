@@ -158,14 +158,23 @@ pub async fn load_declared(
         configuration,
         secrets,
         environment,
+        named,
     } = given;
     let declared = section(experiment, "configuration")?;
+    let unknown = named.iter().filter(|name| !declared.contains_key(*name));
+    let unknown: Vec<String> = unknown
+        .map(|name| {
+            let names: Vec<_> = declared.keys().map(String::as_str).collect();
+            let names = names.join(", ");
+            format!("--var {name} changes nothing: it is no name of the configuration ({names})")
+        })
+        .collect();
     let configuration = configuration::declared(&declared, configuration, &environment)?;
     let declared = section(experiment, "secrets")?;
     let mut loading = secrets::Loading {
         vault: vault::Vault::new(&configuration, &environment),
         environment: &environment,
-        notices: Vec::new(),
+        notices: unknown,
     };
     let secrets = loading.group(&declared, &secrets, "/secrets").await?;
     let notices = loading.notices;

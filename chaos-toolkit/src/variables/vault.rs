@@ -10,8 +10,9 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::Environment;
-use crate::http::{Request, Response, Trust, send};
+use crate::http::{Request, Response, send};
 use crate::python_value::{text, truth};
+use crate::tls::Trust;
 
 const ADDRESS: &str = "http://localhost:8200";
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -147,7 +148,7 @@ impl<'a> Vault<'a> {
             .iter()
             .find_map(|name| self.environment.get(name))
         {
-            request.trust = Trust::File(file);
+            request.trust = Trust::File(file.into());
         }
         request
             .headers

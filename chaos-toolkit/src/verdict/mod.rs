@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 pub use junit::{JunitError, junit};
 
+use crate::run::failure;
+
 /// What came of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -110,25 +112,73 @@ pub fn verdict(journal: &Map<String, Value>, path: &str) -> Value {
         "end": field("end"),
         "duration": field("duration"),
         "unmet": unmet,
+        "dry": field("experiment")["dry"],
         "guards": journal.get("guards").cloned().unwrap_or_else(|| json!([])),
         "faults": faults(journal),
+        "not_undone": not_undone(journal),
         "journal": path,
     })
 }
 
-/// What became of each fault, in the order in which they began.
+/// The runs of a list of the journal.
+fn runs<'a>(
+    journal: &'a Map<String, Value>,
+    list: &str,
+) -> impl Iterator<Item = &'a Map<String, Value>> + use<'a> {
+    let runs = journal.get(list).and_then(Value::as_array);
+    runs.into_iter().flatten().filter_map(Value::as_object)
+}
+
+/// What became of each fault, in the order in which they were to begin.
 pub fn faults(journal: &Map<String, Value>) -> Vec<Value> {
-    let runs = |list: &str| journal.get(list).and_then(Value::as_array);
-    let runs = [runs("run"), runs("rollbacks")].into_iter().flatten();
-    let of_faults = runs
-        .flatten()
-        .filter(|run| run["chaos"].is_object())
-        .map(|run| {
-            let mut fault = json!({ "activity": run["activity"]["name"] });
-            for key in ["outcome", "reason", "nothing_hit"] {
-                fault[key] = run["chaos"][key].clone();
-            }
-            fault
-        });
-    of_faults.collect()
+    let dry = journal
+        .get("experiment")
+        .and_then(|experiment| experiment["dry"].as_str());
+    let is_dry = matches!(dry, Some("actions" | "activities"));
+    let all = runs(journal, "run").chain(runs(journal, "rollbacks"));
+    all.filter_map(|run| fault(run, is_dry)).collect()
+}
+
+fn fault(run: &Map<String, Value>, is_dry: bool) -> Option<Value> {
+    let activity = run.get("activity")?;
+    let told = match run.get("chaos") {
+        Some(told) if told.is_object() => told.clone(),
+        _ if activity["provider"]["type"] != "chaos" => return None,
+        _ => match run.get("status").and_then(Value::as_str) {
+            // Left out by somebody who was asked, or played at.
+            Some("skipped") => return None,
+            Some("succeeded") if is_dry => return None,
+            Some("failed") => json!({ "outcome": "not_started", "reason": failure(run) }),
+            _ => json!({ "outcome": "unknown", "reason": "its end was not waited for" }),
+        },
+    };
+    let mut fault = json!({ "activity": activity["name"] });
+    for key in ["outcome", "reason", "nothing_hit"] {
+        fault[key] = told[key].clone();
+    }
+    Some(fault)
+}
+
+/// What was to undo something, or to roll it back, and did not: a program that says so by its status, too.
+pub fn not_undone(journal: &Map<String, Value>) -> Vec<Value> {
+    let wrong = runs(journal, "rollbacks").filter_map(|run| {
+        let reason = match run.get("status").and_then(Value::as_str) {
+            Some("failed") => failure(run),
+            Some("succeeded") => said_no(run)?,
+            _ => return None,
+        };
+        Some(json!({ "activity": run["activity"]["name"], "reason": reason }))
+    });
+    wrong.collect()
+}
+
+/// How the program of an action ended, if its status is not that of one that did what it is for. Of a probe, its tolerance
+/// says what is right.
+pub fn said_no(run: &Map<String, Value>) -> Option<String> {
+    let activity = run.get("activity")?;
+    if activity["type"] != "action" || activity["provider"]["type"] != "process" {
+        return None;
+    }
+    let status = run.get("output")?["status"].as_i64()?;
+    (status != 0).then(|| format!("its program ended with status {status}"))
 }

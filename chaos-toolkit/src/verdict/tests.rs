@@ -154,3 +154,82 @@ fn a_verdict_says_what_became_of_each_fault() {
         }])
     );
 }
+
+#[test]
+fn a_fault_that_did_not_act_is_one_of_the_faults() {
+    let fault = |name: &str, status: Option<&str>, told: Option<Value>| {
+        let mut run = json!({
+            "activity": {"type": "action", "name": name, "provider": {"type": "chaos"}},
+            "exception": ["chaoslib.exceptions.ActivityFailed: no agent answers\n"],
+        });
+        if let Some(status) = status {
+            run["status"] = status.into();
+        }
+        if let Some(told) = told {
+            run["chaos"] = told;
+        }
+        run
+    };
+    let mut journal = journal("completed", false, true, Some(true));
+    let over =
+        json!({"outcome": "completed", "reason": "its duration has passed", "nothing_hit": false});
+    journal["run"] = json!([
+        fault("good", Some("succeeded"), Some(over)),
+        fault("refused", Some("failed"), None),
+        fault("lost", Some("succeeded"), None),
+        fault("cut", None, None),
+        fault("left out", Some("skipped"), None),
+        run("no fault", "failed"),
+    ]);
+    let outcomes = |journal: &Map<String, Value>| -> Vec<String> {
+        let told = verdict(journal, "j");
+        let faults = told["faults"].as_array().unwrap().iter();
+        faults
+            .map(|fault| {
+                format!(
+                    "{} {} {}",
+                    fault["activity"], fault["outcome"], fault["reason"]
+                )
+            })
+            .collect()
+    };
+    let unwaited = r#""unknown" "its end was not waited for""#;
+    assert_eq!(
+        outcomes(&journal),
+        [
+            r#""good" "completed" "its duration has passed""#.to_owned(),
+            r#""refused" "not_started" "no agent answers""#.to_owned(),
+            format!(r#""lost" {unwaited}"#),
+            format!(r#""cut" {unwaited}"#),
+        ]
+    );
+    journal["experiment"]["dry"] = "actions".into();
+    journal["run"] = json!([fault("played at", Some("succeeded"), None)]);
+    assert!(outcomes(&journal).is_empty());
+    assert_eq!(verdict(&journal, "j")["dry"], "actions");
+}
+
+#[test]
+fn what_was_not_undone_is_told() {
+    let program = |name: &str, kind: &str, code: i32| {
+        json!({
+            "activity": {"type": kind, "name": name, "provider": {"type": "process"}},
+            "status": "succeeded", "output": {"status": code},
+        })
+    };
+    let mut journal = journal("completed", false, true, Some(true));
+    journal["rollbacks"] = json!([
+        program("good", "action", 0),
+        program("says no", "action", 3),
+        program("asks only", "probe", 1),
+        run("fails", "failed"),
+        run("left out", "skipped"),
+    ]);
+    assert_eq!(
+        verdict(&journal, "j")["not_undone"],
+        json!([
+            {"activity": "says no", "reason": "its program ended with status 3"},
+            {"activity": "fails", "reason": "it failed"},
+        ])
+    );
+}

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chaos_toolkit::tls::Trust;
 use hyper::header::{ACCEPT, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, Method, Uri};
 use serde::Deserialize;
@@ -25,7 +26,6 @@ use crate::drill::client::Asked;
 use crate::drill::load::Load;
 use crate::drill::metric::Series;
 use crate::drill::threshold::{Abort, Threshold};
-use crate::drill::tls::Trust;
 use crate::quantity::Frequency;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -200,7 +200,7 @@ impl LoadText {
             (Some(_), true) => Err(Problem::Trusts),
             (Some(file), false) => Ok(Trust::File(base.join(file))),
             (None, true) => Ok(Trust::Anybody),
-            (None, false) => Ok(Trust::Host),
+            (None, false) => Ok(Trust::System),
         }
     }
 

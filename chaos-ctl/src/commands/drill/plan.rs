@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chaos_toolkit::tls::Trust;
+
 use crate::commands::apply::Described;
 use crate::drill::client::Client;
 use crate::drill::load::Load;
 use crate::drill::metric::Series;
 use crate::drill::threshold::Threshold;
-use crate::drill::tls::Trust;
 use crate::error::{CommandError, ErrorKind};
 
 /// What to send, what to do meanwhile, and what must come of it.
@@ -44,8 +45,9 @@ impl Plan {
             CommandError::new(ErrorKind::Usage, error)
         };
         let is_secure = self.load.asked.uri.scheme_str() == Some("https");
-        let tls = is_secure.then(|| self.trust.connector()).transpose();
+        let tls = is_secure.then(|| self.trust.configuration()).transpose();
         let tls = tls.map_err(|error| usage(error.into()))?;
-        Client::new(self.load.asked.clone(), tls).map_err(|error| usage(error.into()))
+        let connector = tls.map(|tls| Arc::new(tls).into());
+        Client::new(self.load.asked.clone(), connector).map_err(|error| usage(error.into()))
     }
 }

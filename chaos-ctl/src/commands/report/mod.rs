@@ -3,6 +3,7 @@
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use chaos_toolkit::journal::part_path;
 use chaos_toolkit::report::{self, Journal};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -78,16 +79,35 @@ struct Written {
     journals: usize,
 }
 
+/// Whether there is a part of a journal beside this one that is younger.
+fn is_left_behind(journal: &Path) -> bool {
+    let changed = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
+    let (part, journal) = (changed(&part_path(journal)), changed(journal));
+    part.is_some() && journal.is_some() && part > journal
+}
+
 impl ReportArgs {
     pub(super) async fn run(&self, output: Output<'static>) -> Result<(), CommandError> {
         if self.recover {
             for path in &self.journals {
-                chaos_toolkit::journal::recover(path)
-                    .map_err(|error| CommandError::new(ErrorKind::Failed, error))?;
+                // Of several, some may be of runs that came to their end.
+                let is_over = path.exists() && !part_path(path).exists();
+                if !is_over {
+                    chaos_toolkit::journal::recover(path)
+                        .map_err(|error| CommandError::new(ErrorKind::Failed, error))?;
+                }
                 output.talk(&format!("the journal {} is whole", path.display()));
             }
             if self.to.is_none() && self.format.is_none() {
                 return Ok(());
+            }
+        }
+        for path in &self.journals {
+            if is_left_behind(path) {
+                output.warn(&format!(
+                    "{} is of an earlier run: a later one was killed, or goes on; --recover makes its journal",
+                    path.display()
+                ));
             }
         }
         let journals = self.journals.iter().map(|path| read(path));

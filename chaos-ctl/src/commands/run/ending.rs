@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use chaos_toolkit::run::{expected, failure, seen};
-use chaos_toolkit::verdict::{faults, verdict};
+use chaos_toolkit::verdict::{faults, not_undone, verdict};
 use serde_json::{Map, Value};
 
 use crate::commands::actions::STOPPED_BY_RUN;
@@ -30,12 +30,15 @@ enum NotWell {
     Interrupted,
     #[error("failed")]
     Failed,
+    #[error("not passed, as --strict has it: {0}")]
+    NotStrict(String),
 }
 
 /// Says how it ended, and where that is written.
 pub(super) fn say(
     journal: &Map<String, Value>,
     is_refused: bool,
+    is_strict: bool,
     path: &Path,
     output: Output<'static>,
 ) -> Result<(), CommandError> {
@@ -46,24 +49,50 @@ pub(super) fn say(
         let took = took.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let took = time_in_words(to_tenths(took.unwrap_or_default()));
         let how = if deviated { "deviated" } else { status };
-        format!("{how} in {took}; journal: {}", path.display())
+        let dry = journal["experiment"]["dry"].as_str();
+        let dry = dry
+            .map(|what| format!(" (dry: {what})"))
+            .unwrap_or_default();
+        format!("{how} in {took}{dry}; journal: {}", path.display())
     };
     output.result(line, || verdict(journal, &path.display().to_string()))?;
-    if status == "completed"
-        && let Some(what) = wrong(&journal["steady_states"]["before"], &journal["experiment"])
-    {
-        output.warn(&format!("the method was not played: before it, {what}"));
+    let shortcomings = shortcomings(journal, status);
+    for shortcoming in &shortcomings {
+        output.warn(shortcoming);
     }
-    for fault in faults(journal) {
-        if let Some(what) = otherwise(&fault) {
-            let name = fault["activity"].as_str().unwrap_or_default();
-            output.warn(&format!("fault `{name}` {what}"));
-        }
-    }
-    match why(journal, is_refused, status, deviated) {
+    let why = why(journal, is_refused, status, deviated);
+    let strict = || {
+        let first = shortcomings.into_iter().next();
+        first.filter(|_| is_strict).map(NotWell::NotStrict)
+    };
+    match why.or_else(strict) {
         None => Ok(()),
         Some(why) => Err(CommandError::new(ErrorKind::Failed, why)),
     }
+}
+
+/// What makes a run show less than it seems to, whatever its status: as in the reference, none of it makes one fail.
+fn shortcomings(journal: &Map<String, Value>, status: &str) -> Vec<String> {
+    let looks = &journal["steady_states"];
+    let mut found = Vec::new();
+    if status == "completed" {
+        let before = wrong(&looks["before"], &journal["experiment"]);
+        found.extend(before.map(|what| format!("the method was not played: before it, {what}")));
+        let mut during = looks["during"].as_array().into_iter().flatten();
+        if during.any(|state| state["steady_state_met"] == Value::Bool(false)) {
+            found.push("the hypothesis was not met while the method ran".to_owned());
+        }
+    }
+    for fault in faults(journal) {
+        let name = fault["activity"].as_str().unwrap_or_default();
+        let what = otherwise(&fault);
+        found.extend(what.map(|what| format!("fault `{name}` {what}")));
+    }
+    for undo in not_undone(journal) {
+        let [name, why] = ["activity", "reason"].map(|key| undo[key].as_str().unwrap_or_default());
+        found.push(format!("`{name}` did not undo what it was to: {why}"));
+    }
+    found
 }
 
 fn why(
@@ -111,6 +140,8 @@ fn otherwise(fault: &Value) -> Option<String> {
     let reason = fault["reason"].as_str().unwrap_or("it is not known why");
     match fault["outcome"].as_str() {
         Some("completed") => None,
+        Some("not_started") => Some(format!("did not begin: {reason}")),
+        Some("unknown") => Some(format!("may not have ended: {reason}")),
         Some("stopped") if reason == STOPPED_BY_RUN => None,
         Some("nothing_matched") => {
             Some("hit nothing: no packet or request was as it says".to_owned())

@@ -82,6 +82,11 @@ pub struct RunArgs {
     #[arg(long)]
     fail_fast: bool,
 
+    /// Fail unless the hypothesis was met whenever it was looked at, all faults acted as written, and all was undone; the
+    /// reference succeeds where the hypothesis is not met before the method
+    #[arg(long)]
+    strict: bool,
+
     /// Look at the hypothesis once more when everything is undone and all faults have ended; not met: failed
     #[arg(long)]
     verify_recovery: bool,
@@ -182,7 +187,7 @@ impl RunArgs {
                 }
                 Err(NoRun::Unloaded(error) | NoRun::Failed(error)) => return Err(error),
             };
-            let came = ending::say(&journal, is_refused, &path, output);
+            let came = ending::say(&journal, is_refused, self.strict, &path, output);
             again.note(journal)?;
             if again.is_once() {
                 return came;

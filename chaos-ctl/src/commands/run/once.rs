@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chaos_toolkit::observe::{Gate, Observer};
 use chaos_toolkit::run::{self, Dry, Options, Setup, Signal, Signals};
@@ -22,6 +23,8 @@ use crate::error::CommandError;
 use crate::global::Global;
 use crate::output::Output;
 
+/// How long a run that is over waits for agents to be told of faults that it let go of.
+const LAST_WORD: Duration = Duration::from_secs(1);
 /// The key that stops everything.
 const STOP: char = 'x';
 
@@ -62,6 +65,8 @@ impl RunArgs {
         lines: &Lines,
         output: Output<'static>,
     ) -> Result<Once, NoRun> {
+        // Before anybody is asked for anything: a mistake in the command line is found first.
+        let mut observers = self.listeners.listeners()?;
         // From here on: what comes while the experiment is loaded must not be lost.
         let mut signals = run::listen().map_err(failed)?;
         let faults = Arc::new(ToolkitFaults::new(Arc::clone(global), output));
@@ -91,7 +96,6 @@ impl RunArgs {
         options
             .strategies(hypothesis, rollbacks, &experiment, &settings)
             .map_err(failed)?;
-        let mut observers = self.listeners.listeners()?;
         // Controls may register handlers of events.
         observers.push(controls.clone());
         observers.push(notifications);
@@ -124,7 +128,8 @@ impl RunArgs {
         };
         let journal = run::run(setup).await;
         drop(keys);
-        faults.settled().await;
+        // What is not told by then, agents end by themselves.
+        let _ = tokio::time::timeout(LAST_WORD, faults.settled()).await;
         Ok(Once {
             journal: journal.map_err(failed)?,
             is_stopped: is_stopped.load(Ordering::Relaxed),

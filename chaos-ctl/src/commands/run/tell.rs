@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chaos_toolkit::observe::{Event, Observer, Phase};
 use chaos_toolkit::run::{expected, failure, seen};
+use chaos_toolkit::verdict::said_no;
 use serde_json::{Map, Value};
 
 use crate::output::Output;
@@ -110,7 +111,10 @@ impl Tell {
                 if met.is_some() {
                     self.tolerance();
                 }
-                format!("✓ {name} ({took})")
+                match said_no(run) {
+                    Some(how) => format!("! {name}: {how} ({took})"),
+                    None => format!("✓ {name} ({took})"),
+                }
             }
             (None, _) => format!("✗ {name}: did not come to an end, after {took}"),
         };

@@ -7,10 +7,11 @@ use hyper::{HeaderMap, Method};
 use rcgen::{CertificateParams, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 
-use super::super::client::{Asked, Client};
+use chaos_toolkit::tls::Trust;
+
 use super::super::sample::Failure;
 use super::*;
 
@@ -56,7 +57,8 @@ async fn ask(url: &str, trust: &Trust) -> Result<u16, Failure> {
         new_connections: false,
         keeps_body: false,
     };
-    let client = Client::new(asked, Some(trust.connector().unwrap())).unwrap();
+    let tls = Arc::new(trust.configuration().unwrap());
+    let client = Client::new(asked, Some(tls.into())).unwrap();
     let done = client.send(Instant::now()).await;
     let is_secured = !done.timings.tls.is_zero();
     assert!(
@@ -81,25 +83,4 @@ async fn a_server_is_vouched_for_or_refused() {
     let file = directory.path().join("other.pem");
     std::fs::write(&file, other).unwrap();
     assert_eq!(ask(&url, &Trust::File(file)).await, Err(Failure::Tls));
-}
-
-#[test]
-fn files_without_certificates_are_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("ca.pem");
-    let say = |file: &PathBuf| {
-        let trust = Trust::File(file.clone());
-        trust.connector().err().map(|error| error.to_string())
-    };
-    assert!(
-        say(&file)
-            .unwrap()
-            .starts_with("cannot use the certificates of ")
-    );
-    std::fs::write(&file, "nothing").unwrap();
-    assert!(
-        say(&file)
-            .unwrap()
-            .contains("has no certificate of an authority")
-    );
 }

@@ -48,7 +48,8 @@ pub(super) struct State {
     run: Option<Open>,
     phases: HashMap<Phase, Open>,
     activities: HashMap<u64, Open>,
-    faults: HashMap<String, Open>,
+    /// By the names of their actions, of which several may have the same.
+    faults: Vec<(String, Open)>,
 }
 
 impl State {
@@ -60,7 +61,7 @@ impl State {
             run: None,
             phases: HashMap::new(),
             activities: HashMap::new(),
-            faults: HashMap::new(),
+            faults: Vec::new(),
         }
     }
 
@@ -134,9 +135,10 @@ impl State {
             }
             Event::ActivityEnded { number, run, .. } => self.activity_ended(number, run),
             Event::FaultEnded { name, ended } => {
-                let Some(mut open) = self.faults.remove(name) else {
+                let Some(index) = self.faults.iter().position(|(other, _)| other == name) else {
                     return Vec::new();
                 };
+                let (_, mut open) = self.faults.remove(index);
                 open.attributes
                     .push(KeyValue::new("chaos.fault.ended", text(ended)));
                 vec![self.end(open, Status::Unset)]
@@ -199,14 +201,15 @@ impl State {
             fault
                 .attributes
                 .push(KeyValue::new("chaos.fault", text(field("output"))));
-            self.faults.insert(name, fault);
+            self.faults.push((name, fault));
         }
         vec![self.end(open, status)]
     }
 
     fn ended(&mut self, journal: &Map<String, Value>) -> Vec<SpanData> {
         let activities = std::mem::take(&mut self.activities).into_values();
-        let faults = std::mem::take(&mut self.faults).into_values();
+        let faults = std::mem::take(&mut self.faults).into_iter();
+        let faults = faults.map(|(_, open)| open);
         let phases = std::mem::take(&mut self.phases).into_values();
         let mut spans: Vec<SpanData> = activities
             .chain(faults)

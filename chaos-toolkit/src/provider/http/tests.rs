@@ -429,7 +429,7 @@ async fn certificates_are_verified_unless_told_otherwise() {
     assert!(
         stopped
             .to_string()
-            .ends_with("there is no certificate in /nowhere/ca.pem"),
+            .contains("cannot use the certificates of /nowhere/ca.pem: "),
         "{stopped}"
     );
 }

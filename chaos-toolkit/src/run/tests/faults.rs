@@ -88,3 +88,27 @@ async fn faults_are_gone_when_nobody_waits_for_the_run_any_more() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn faults_end_before_what_an_interruption_waits_for() {
+    for signal in [
+        Signal::Interrupt,
+        Signal::Terminate,
+        Signal::HangUp,
+        Signal::User1,
+    ] {
+        let mut slow = action("slow", json!({"takes": 100}));
+        slow["background"] = true.into();
+        let mut act = action("a", json!({}));
+        act["undo"] = json!({"provider": {"type": "process", "path": "x", "takes": 5}});
+        let wait = action("wait", json!({"takes": 50}));
+        let method = json!([slow, act, fault("f", 1000.0), wait]);
+        let stage = Stage::new(experiment(Value::Null, method, json!([])));
+        let stage = stage.signal_after(3.0, signal);
+        let log = stage.log.clone();
+        stage.run().await;
+        let told = log.at("f told to stop");
+        assert!(told < log.at("slow done"), "{signal:?}: {:?}", log.lines());
+        assert!(told < log.at("undo: a begins"), "{signal:?}");
+    }
+}

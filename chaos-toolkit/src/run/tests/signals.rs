@@ -167,3 +167,23 @@ async fn a_second_ctrl_c_waits_for_nothing_but_that_faults_are_told() {
     assert!(log.has("f told to stop"));
     assert!(!log.has("r begins"));
 }
+
+/// A shell that goes sends SIGHUP to what it started, and the kernel does when the terminal goes with it.
+#[tokio::test(start_paused = true)]
+async fn that_the_terminal_is_gone_is_heard_once() {
+    for first in [Signal::HangUp, Signal::Terminate] {
+        let mut act = action("a", json!({}));
+        act["undo"] = json!({"provider": {"type": "process", "path": "x", "takes": 5}});
+        let method = json!([act, action("b", json!({"takes": 10}))]);
+        let stage = Stage::with(
+            experiment(Value::Null, method, json!([action("r", json!({}))])),
+            always(),
+        );
+        let stage = stage
+            .signal_after(3.0, first)
+            .signal_after(4.0, Signal::HangUp);
+        let journal = stage.run().await;
+        let expected = ["undo: a succeeded", "r succeeded"];
+        assert_eq!(runs(&journal, "rollbacks"), expected, "{first:?}");
+    }
+}

@@ -21,7 +21,7 @@ fn the_least_has_defaults() {
     assert_eq!(plan.load.max_in_flight, MAX_IN_FLIGHT);
     assert_eq!(plan.load.rate.count, 20);
     assert_eq!(plan.load.checks.names(), ["status is 2xx or 3xx"]);
-    assert_eq!(plan.trust, Trust::Host);
+    assert_eq!(plan.trust, Trust::System);
     assert!(!asked.new_connections && !asked.keeps_body);
     assert_eq!(plan.length(), Duration::from_secs(30));
     assert!(plan.phases[0].faults.is_none() && plan.thresholds.is_empty());
