@@ -45,6 +45,7 @@ mod test_run_confirm;
 mod test_run_keys;
 mod test_run_listeners;
 mod test_run_secrets;
+mod test_run_short;
 mod test_sink;
 mod test_status;
 mod test_stop;
