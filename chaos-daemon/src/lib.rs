@@ -146,15 +146,15 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     }
     let plane = Plane::new(kernel, doors).context("cannot prepare doors")?;
     let (agent, running) = Agent::start(plane, heartbeat, config.finder())?;
-    // The socket appears when there is somebody to answer.
-    let tls = config.tls();
-    let server = Server::bind(&config.socket, config.listen, tls.as_ref()).await?;
     let tally = Arc::new(Tally::default());
     if let Some(address) = config.metrics {
         let watched = metrics::serve(address, agent.clone(), Arc::clone(&tally)).await;
         watched.with_context(|| format!("cannot serve --metrics at {address}"))?;
     }
     let (gate, writer) = gate(config, cluster.clone(), Arc::clone(&tally))?;
+    // The socket appears when there is somebody to answer, everywhere.
+    let tls = config.tls();
+    let server = Server::bind(&config.socket, config.listen, tls.as_ref()).await?;
     missing::look(agent.clone(), cluster.clone(), Arc::clone(&protections));
     let recorder = Recorder::start(agent.clone(), cluster, Arc::clone(&tally));
     info!(

@@ -134,9 +134,6 @@ impl Server {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(failed)?;
         }
-        remove_stale_socket(path)?;
-        let socket = bind_private(path).map_err(failed)?;
-        let inode = fs::symlink_metadata(path).map_err(failed)?.ino();
         let tcp = match listen {
             None => None,
             Some(address) => {
@@ -144,6 +141,10 @@ impl Server {
                 Some(bound.map_err(|source| ServeError::Address { address, source })?)
             }
         };
+        // Last: who sees it may rely on the rest.
+        remove_stale_socket(path)?;
+        let socket = bind_private(path).map_err(failed)?;
+        let inode = fs::symlink_metadata(path).map_err(failed)?.ino();
         Ok(Self {
             socket,
             path: path.to_owned(),
@@ -261,6 +262,17 @@ mod tests {
         remove_own_socket(&path, inode);
         assert!(path.exists());
         remove_own_socket(&path, next.inode);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn the_socket_appears_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("chaos.sock");
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = taken.local_addr().unwrap();
+        let refused = Server::bind(&path, Some(address), None).await;
+        assert!(matches!(refused, Err(ServeError::Address { .. })));
         assert!(!path.exists());
     }
 }
